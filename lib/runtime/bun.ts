@@ -1,0 +1,19 @@
+/** The runtime on Bun. */
+
+import { bunStdin, bunStdout, spawnOnBun } from "./bun_process.ts";
+import { connectOnBun, listenOnBun } from "./bun_tcp.ts";
+import type { Runtime } from "./runtime.ts";
+
+export function bunRuntime(): Runtime {
+  return {
+    name: "bun",
+    version: Bun.version,
+    spawn: spawnOnBun,
+    listen: listenOnBun,
+    connect: connectOnBun,
+    stdin: bunStdin,
+    stdout: bunStdout,
+    // In a compiled executable `Bun.main` lies in a virtual folder and the executable needs no script.
+    selfCommand: () => (Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]),
+  };
+}

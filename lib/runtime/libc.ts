@@ -1,0 +1,73 @@
+/** The C library calls that both runtimes make through their foreign function interface. Linux with glibc or musl. */
+
+/** Names to try, in order. */
+export const libcNames = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+
+type Int = "i32";
+type Size = "usize";
+/** Memory that the call reads or writes; the caller keeps it alive until the call returns. */
+type Memory = "memory";
+
+interface Signature {
+  readonly parameters: readonly (Int | Size | Memory)[];
+  readonly result: Int | "isize";
+}
+
+/** Every symbol with its C types. `usize` and `isize` values stay below 2^53, so they are numbers here. */
+export const libcSignatures = {
+  pipe2: { parameters: ["memory", "i32"], result: "i32" },
+  read: { parameters: ["i32", "memory", "usize"], result: "isize" },
+  write: { parameters: ["i32", "memory", "usize"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "usize", "memory"], result: "i32" },
+  syscall: { parameters: ["usize", "i32", "i32"], result: "i32" },
+  waitpid: { parameters: ["i32", "memory", "i32"], result: "i32" },
+  posix_openpt: { parameters: ["i32"], result: "i32" },
+  grantpt: { parameters: ["i32"], result: "i32" },
+  unlockpt: { parameters: ["i32"], result: "i32" },
+  ptsname_r: { parameters: ["i32", "memory", "usize"], result: "i32" },
+  posix_spawn: { parameters: ["memory", "memory", "memory", "memory", "memory", "memory"], result: "i32" },
+  posix_spawnattr_init: { parameters: ["memory"], result: "i32" },
+  posix_spawnattr_destroy: { parameters: ["memory"], result: "i32" },
+  posix_spawnattr_setflags: { parameters: ["memory", "i32"], result: "i32" },
+  posix_spawnattr_setsigdefault: { parameters: ["memory", "memory"], result: "i32" },
+  posix_spawnattr_setsigmask: { parameters: ["memory", "memory"], result: "i32" },
+  posix_spawn_file_actions_init: { parameters: ["memory"], result: "i32" },
+  posix_spawn_file_actions_destroy: { parameters: ["memory"], result: "i32" },
+  posix_spawn_file_actions_addopen: { parameters: ["memory", "i32", "memory", "i32", "i32"], result: "i32" },
+  posix_spawn_file_actions_adddup2: { parameters: ["memory", "i32", "i32"], result: "i32" },
+  posix_spawn_file_actions_addchdir_np: { parameters: ["memory", "memory"], result: "i32" },
+} as const satisfies Record<string, Signature>;
+
+/** Symbols that an older C library may lack: glibc has this one since 2.34, musl not at all. */
+export const optionalSignatures = {
+  posix_spawn_file_actions_addclosefrom_np: { parameters: ["memory", "i32"], result: "i32" },
+} as const satisfies Record<string, Signature>;
+
+type Parameter<T> = T extends Memory ? Uint8Array : number;
+type Call<S extends Signature> = (
+  ...args: { -readonly [K in keyof S["parameters"]]: Parameter<S["parameters"][K]> }
+) => number;
+type Calls<T extends Record<string, Signature>> = { [K in keyof T]: Call<T[K]> };
+
+/** The loaded library. */
+export interface Libc extends Calls<typeof libcSignatures>, Partial<Calls<typeof optionalSignatures>> {
+  /** Where the memory is. Valid while the array is alive. */
+  addressOf(memory: Uint8Array): bigint;
+}
+
+export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_NOCTTY = 0o400;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+export const F_SETFL = 4;
+export const F_DUPFD_CLOEXEC = 1030;
+export const TIOCSWINSZ = 0x5414;
+/** The same on every architecture. */
+export const SYS_PIDFD_OPEN = 434;
+export const WNOHANG = 1;
+export const POSIX_SPAWN_SETSIGDEF = 0x04;
+export const POSIX_SPAWN_SETSIGMASK = 0x08;
+export const POSIX_SPAWN_SETSID = 0x80;

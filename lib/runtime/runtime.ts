@@ -1,0 +1,173 @@
+/** What differs between Bun and Deno, behind one interface: children, TCP and the program's own stdio. */
+
+/** Bytes that are pulled. One `read()` at a time; what is not read stays where it is and holds the writer back. */
+export interface ByteSource {
+  /** The next bytes, never empty; null at the end. The array is the caller's to keep. */
+  read(): Promise<Uint8Array | null>;
+  /** Gives the source up and frees its descriptor. A pending `read()` answers null. Idempotent. */
+  cancel(): void;
+}
+
+/** Bytes that are pushed. */
+export interface ByteSink {
+  /**
+   * Queues bytes behind those written before and resolves when all have been taken.
+   * @throws {Error} The reader is gone (EPIPE), or the sink was closed.
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Bytes accepted and not yet taken. */
+  readonly pendingBytes: number;
+  /** The other side sees the end once what is pending has been taken. Idempotent. */
+  close(): void;
+  /** Drops what is pending and frees the descriptor. Idempotent. */
+  destroy(): void;
+}
+
+/** The size of a terminal in characters. */
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/** What to start, fully resolved: nothing is looked up or inherited. */
+export interface SpawnOptions {
+  /** Path of the program. One with a slash in it is relative to `cwd`; there is no search. */
+  file: string;
+  /** All arguments, `argv[0]` included. */
+  argv: readonly string[];
+  /** The whole environment of the child. */
+  env: Readonly<Record<string, string>>;
+  /** Working directory of the child. */
+  cwd: string;
+  /** Without a terminal: `"null"` is `/dev/null`. Unused with a terminal. */
+  stdin: "null" | "pipe";
+  /** With it the child gets a controlling terminal of this size as stdin, stdout and stderr. */
+  terminal?: TerminalSize;
+}
+
+/** How a child ended: exactly one of the two is set. */
+export interface ExitStatus {
+  code: number | null;
+  /** Number of the signal. */
+  signal: number | null;
+}
+
+/**
+ * A running child: the leader of its own session and process group, with no descriptor but 0 to 2, all signals
+ * at their defaults and none blocked.
+ */
+export interface Child {
+  readonly pid: number;
+  /** Standard input, or the terminal; null when it is `/dev/null`. */
+  readonly stdin: ByteSink | null;
+  /** Standard output, or all output of the terminal. */
+  readonly stdout: ByteSource;
+  /** Null with a terminal. */
+  readonly stderr: ByteSource | null;
+  /** Settles when the child has ended, whatever its descendants hold open. Never rejects. */
+  readonly exited: Promise<ExitStatus>;
+  /** Signals the child's process group; false when no process is left in it. */
+  signalGroup(signal: number): boolean;
+  /** Sets the size of the terminal; nothing without one. */
+  resize(size: TerminalSize): void;
+}
+
+/** A program could not be started. Nothing was left behind. */
+export class SpawnError extends Error {
+  override readonly name = "SpawnError";
+  /** Number of the operating system's error. */
+  readonly errno: number;
+
+  constructor(errno: number, message: string) {
+    super(message);
+    this.errno = errno;
+  }
+}
+
+/** This runtime or system lacks what the call needs. */
+export class RuntimeUnsupported extends Error {
+  override readonly name = "RuntimeUnsupported";
+}
+
+/** What a connection tells its owner. */
+export interface StreamHandlers {
+  /** Bytes came; they are the receiver's to keep. */
+  data(bytes: Uint8Array): void;
+  /** Everything written has been taken by the system. Called only after `pendingBytes` was above 0. */
+  drain(): void;
+  /** The connection is over, once, whoever ended it. `error` when it did not end by an orderly close. */
+  close(error?: Error): void;
+}
+
+/** A TCP or TLS connection. */
+export interface ByteStream {
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Queues bytes. Ignored after the end. */
+  write(bytes: Uint8Array): void;
+  /** Bytes queued here because the system takes no more for now. */
+  readonly pendingBytes: number;
+  /** Stops reading, so that the other side is held back. */
+  pause(): void;
+  resume(): void;
+  /** Ends the connection when everything queued has been sent. */
+  end(): void;
+  /** Ends the connection now. */
+  destroy(): void;
+}
+
+/** A listening TCP socket. */
+export interface TcpListener {
+  /** Address and port that were bound. */
+  readonly hostname: string;
+  readonly port: number;
+  /** Accepts no more; connections live on. */
+  close(): void;
+}
+
+export interface ListenOptions {
+  /** An IP address. */
+  hostname: string;
+  /** 0 for a free one. */
+  port: number;
+}
+
+export interface ConnectOptions {
+  hostname: string;
+  port: number;
+  /** TLS, with the certificate checked against `hostname`. */
+  tls: boolean;
+  /** Gives up when it fires. */
+  signal: AbortSignal;
+}
+
+/** One runtime. `tests/unit/runtime` holds both to the same behaviour. */
+export interface Runtime {
+  readonly name: "bun" | "deno";
+  readonly version: string;
+  /**
+   * Starts a program.
+   * @throws {SpawnError} With the number of the system's error.
+   */
+  spawn(options: SpawnOptions): Child;
+  /** @throws {Error} The system's error, with its `code` (`EADDRINUSE`, …). */
+  listen(options: ListenOptions, accept: (stream: ByteStream) => StreamHandlers): Promise<TcpListener>;
+  /** @throws {Error} The system's error, or the signal's reason. */
+  connect(options: ConnectOptions, handlers: (stream: ByteStream) => StreamHandlers): Promise<ByteStream>;
+  /** The program's own standard input. */
+  stdin(): ByteSource;
+  /** The program's own standard output, which is not touched before. */
+  stdout(): ByteSink;
+  /** Command and first arguments that start this program again: `["/usr/bin/exec-server"]` when compiled. */
+  selfCommand(): string[];
+}
+
+let chosen: Runtime | undefined;
+
+/** The runtime we are on, loaded at the first call. */
+export async function currentRuntime(): Promise<Runtime> {
+  chosen ??=
+    "Bun" in globalThis ? (await import("./bun.ts")).bunRuntime() : (await import("./deno.ts")).denoRuntime();
+  return chosen;
+}

@@ -1,0 +1,40 @@
+/** What one runtime has and the other has not is used in lib/runtime/ only. */
+
+import { describe, expect, test } from "bun:test";
+import { blank, isShipped, lineAt, listFiles, readText } from "./source.ts";
+
+/** The places where a text uses Bun's or Deno's own globals and modules. */
+function uses(code: string): { what: string; line: number }[] {
+  const plain = blank(code, { strings: true });
+  const withoutText = blank(code, { strings: false });
+  const globals = [...withoutText.matchAll(/(?<![\w$])(?:Bun|Deno)(?![\w$])/g)];
+  const modules = [...plain.matchAll(/["'`]bun(?::[\w/-]+|-pty)?["'`](?=\s*[;)])/g)];
+  return [...globals, ...modules].map((match) => ({ what: match[0], line: lineAt(code, match.index) }));
+}
+
+test("Bun and Deno are named in lib/runtime/ only", () => {
+  const wrong = listFiles()
+    .filter((file) => isShipped(file) && !file.startsWith("lib/runtime/"))
+    .flatMap((file) =>
+      uses(readText(file)).map(
+        ({ what, line }) =>
+          `${file}:${line} uses ${what}: add what it does to the Runtime interface (lib/runtime/runtime.ts), write it for both runtimes, and take the runtime as a value; or use a node: module that both have`,
+      ),
+    );
+  expect(wrong).toEqual([]);
+});
+
+describe("the reader", () => {
+  test("sees globals, types and modules", () => {
+    const code =
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the code that is read
+      'Bun.spawn([]);\nlet f: Deno.FsFile;\nconst b = globalThis.Bun;\nimport { x } from "bun:ffi";\nimport("bun");\n`v${Bun.version}`;';
+    expect(uses(code).map(({ line }) => line)).toEqual([1, 2, 3, 6, 4, 5]);
+  });
+
+  test("passes over comments, text and longer names", () => {
+    expect(uses('// Bun.spawn\n/** Deno */\nconst a = "Bun.spawn";\nBunny.hop(); const isDeno = 1;')).toEqual(
+      [],
+    );
+  });
+});

@@ -1,0 +1,168 @@
+/**
+ * `npm test`: installs and builds what is missing, then runs every check and every test. The last line on
+ * stdout is `N passed, N failed` (`, N skipped` when some were), each check counted as one test.
+ *
+ *   npm test -- --quick              no executable, no peers: checks, tests/unit and tests/repo
+ *   npm test -- tests/e2e -t "cat"   no checks: what follows is given to `bun test`
+ */
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { build } from "./build.mjs";
+import { bunTest, testGroups } from "./bun_test.mjs";
+import { checks } from "./checks.mjs";
+import { setupDebian } from "./debian.mjs";
+import { builtPath, root } from "./paths.mjs";
+import { runMain, seconds, ToolError } from "./report.mjs";
+import { setup, setupPeers } from "./setup.mjs";
+
+/** No step may take longer: a hanging one is ended and counts as failed. */
+const stepTimeoutMs = 25 * 60_000;
+const quickFolders = ["unit", "repo"];
+
+const quick = process.argv.includes("--quick");
+const filters = process.argv.slice(2).filter((arg) => arg !== "--quick");
+const total = { passed: 0, failed: 0, skipped: 0 };
+const toMend = [];
+let testsRun = 0;
+
+await runMain(async () => {
+  try {
+    await main();
+  } catch (error) {
+    fail("set-up", error instanceof ToolError ? error.message : error.stack);
+  }
+});
+if (testsRun === 0) fail("tests", "no test ran: see the reason above, or widen the filter");
+finish();
+
+async function main() {
+  const bun = setup();
+  const { deno, codex = [] } = quick ? {} : peersOrFailure();
+  if (!quick) setupDebian();
+  if (!quick && existsSync(`${root}/cli.ts`)) {
+    await step("the executable builds", () => attempt(() => build(bun)), "mend what bun build names");
+  }
+
+  const env = {
+    ...process.env,
+    DENO_NO_UPDATE_CHECK: "1",
+    ...(deno && { EXEC_SERVER_DENO: deno }),
+    ...(codex[0] && { EXEC_SERVER_CODEX_138: codex[0] }),
+    ...(codex[1] && { EXEC_SERVER_CODEX_169: codex[1] }),
+    ...(!quick && existsSync(builtPath) && { EXEC_SERVER_BIN: builtPath }),
+  };
+  // Settings of the developer's own codex must not reach the tests.
+  for (const name of ["CODEX_HOME", "CODEX_EXEC_SERVER_URL"]) delete env[name];
+  const run = (command) => runStreaming(command, env);
+
+  if (filters.length > 0) {
+    await group("bun test", () => bunTest(bun, filters, { run }));
+    return;
+  }
+  const plain = process.stdout.isTTY ? env : { ...env, NO_COLOR: "1" };
+  for (const { name, command, skip, mend } of checks({ deno })) {
+    if (skip === undefined) await step(name, async () => (await runStreaming(command, plain)) === 0, mend);
+    else skipStep(name, skip);
+  }
+  for (const { folder, files } of testGroups()) {
+    if (quick && !quickFolders.includes(folder)) continue;
+    const paths = files.map((file) => `./${file}`);
+    await group(`tests/${folder}`, () => bunTest(bun, paths, { run, files }));
+  }
+}
+
+/** The peers; without them the rest can still be tested. */
+function peersOrFailure() {
+  try {
+    return setupPeers();
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    fail("test peers", error.message);
+    return {};
+  }
+}
+
+/** Runs a check, which counts as one test. */
+async function step(name, action, mend) {
+  const from = performance.now();
+  if (await action()) {
+    total.passed++;
+    console.log(`ok    ${name} (${seconds(from)})`);
+  } else {
+    console.log(`FAIL  ${name} (${seconds(from)})\n      To mend: ${mend}`);
+    fail(name, mend);
+  }
+}
+
+function skipStep(name, why) {
+  total.skipped++;
+  console.log(`skip  ${name}: ${why}`);
+}
+
+/** Runs a folder's tests and adds up what they count. */
+async function group(name, action) {
+  const from = performance.now();
+  console.log(`\n===== ${name}`);
+  const { passed, failed, skipped, missing } = await action();
+  testsRun += passed + failed - missing.length;
+  total.passed += passed;
+  total.skipped += skipped;
+  total.failed += failed;
+  console.log(
+    `${failed === 0 ? "ok  " : "FAIL"}  ${name}: ${passed} passed, ${failed} failed (${seconds(from)})`,
+  );
+  if (missing.length > 0)
+    toMend.push(`${name}: not in the report: ${missing.join(", ")}: mend the error it ends with`);
+  if (failed > missing.length)
+    toMend.push(`${name}: again alone: \`npm test -- ${filters.join(" ") || `./${name}/`}\``);
+}
+
+function attempt(action) {
+  try {
+    return action() !== undefined;
+  } catch (error) {
+    console.log(error instanceof ToolError ? error.message : error.stack);
+    return false;
+  }
+}
+
+function fail(name, how) {
+  total.failed++;
+  toMend.push(`${name}: ${how}`);
+}
+
+/** Prints what failed, then the counts as the very last line, and ends. */
+function finish() {
+  const { passed, failed, skipped } = total;
+  if (toMend.length > 0) console.log(`\nTo mend:\n${toMend.map((line) => `- ${line}`).join("\n")}`);
+  console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+/** Runs a command; all its output goes to our stdout, so that the order is kept. Resolves with its status. */
+function runStreaming([program, ...args], env) {
+  const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", 1, 1] });
+  const stop = (signal) => {
+    child.kill(signal);
+    process.exit(128 + constants.signals[signal]);
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  const tooLong = setTimeout(() => {
+    console.log(`Ended after ${stepTimeoutMs / 60_000} minutes: ${args.join(" ")}`);
+    child.kill("SIGKILL");
+  }, stepTimeoutMs);
+  return new Promise((resolve) => {
+    const end = (status) => {
+      clearTimeout(tooLong);
+      process.off("SIGINT", stop).off("SIGTERM", stop);
+      resolve(status);
+    };
+    child.on("error", (error) => {
+      console.log(`Cannot run ${program}: ${error.message}`);
+      end(127);
+    });
+    child.on("exit", (code) => end(code ?? 1));
+  });
+}

@@ -7,7 +7,6 @@
  */
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { build } from "./build.mjs";
 import { bunTest, testGroups } from "./bun_test.mjs";
@@ -41,8 +40,14 @@ async function main() {
   const bun = setup();
   const { deno, codex = [] } = quick ? {} : peersOrFailure();
   if (!quick) setupDebian();
-  if (!quick && existsSync(`${root}/cli.ts`)) {
-    await step("the executable builds", () => attempt(() => build(bun)), "mend what bun build names");
+  // When it cannot be built, tests must not take the one of an earlier time.
+  let built = false;
+  if (!quick) {
+    await step(
+      "the executable builds",
+      () => (built = attempt(() => build(bun))),
+      "mend what bun build names",
+    );
   }
 
   const env = {
@@ -51,7 +56,7 @@ async function main() {
     ...(deno && { EXEC_SERVER_DENO: deno }),
     ...(codex[0] && { EXEC_SERVER_CODEX_138: codex[0] }),
     ...(codex[1] && { EXEC_SERVER_CODEX_169: codex[1] }),
-    ...(!quick && existsSync(builtPath) && { EXEC_SERVER_BIN: builtPath }),
+    ...(built && { EXEC_SERVER_BIN: builtPath }),
   };
   // Settings of the developer's own codex must not reach the tests.
   for (const name of ["CODEX_HOME", "CODEX_EXEC_SERVER_URL"]) delete env[name];

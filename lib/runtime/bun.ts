@@ -1,6 +1,7 @@
 /** The runtime on Bun. */
 
-import { bunStdin, bunStdout, spawnOnBun } from "./bun_process.ts";
+import { spawnOnBun } from "./bun_process.ts";
+import { bunStdin, bunStdout } from "./bun_stdio.ts";
 import { connectOnBun, listenOnBun } from "./bun_tcp.ts";
 import type { Runtime } from "./runtime.ts";
 

@@ -1,7 +1,7 @@
 /** The C library calls that both runtimes make through their foreign function interface. Linux with glibc or musl. */
 
 /** Names to try, in order. */
-export const libcNames = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+export const libcNames: readonly string[] = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
 type Int = "i32";
 type Size = "usize";
@@ -23,6 +23,10 @@ export const libcSignatures = {
   ioctl: { parameters: ["i32", "usize", "memory"], result: "i32" },
   syscall: { parameters: ["usize", "i32", "i32"], result: "i32" },
   waitpid: { parameters: ["i32", "memory", "i32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "memory"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "memory", "i32", "i32"], result: "i32" },
+  eventfd: { parameters: ["i32", "i32"], result: "i32" },
   posix_openpt: { parameters: ["i32"], result: "i32" },
   grantpt: { parameters: ["i32"], result: "i32" },
   unlockpt: { parameters: ["i32"], result: "i32" },
@@ -45,10 +49,10 @@ export const optionalSignatures = {
   posix_spawn_file_actions_addclosefrom_np: { parameters: ["memory", "i32"], result: "i32" },
 } as const satisfies Record<string, Signature>;
 
-type Parameter<T> = T extends Memory ? Uint8Array : number;
-type Call<S extends Signature> = (
-  ...args: { -readonly [K in keyof S["parameters"]]: Parameter<S["parameters"][K]> }
-) => number;
+type Arguments<T extends readonly unknown[]> = T extends readonly [infer First, ...infer Rest]
+  ? [First extends Memory ? Uint8Array : number, ...Arguments<Rest>]
+  : [];
+type Call<S extends Signature> = (...args: Arguments<S["parameters"]>) => number;
 type Calls<T extends Record<string, Signature>> = { [K in keyof T]: Call<T[K]> };
 
 /** The loaded library. */
@@ -63,7 +67,6 @@ export const O_NOCTTY = 0o400;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const F_SETFL = 4;
-export const F_DUPFD_CLOEXEC = 1030;
 export const TIOCSWINSZ = 0x5414;
 /** The same on every architecture. */
 export const SYS_PIDFD_OPEN = 434;

@@ -1,6 +1,5 @@
 /** Starts a child by `posix_spawn`: its own session, real pipes or a controlling terminal, nothing inherited. */
 
-import { closeSync } from "node:fs";
 import process from "node:process";
 import {
   F_SETFL,
@@ -189,12 +188,12 @@ export function signalGroup(group: number, signal: number): boolean {
 
 /** A descriptor with several users, closed when the last lets go. */
 export class SharedFd {
-  readonly #fd: number;
+  readonly #close: () => void;
   #users = 0;
   open = true;
 
-  constructor(fd: number) {
-    this.#fd = fd;
+  constructor(close: () => void) {
+    this.#close = close;
   }
 
   /** One more user; the answer lets go. */
@@ -203,7 +202,7 @@ export class SharedFd {
     return () => {
       if (--this.#users > 0) return;
       this.open = false;
-      closeSync(this.#fd);
+      this.#close();
     };
   }
 }

@@ -1,0 +1,138 @@
+/** A way for whole messages between two programs, and a pair of them in memory. */
+
+/** Why a channel ended. */
+export interface CloseReason {
+  /**
+   * `normal`: either side was done. `protocol`: the other side broke a rule. `tooBig`: a message above the limit.
+   * `goingAway`: the program is ending. `timeout`: nothing came back in time. `lost`: the transport broke.
+   */
+  kind: "normal" | "protocol" | "tooBig" | "goingAway" | "timeout" | "lost";
+  /** One line for people. */
+  message: string;
+}
+
+/** What a channel tells its owner. */
+export interface ChannelReceiver {
+  /** One message. */
+  message(text: string): void;
+  /** A message that is no text; the channel lives on. */
+  undecodable(detail: string): void;
+  /** What was queued has gone out; called only after `pendingBytes` was above 0. */
+  drained(): void;
+  /** The end, once. Nothing is called after it. */
+  closed(reason: CloseReason): void;
+}
+
+/** Messages both ways, in order, over whatever carries them. */
+export interface Channel {
+  /** What error texts call it: `exec-server websocket 127.0.0.1:4096`. */
+  readonly label: string;
+  /** Begins to deliver. Called once, before anything else. */
+  open(receiver: ChannelReceiver): void;
+  /** Queues one message. Ignored after the end. */
+  send(text: string): void;
+  /** Bytes that are queued and not yet taken by the transport. */
+  readonly pendingBytes: number;
+  /** Holds the other side back until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Ends the channel after what is queued; `closed` follows with this reason. Idempotent. */
+  close(reason: CloseReason): void;
+}
+
+/** Two channels in memory, each the other's far end. Messages are delivered in later turns, as from a socket. */
+export function channelPair(label: string): [Channel, Channel] {
+  const a = new MemoryChannel(label);
+  const b = new MemoryChannel(label);
+  a.peer = b;
+  b.peer = a;
+  return [a, b];
+}
+
+class MemoryChannel implements Channel {
+  readonly label: string;
+  peer: MemoryChannel | undefined;
+  #receiver: ChannelReceiver | undefined;
+  /** Messages on the way to us. */
+  #inbox: string[] = [];
+  #inboxBytes = 0;
+  #scheduled = false;
+  #paused = false;
+  #ending: CloseReason | undefined;
+  #over = false;
+
+  constructor(label: string) {
+    this.label = label;
+  }
+
+  get pendingBytes(): number {
+    return this.peer!.#inboxBytes;
+  }
+
+  open(receiver: ChannelReceiver): void {
+    this.#receiver = receiver;
+    this.#schedule();
+  }
+
+  send(text: string): void {
+    if (this.#over || this.#ending) return;
+    const to = this.peer!;
+    to.#inbox.push(text);
+    to.#inboxBytes += text.length;
+    to.#schedule();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#schedule();
+  }
+
+  close(reason: CloseReason): void {
+    if (this.#over || this.#ending) return;
+    const other = this.peer!;
+    this.#ending = reason;
+    other.#ending ??= reason;
+    other.#schedule();
+    // Our own side reads no more; what we sent is still delivered.
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#over || !this.#receiver) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#deliver();
+    });
+  }
+
+  #deliver(): void {
+    const batch = this.#paused ? [] : this.#inbox;
+    if (batch.length > 0) {
+      this.#inbox = [];
+      this.#inboxBytes = 0;
+      for (const [index, text] of batch.entries()) {
+        if (this.#over) return;
+        if (this.#paused) {
+          const rest = batch.slice(index);
+          this.#inbox = [...rest, ...this.#inbox];
+          this.#inboxBytes += rest.reduce((sum, message) => sum + message.length, 0);
+          break;
+        }
+        this.#receiver!.message(text);
+      }
+      const sender = this.peer!;
+      if (this.#inboxBytes === 0 && !sender.#over) sender.#receiver?.drained();
+    }
+    if (this.#ending && this.#inbox.length === 0 && !this.#over) {
+      this.#over = true;
+      this.#receiver!.closed(this.#ending);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/** One JSON-RPC message and its text (docs/protocol.md, "Messages"). There is no `jsonrpc` member. */
+
+/** The peer's limits: levels of nesting with the message itself, and values in it. */
+const MAX_DEPTH = 127;
+const MAX_VALUES = 262_144;
+
+/** An id as it came: a bigint where a number would lose digits. */
+export type RequestId = string | number | bigint;
+
+/** The error of an answer. */
+export interface ErrorObject {
+  code: number;
+  message: string;
+  data?: unknown;
+}
+
+export type Message =
+  | { kind: "request"; id: RequestId; method: string; params: unknown }
+  | { kind: "notification"; method: string; params: unknown }
+  | { kind: "result"; id: RequestId; result: unknown }
+  | { kind: "error"; id: RequestId; error: ErrorObject };
+
+/** A text that is no message. */
+export class MalformedMessage extends Error {
+  override readonly name = "MalformedMessage";
+}
+
+/** @throws {MalformedMessage} With what is wrong. */
+export function parseMessage(text: string): Message {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new MalformedMessage(error instanceof SyntaxError ? "invalid JSON" : "recursion limit exceeded");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new MalformedMessage("expected a JSON-RPC object");
+  }
+  checkSize(text, value);
+  const message = value as Record<string, unknown>;
+  const { method, params } = message;
+  if (typeof method === "string") {
+    if (message.id === undefined) return { kind: "notification", method, params };
+    const { trace } = message;
+    if (trace !== undefined && (typeof trace !== "object" || Array.isArray(trace))) {
+      throw new MalformedMessage("`trace` must be an object or null");
+    }
+    return { kind: "request", id: requestId(message.id, text), method, params };
+  }
+  if (method === undefined && message.id !== undefined) {
+    if (isErrorObject(message.error)) {
+      return { kind: "error", id: requestId(message.id, text), error: message.error };
+    }
+    if (message.result !== undefined) {
+      return { kind: "result", id: requestId(message.id, text), result: message.result };
+    }
+  }
+  throw new MalformedMessage("neither a request, nor a notification, nor an answer");
+}
+
+export function requestText(id: number, method: string, params: unknown): string {
+  return params === undefined
+    ? `{"id":${id},"method":${JSON.stringify(method)}}`
+    : `{"id":${id},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+}
+
+export function notificationText(method: string, params: unknown): string {
+  return params === undefined
+    ? `{"method":${JSON.stringify(method)}}`
+    : `{"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+}
+
+export function resultText(id: RequestId, result: unknown): string {
+  return `{"id":${idText(id)},"result":${JSON.stringify(result)}}`;
+}
+
+export function errorText(id: RequestId, error: ErrorObject): string {
+  return `{"id":${idText(id)},"error":${JSON.stringify(error)}}`;
+}
+
+function idText(id: RequestId): string {
+  return typeof id === "string" ? JSON.stringify(id) : String(id);
+}
+
+function isErrorObject(value: unknown): value is ErrorObject {
+  if (typeof value !== "object" || value === null) return false;
+  const { code, message } = value as Partial<ErrorObject>;
+  return Number.isInteger(code) && typeof message === "string";
+}
+
+const plainId = /^\s*\{\s*"id"\s*:\s*(-?\d{1,15})\s*[,}]/;
+const MIN_ID = -(2n ** 63n);
+const MAX_ID = 2n ** 63n - 1n;
+
+/** A string or an integer that fits 64 bits, with all its digits. */
+function requestId(value: unknown, text: string): RequestId {
+  if (typeof value === "string") return value;
+  if (typeof value !== "number") throw new MalformedMessage("`id` must be a string or an integer");
+  if (plainId.test(text)) return value;
+  const digits = idDigits(text);
+  if (!/^-?\d+$/.test(digits)) throw new MalformedMessage("`id` must be a string or an integer");
+  const id = BigInt(digits);
+  if (id < MIN_ID || id > MAX_ID) throw new MalformedMessage("`id` must fit 64 bits");
+  return Number.isSafeInteger(value) ? value : id;
+}
+
+/** The source text of the outermost `id`; the last one where there are several, as `JSON.parse` has it. */
+function idDigits(text: string): string {
+  let depth = 0;
+  let found = "";
+  const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/gs;
+  for (let match = token.exec(text); match; match = token.exec(text)) {
+    const [word] = match;
+    if (word === "{" || word === "[") depth++;
+    else if (word === "}" || word === "]") depth--;
+    else if (depth === 1 && (word === '"id"' || JSON.parse(word) === "id")) {
+      const value = /^\s*:\s*([-+.\w]+)/.exec(text.slice(token.lastIndex, token.lastIndex + 100));
+      if (value) found = value[1]!;
+    }
+  }
+  return found;
+}
+
+/** Counts levels and values, unless the text is too short for either to be too many. */
+function checkSize(text: string, value: object): void {
+  if (text.length < 2 * MAX_DEPTH) return;
+  let values = 0;
+  let level: object[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth >= MAX_DEPTH) throw new MalformedMessage("recursion limit exceeded");
+    const next: object[] = [];
+    for (const container of level) {
+      for (const item of Array.isArray(container) ? container : Object.values(container)) {
+        values++;
+        if (typeof item === "object" && item !== null) next.push(item);
+      }
+    }
+    if (values > MAX_VALUES) {
+      throw new MalformedMessage(`JSON-RPC message exceeds the limit of ${MAX_VALUES} JSON values`);
+    }
+    level = next;
+  }
+}

@@ -1,0 +1,236 @@
+/** Calls and dispatch over one channel, the same for both sides. */
+
+import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
+import type { Channel, ChannelReceiver, CloseReason } from "./channel.ts";
+import {
+  type ErrorObject,
+  errorText,
+  MalformedMessage,
+  notificationText,
+  parseMessage,
+  type RequestId,
+  requestText,
+  resultText,
+} from "./message.ts";
+
+/** What the owner of a peer does with what comes in. */
+export interface PeerHandlers {
+  /**
+   * Answers one request: with the wire form of the result, or later by a promise.
+   * @throws {RpcError} The answer is this error. Anything else thrown is answered as an internal error.
+   */
+  request(method: string, params: unknown): unknown;
+  /** @throws {ProtocolViolation} The channel is closed. */
+  notification(method: string, params: unknown): void;
+  /** An answer that nobody waits for. @throws {ProtocolViolation} The channel is closed. */
+  unmatched(): void;
+  /** Everything queued has gone out. */
+  drained?(): void;
+  /** The end, once; all calls have been rejected. */
+  closed(reason: CloseReason): void;
+}
+
+/** The other side broke a rule that ends the connection. */
+export class ProtocolViolation extends Error {
+  override readonly name = "ProtocolViolation";
+}
+
+/** Limits of one call. */
+export interface CallOptions {
+  /** Rejects the call; the server is not told, and may still carry it out. */
+  signal?: AbortSignal;
+  /** Rejects the call after so long. No limit by default. */
+  timeoutMs?: number;
+}
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+/** One end of a connection. */
+export class Peer {
+  readonly #channel: Channel;
+  readonly #handlers: PeerHandlers;
+  readonly #pending = new Map<RequestId, Pending>();
+  #lastId = 0;
+  #closed: CloseReason | undefined;
+
+  constructor(channel: Channel, handlers: PeerHandlers) {
+    this.#channel = channel;
+    this.#handlers = handlers;
+  }
+
+  /** Begins to receive. */
+  open(): void {
+    const receiver: ChannelReceiver = {
+      message: (text) => this.#receive(text),
+      undecodable: (detail) => this.#answerMalformed(detail),
+      drained: () => this.#handlers.drained?.(),
+      closed: (reason) => this.#end(reason),
+    };
+    this.#channel.open(receiver);
+  }
+
+  /** Why the connection is over; undefined while it lives. */
+  get closeReason(): CloseReason | undefined {
+    return this.#closed;
+  }
+
+  /** Bytes queued for the other side. */
+  get pendingBytes(): number {
+    return this.#channel.pendingBytes;
+  }
+
+  get label(): string {
+    return this.#channel.label;
+  }
+
+  /**
+   * Sends a request and waits for its answer.
+   * @throws {RpcError} The answer is an error.
+   * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`.
+   */
+  call(method: string, params: unknown, options: CallOptions = {}): Promise<unknown> {
+    if (this.#closed) return Promise.reject(disconnected(method, this.#closed));
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+    const id = ++this.#lastId;
+    return new Promise<unknown>((resolve, reject) => {
+      const settle = (): void => {
+        this.#pending.delete(id);
+        options.signal?.removeEventListener("abort", onAbort);
+        clearTimeout(timer);
+      };
+      const onAbort = (): void => {
+        settle();
+        reject(options.signal!.reason);
+      };
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      if (options.timeoutMs !== undefined) {
+        timer = setTimeout(() => {
+          settle();
+          reject(
+            new ExecServerError("ERR_CALL_TIMEOUT", `No answer to "${method}" in ${options.timeoutMs} ms`),
+          );
+        }, options.timeoutMs);
+      }
+      options.signal?.addEventListener("abort", onAbort, { once: true });
+      this.#pending.set(id, {
+        resolve: (result) => {
+          settle();
+          resolve(result);
+        },
+        reject: (error) => {
+          settle();
+          reject(error instanceof CloseError ? disconnected(method, error.reason) : error);
+        },
+      });
+      this.#channel.send(requestText(id, method, params));
+    });
+  }
+
+  /** Sends a notification. */
+  notify(method: string, params: unknown): void {
+    this.#channel.send(notificationText(method, params));
+  }
+
+  /** Sends a message that is text already. */
+  send(text: string): void {
+    this.#channel.send(text);
+  }
+
+  pause(): void {
+    this.#channel.pause();
+  }
+
+  resume(): void {
+    this.#channel.resume();
+  }
+
+  close(reason: CloseReason): void {
+    this.#channel.close(reason);
+  }
+
+  #receive(text: string): void {
+    try {
+      const message = parseMessage(text);
+      switch (message.kind) {
+        case "request":
+          this.#dispatch(message.id, message.method, message.params);
+          break;
+        case "notification":
+          this.#handlers.notification(message.method, message.params);
+          break;
+        default: {
+          const pending = this.#pending.get(message.id);
+          if (!pending) this.#handlers.unmatched();
+          else if (message.kind === "result") pending.resolve(message.result);
+          else pending.reject(new RpcError(message.error.code, message.error.message, message.error.data));
+        }
+      }
+    } catch (error) {
+      if (error instanceof MalformedMessage) this.#answerMalformed(error.message);
+      else if (error instanceof ProtocolViolation) this.close({ kind: "protocol", message: error.message });
+      else throw error;
+    }
+  }
+
+  #dispatch(id: RequestId, method: string, params: unknown): void {
+    let answer: unknown;
+    try {
+      answer = this.#handlers.request(method, params);
+    } catch (error) {
+      this.#channel.send(errorText(id, errorObject(error)));
+      return;
+    }
+    // An answer that is there already goes out at once, in the order of the requests.
+    if (!(answer instanceof Promise)) {
+      this.#channel.send(resultText(id, answer));
+      return;
+    }
+    answer.then(
+      (result) => this.#channel.send(resultText(id, result)),
+      (error) => this.#channel.send(errorText(id, errorObject(error))),
+    );
+  }
+
+  #answerMalformed(detail: string): void {
+    const kind = this.#channel.label.includes("websocket") ? "websocket " : "";
+    this.#channel.send(
+      errorText(-1, {
+        code: rpcCode.invalidRequest,
+        message: `failed to parse ${kind}JSON-RPC message from ${this.#channel.label}: ${detail}`,
+      }),
+    );
+  }
+
+  #end(reason: CloseReason): void {
+    if (this.#closed) return;
+    this.#closed = reason;
+    for (const pending of [...this.#pending.values()]) pending.reject(new CloseError(reason));
+    this.#handlers.closed(reason);
+  }
+}
+
+/** Marks the rejection of a call that was pending when the channel ended. */
+class CloseError extends Error {
+  readonly reason: CloseReason;
+
+  constructor(reason: CloseReason) {
+    super(reason.message);
+    this.reason = reason;
+  }
+}
+
+function disconnected(method: string, reason: CloseReason): ExecServerError {
+  return new ExecServerError("ERR_DISCONNECTED", `Cannot finish "${method}": ${reason.message}`);
+}
+
+function errorObject(error: unknown): ErrorObject {
+  if (error instanceof RpcError) {
+    return error.data === undefined
+      ? { code: error.code, message: error.message }
+      : { code: error.code, message: error.message, data: error.data };
+  }
+  return { code: rpcCode.internal, message: error instanceof Error ? error.message : String(error) };
+}

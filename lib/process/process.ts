@@ -1,0 +1,226 @@
+/** One process of a session, from its start to the end of its output. */
+
+import type { OutputStream, WriteStatus } from "../protocol/process.ts";
+import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
+import { OutputLog, type RetentionLimits } from "./output.ts";
+
+/** What a process tells, in the order of the numbers. */
+export type ProcessEvent =
+  | { kind: "output"; seq: number; stream: OutputStream; bytes: Uint8Array }
+  | { kind: "exited"; seq: number; exitCode: number }
+  | { kind: "closed"; seq: number };
+
+/** Who is told. */
+export interface ProcessObserver {
+  event(process: ManagedProcess, event: ProcessEvent): void;
+  /** Nothing when more output may come, else a promise for when it may. */
+  ready(): Promise<void> | undefined;
+}
+
+/** Settings of a process. */
+export interface ProcessOptions {
+  retention: RetentionLimits;
+  /** Bytes of input that may wait for the child. */
+  maxStdinBytes: number;
+  /** Output that may be sent and not acknowledged; no limit when absent. */
+  outputWindowBytes?: number | undefined;
+}
+
+/** Larger pieces are cut, so that others on the connection get their turn. */
+const MAX_CHUNK_BYTES = 128 * 1024;
+/** After a kill, how long a pipe that somebody else still holds may stay silent. */
+const SILENCE_AFTER_KILL_MS = 100;
+const SIGKILL = 9;
+
+/** Input for a child whose queue is full. */
+export class StdinFull extends Error {
+  override readonly name = "StdinFull";
+}
+
+/** Runs a started child: reads its output, keeps what the bounds allow, tells the observer. */
+export class ManagedProcess {
+  readonly id: string;
+  readonly log: OutputLog;
+  readonly #child: Child;
+  readonly #observer: ProcessObserver;
+  readonly #options: ProcessOptions;
+  readonly #sources: ByteSource[];
+  /** Called at the next event, then forgotten. */
+  readonly #waiters = new Set<() => void>();
+  #exitCode: number | null = null;
+  #closed = false;
+  #killed = false;
+  #stdinClosed: boolean;
+  #unacknowledged = 0;
+  #windowOpened: PromiseWithResolvers<void> | undefined;
+  /** Sources that wait for the child rather than for the observer. */
+  #reading = 0;
+  #lastOutputAt = 0;
+
+  constructor(id: string, child: Child, observer: ProcessObserver, options: ProcessOptions) {
+    this.id = id;
+    this.#child = child;
+    this.#observer = observer;
+    this.#options = options;
+    this.log = new OutputLog(options.retention);
+    this.#stdinClosed = child.stdin === null;
+    this.#sources = child.stderr ? [child.stdout, child.stderr] : [child.stdout];
+    const first: OutputStream = child.stderr ? "stdout" : "pty";
+    const ended = [this.#pump(child.stdout, first)];
+    if (child.stderr) ended.push(this.#pump(child.stderr, "stderr"));
+    const exited = child.exited.then((status) => this.#onExit(status));
+    Promise.all([exited, ...ended]).then(() => this.#onClosed());
+  }
+
+  get isTerminal(): boolean {
+    return this.#child.stderr === null;
+  }
+
+  get exited(): boolean {
+    return this.#exitCode !== null;
+  }
+
+  get exitCode(): number | null {
+    return this.#exitCode;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Settles at the next event; `cancel` gives the wait up. */
+  nextEvent(): { happened: Promise<void>; cancel(): void } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiters.add(resolve);
+    return {
+      happened: promise,
+      cancel: () => {
+        this.#waiters.delete(resolve);
+        resolve();
+      },
+    };
+  }
+
+  /** Queues input. @throws {StdinFull} */
+  write(bytes: Uint8Array): WriteStatus {
+    const { stdin } = this.#child;
+    if (stdin === null || this.#stdinClosed || this.exited) return "stdinClosed";
+    if (stdin.pendingBytes + bytes.length > this.#options.maxStdinBytes && stdin.pendingBytes > 0) {
+      throw new StdinFull(
+        `process ${this.id} does not read its input: ${stdin.pendingBytes} bytes wait, the limit is ${this.#options.maxStdinBytes}`,
+      );
+    }
+    stdin.write(bytes).catch(() => {
+      this.#stdinClosed = true;
+    });
+    return "accepted";
+  }
+
+  /** The child sees the end of its input after what was written. */
+  closeStdin(): WriteStatus {
+    if (this.#stdinClosed || this.exited) return "stdinClosed";
+    this.#stdinClosed = true;
+    this.#child.stdin!.close();
+    return "accepted";
+  }
+
+  resize(size: TerminalSize): void {
+    this.#child.resize(size);
+  }
+
+  /** Signals the group of a running child. */
+  signal(signal: number): void {
+    if (!this.exited) this.#child.signalGroup(signal);
+  }
+
+  /** Kills the group; true when the child was running. Output that is there is still read. */
+  terminate(): boolean {
+    if (this.exited) return false;
+    this.#killed = true;
+    this.#child.signalGroup(SIGKILL);
+    return true;
+  }
+
+  /** Kills whatever is left of the group and stops reading. */
+  dispose(): void {
+    this.#killed = true;
+    // Also when the leader has gone: its group may live on. Not after `closed`: the number may be another's by then.
+    if (!this.#closed) this.#child.signalGroup(SIGKILL);
+    this.releaseWindow();
+    for (const source of this.#sources) source.cancel();
+    this.#child.stdin?.destroy();
+  }
+
+  /** Settles when the child itself has ended. */
+  get ended(): Promise<unknown> {
+    return this.#child.exited;
+  }
+
+  /** The client has dealt with output. */
+  acknowledge(bytes: number): void {
+    this.#unacknowledged = Math.max(0, this.#unacknowledged - bytes);
+    if (this.#unacknowledged <= (this.#options.outputWindowBytes ?? Number.POSITIVE_INFINITY)) {
+      this.#windowOpened?.resolve();
+      this.#windowOpened = undefined;
+    }
+  }
+
+  /** Nobody is there to acknowledge: what was sent counts no more. */
+  releaseWindow(): void {
+    this.acknowledge(Number.POSITIVE_INFINITY);
+  }
+
+  async #pump(source: ByteSource, stream: OutputStream): Promise<void> {
+    for (;;) {
+      this.#reading++;
+      const bytes = await source.read();
+      this.#reading--;
+      if (bytes === null) return;
+      this.#lastOutputAt = performance.now();
+      for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
+        const piece = bytes.length <= MAX_CHUNK_BYTES ? bytes : bytes.slice(start, start + MAX_CHUNK_BYTES);
+        this.#unacknowledged += piece.length;
+        this.#emit({ kind: "output", seq: this.log.append(stream, piece), stream, bytes: piece });
+      }
+      await this.#observer.ready();
+      await this.#windowReady();
+    }
+  }
+
+  #windowReady(): Promise<void> | undefined {
+    const { outputWindowBytes } = this.#options;
+    if (outputWindowBytes === undefined || this.#unacknowledged <= outputWindowBytes) return undefined;
+    this.#windowOpened ??= Promise.withResolvers<void>();
+    return this.#windowOpened.promise;
+  }
+
+  #onExit(status: ExitStatus): void {
+    this.#exitCode = status.signal === null ? status.code! : 128 + status.signal;
+    this.#child.stdin?.destroy();
+    this.#emit({ kind: "exited", seq: this.log.takeSeq(), exitCode: this.#exitCode });
+    if (this.#killed) this.#stopWhenSilent();
+  }
+
+  /** A descendant in a session of its own may hold the pipes for ever; the killed process ends all the same. */
+  #stopWhenSilent(): void {
+    if (this.#closed) return;
+    const silentMs = performance.now() - this.#lastOutputAt;
+    if (this.#reading > 0 && silentMs >= SILENCE_AFTER_KILL_MS) {
+      for (const source of this.#sources) source.cancel();
+      return;
+    }
+    setTimeout(() => this.#stopWhenSilent(), SILENCE_AFTER_KILL_MS);
+  }
+
+  #onClosed(): void {
+    this.#closed = true;
+    this.#emit({ kind: "closed", seq: this.log.takeSeq() });
+  }
+
+  #emit(event: ProcessEvent): void {
+    this.#observer.event(this, event);
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const wake of waiters) wake();
+  }
+}

@@ -1,0 +1,75 @@
+/** Shapes of `environment/*`: what kind of machine a server runs on, and what it can do. */
+
+import { array, boolean, nullish, object, oneOf, optional, type Schema, string } from "./schema.ts";
+
+/** The shell that command lines are for. */
+export interface ShellInfo {
+  /** `bash`, `zsh`, `sh`, `powershell` or `cmd`. */
+  name: string;
+  path: string;
+}
+
+/**
+ * What the server can do beyond the common methods. An absent member means no. Those that are ours alone are
+ * marked; a client uses them only where they are advertised.
+ */
+export interface Capabilities {
+  /** Ours: `process/closeStdin`. */
+  processCloseStdin?: boolean;
+  /** Ours: `process/resize`, and `terminalSize` in `process/start`. */
+  processResize?: boolean;
+  /** Ours: `process/signal` takes every signal of {@link SignalName}. */
+  processSignals?: boolean;
+  /** Ours: `outputWindowBytes` in `process/start` and the notification `process/consumed`. */
+  processOutputWindow?: boolean;
+}
+
+/** Answer of `environment/info`, and `environmentInfo` in the answer of `initialize`. */
+export interface EnvironmentInfo {
+  shell: ShellInfo;
+  /** Version of the server. Its presence says that paths are `file:` URIs. */
+  executorVersion?: string;
+  /** Stable name of the machine. */
+  providerId?: string;
+  /** Start directory of the server as a `file:` URI; null when it is gone. */
+  cwd?: string;
+  /** Home directory as a `file:` URI. */
+  userHomeDir?: string;
+  /** `linux`, `macos`, `windows`. */
+  platformOs?: string;
+  prependPathDirs?: string[];
+  temporaryDirectories?: string[];
+  tempDir?: string;
+  capabilities?: Capabilities;
+}
+
+/** Answer of `environment/status`. */
+export interface EnvironmentStatus {
+  status: "ready";
+}
+
+const shellInfo: Schema<ShellInfo> = object<ShellInfo>({ name: string, path: string });
+
+export const capabilities: Schema<Capabilities> = object<Capabilities>({
+  processCloseStdin: optional(boolean),
+  processResize: optional(boolean),
+  processSignals: optional(boolean),
+  processOutputWindow: optional(boolean),
+});
+
+export const environmentInfo: Schema<EnvironmentInfo> = object<EnvironmentInfo>({
+  shell: shellInfo,
+  executorVersion: nullish(string),
+  providerId: nullish(string),
+  cwd: nullish(string),
+  userHomeDir: nullish(string),
+  platformOs: nullish(string),
+  prependPathDirs: nullish(array(string)),
+  temporaryDirectories: nullish(array(string)),
+  tempDir: nullish(string),
+  capabilities: nullish(capabilities),
+});
+
+export const environmentStatus: Schema<EnvironmentStatus> = object<EnvironmentStatus>({
+  status: oneOf("ready"),
+});

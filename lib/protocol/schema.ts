@@ -1,0 +1,247 @@
+/** A small run-time checker: the shapes of the wire as values, with the compiler between them and the interfaces. */
+
+/** A value does not have the shape that was wanted. The message is fit for the other side. */
+export class DecodeError extends Error {
+  override readonly name = "DecodeError";
+  readonly reason: string;
+  /** Where in the value: `envPolicy.exclude[2]`, empty for the whole. */
+  readonly path: string;
+
+  constructor(reason: string, path = "") {
+    super(path === "" ? reason : `${path}: ${reason}`);
+    this.reason = reason;
+    this.path = path;
+  }
+}
+
+/** How a value looks out there and in here; the two differ for bytes only, which are base64 on the wire. */
+export interface Schema<T> {
+  /** @throws {DecodeError} Names what was found and what was expected. */
+  decode(value: unknown): T;
+  encode(value: T): unknown;
+  /** The same out there and in here, so that encoding can be skipped. */
+  readonly plain: boolean;
+  /** What documentation calls it. */
+  readonly label: string;
+  /** What a missing member stands for, where it may be missing. */
+  readonly whenAbsent?: { readonly value: T };
+}
+
+/** A member that may be absent; with `nullable` null means absent too. */
+export interface OptionalField<T> {
+  readonly optional: true;
+  readonly nullable: boolean;
+  readonly schema: Schema<T>;
+}
+
+type Shape<T> = {
+  readonly [K in keyof T]-?: Record<never, never> extends Pick<T, K>
+    ? OptionalField<Exclude<T[K], undefined>>
+    : Schema<T[K]>;
+};
+
+function plain<T>(label: string, decode: (value: unknown) => T): Schema<T> {
+  return { decode, encode: (value) => value, plain: true, label };
+}
+
+export const string: Schema<string> = plain("string", (value) => {
+  if (typeof value === "string") return value;
+  throw mistyped(value, "a string");
+});
+
+export const boolean: Schema<boolean> = plain("boolean", (value) => {
+  if (typeof value === "boolean") return value;
+  throw mistyped(value, "a boolean");
+});
+
+/** A whole number from 0; those above 2^53 lose their last digits, which no count of ours reaches. */
+export const unsigned: Schema<number> = plain("unsigned integer", (value) => {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 64) return value;
+  throw mistyped(value, "u64");
+});
+
+export const integer: Schema<number> = plain("integer", (value) => {
+  if (typeof value === "number" && Number.isInteger(value)) return value;
+  throw mistyped(value, "an integer");
+});
+
+/** Anything; for members that are passed on or kept for a later rule. */
+export const anything: Schema<unknown> = {
+  ...plain("any value", (value) => value),
+  whenAbsent: { value: undefined },
+};
+
+/** Nothing: absent, null or an empty object. */
+export const nothing: Schema<null> = plain("none", (value) => {
+  if (value === undefined || value === null) return null;
+  if (isObject(value) && Object.keys(value).length === 0) return null;
+  throw mistyped(value, "unit");
+});
+
+const whiteSpace = /\s/;
+
+/** Bytes; on the wire standard base64 with padding. */
+export const bytes: Schema<Uint8Array> = {
+  label: "base64",
+  plain: false,
+  decode: (value) => {
+    if (typeof value !== "string") throw mistyped(value, "a string");
+    try {
+      // The decoder skips white space, which the protocol does not allow.
+      if (!whiteSpace.test(value)) return Uint8Array.fromBase64(value, { lastChunkHandling: "strict" });
+    } catch {
+      // Told below without the text, which may be long.
+    }
+    throw new DecodeError("invalid base64: expected the standard alphabet with padding");
+  },
+  encode: (value) => value.toBase64(),
+};
+
+/** One of some words. */
+export function oneOf<const T extends string>(...words: readonly T[]): Schema<T> {
+  const known = new Set<string>(words);
+  const expected = words.map((word) => `\`${word}\``).join(" or ");
+  return plain(words.map((word) => `"${word}"`).join(" | "), (value) => {
+    if (typeof value !== "string") throw mistyped(value, expected);
+    if (known.has(value)) return value as T;
+    throw new DecodeError(`unknown variant \`${value.slice(0, 100)}\`, expected ${expected}`);
+  });
+}
+
+export function nullable<T>(schema: Schema<T>): Schema<T | null> {
+  return {
+    label: `${schema.label} | null`,
+    plain: schema.plain,
+    whenAbsent: { value: null },
+    decode: (value) => (value === null || value === undefined ? null : schema.decode(value)),
+    encode: (value) => (value === null ? null : schema.encode(value)),
+  };
+}
+
+/** A member that may be absent but not null. */
+export function optional<T>(schema: Schema<T>): OptionalField<T> {
+  return { optional: true, nullable: false, schema };
+}
+
+/** A member that may be absent or null, which mean the same. */
+export function nullish<T>(schema: Schema<T>): OptionalField<T> {
+  return { optional: true, nullable: true, schema };
+}
+
+export function array<T>(item: Schema<T>): Schema<T[]> {
+  return {
+    label: `${item.label}[]`,
+    plain: item.plain,
+    decode: (value) => {
+      if (!Array.isArray(value)) throw mistyped(value, "a sequence");
+      return value.map((entry, index) => within(`[${index}]`, () => item.decode(entry)));
+    },
+    encode: (value) => (item.plain ? value : value.map((entry) => item.encode(entry))),
+  };
+}
+
+/** A map from names to values. The result has no prototype, so that no name is special. */
+export function record<T>(item: Schema<T>): Schema<Record<string, T>> {
+  return {
+    label: `map of ${item.label}`,
+    plain: item.plain,
+    decode: (value) => {
+      if (!isObject(value)) throw mistyped(value, "a map");
+      const result: Record<string, T> = Object.create(null);
+      for (const [name, entry] of Object.entries(value)) {
+        result[name] = within(`["${name}"]`, () => item.decode(entry));
+      }
+      return result;
+    },
+    encode: (value) =>
+      item.plain
+        ? value
+        : Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, item.encode(entry)])),
+  };
+}
+
+interface Member {
+  name: string;
+  schema: Schema<unknown>;
+  optional: boolean;
+  nullable: boolean;
+}
+
+/** An object with exactly the members of the interface; members that it does not know are ignored. */
+export function object<T extends object>(
+  shape: Shape<T>,
+): Schema<T> & { readonly members: readonly Member[] } {
+  const members = Object.entries<Schema<unknown> | OptionalField<unknown>>(shape).map(
+    ([name, field]): Member => {
+      return "optional" in field
+        ? { name, schema: field.schema, optional: true, nullable: field.nullable }
+        : { name, schema: field, optional: false, nullable: false };
+    },
+  );
+  const isPlain = members.every((member) => member.schema.plain);
+  return {
+    label: "object",
+    plain: isPlain,
+    members,
+    decode: (value) => {
+      if (!isObject(value)) throw mistyped(value, "an object");
+      const result: Record<string, unknown> = {};
+      for (const member of members) {
+        const found = value[member.name];
+        if (found === undefined || (member.nullable && found === null)) {
+          if (member.optional) continue;
+          if (!member.schema.whenAbsent) throw new DecodeError(`missing field \`${member.name}\``);
+          result[member.name] = member.schema.whenAbsent.value;
+          continue;
+        }
+        result[member.name] = within(member.name, () => member.schema.decode(found));
+      }
+      return result as T;
+    },
+    encode: (value) => {
+      if (isPlain) return value;
+      const result: Record<string, unknown> = {};
+      for (const [name, entry] of Object.entries(value)) result[name] = entry;
+      for (const { name, schema } of members) {
+        const entry = result[name];
+        if (entry !== undefined && entry !== null) result[name] = schema.encode(entry);
+      }
+      return result;
+    },
+  };
+}
+
+function within<T>(place: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    const separator = error.path === "" || error.path.startsWith("[") ? "" : ".";
+    throw new DecodeError(error.reason, `${place}${separator}${error.path}`);
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function mistyped(value: unknown, expected: string): DecodeError {
+  return new DecodeError(`invalid type: ${nameOf(value)}, expected ${expected}`);
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "sequence";
+  switch (typeof value) {
+    case "number":
+      return Number.isInteger(value) ? `integer \`${value}\`` : `floating point \`${value}\``;
+    case "boolean":
+      return `boolean \`${value}\``;
+    case "string":
+      return "string";
+    case "undefined":
+      return "nothing";
+    default:
+      return "map";
+  }
+}

@@ -1,0 +1,26 @@
+/** The runtime on Deno. */
+
+import { fileURLToPath } from "node:url";
+import { spawnOnDeno } from "./deno_process.ts";
+import { denoStdin, denoStdout } from "./deno_stdio.ts";
+import { connectOnDeno, listenOnDeno } from "./deno_tcp.ts";
+import type { Runtime } from "./runtime.ts";
+
+export function denoRuntime(): Runtime {
+  return {
+    name: "deno",
+    version: Deno.version.deno,
+    spawn: spawnOnDeno,
+    listen: listenOnDeno,
+    connect: connectOnDeno,
+    stdin: denoStdin,
+    stdout: denoStdout,
+    selfCommand,
+  };
+}
+
+function selfCommand(): string[] {
+  if (Deno.build.standalone) return [Deno.execPath()];
+  const main = Deno.mainModule;
+  return [Deno.execPath(), "run", "-A", main.startsWith("file:") ? fileURLToPath(main) : main];
+}

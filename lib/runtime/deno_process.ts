@@ -1,0 +1,66 @@
+/** What children need on Deno: the C library by `Deno.dlopen`, and a thread parked in `epoll_wait`. */
+
+import { type EpollWait, Reactor } from "./epoll.ts";
+import { type Libc, libcNames, libcSignatures, optionalSignatures } from "./libc.ts";
+import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
+import { spawnChild } from "./spawn_child.ts";
+
+export function spawnOnDeno(options: SpawnOptions): Child {
+  loaded ??= load();
+  return spawnChild(loaded.libc, loaded.reactor, options);
+}
+
+let loaded: { libc: Libc; reactor: Reactor } | undefined;
+
+function load(): { libc: Libc; reactor: Reactor } {
+  for (const name of libcNames) {
+    try {
+      const libc = openLibc(name);
+      return { libc, reactor: new Reactor(libc, openWait(name)) };
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) {
+        throw new RuntimeUnsupported(`Cannot start processes: Deno needs --allow-ffi for "${name}"`, {
+          cause: error,
+        });
+      }
+      // The next name; which of them exists depends on the distribution.
+    }
+  }
+  throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
+}
+
+function openLibc(name: string): Libc {
+  const { symbols } = Deno.dlopen(name, table(libcSignatures));
+  return {
+    ...symbols,
+    ...openOptional(name),
+    addressOf: (memory: Uint8Array<ArrayBuffer>) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory)),
+  } as unknown as Libc;
+}
+
+function openOptional(name: string): object {
+  try {
+    return Deno.dlopen(name, table(optionalSignatures)).symbols;
+  } catch {
+    return {};
+  }
+}
+
+/** A call in the background, on a thread of Deno's pool. The reactor makes one at a time. */
+function openWait(name: string): EpollWait {
+  const { symbols } = Deno.dlopen(name, {
+    epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32", nonblocking: true },
+  });
+  return (epoll, events, max) => symbols.epoll_wait(epoll, events as Uint8Array<ArrayBuffer>, max, -1);
+}
+
+function table(signatures: typeof libcSignatures | typeof optionalSignatures): Deno.ForeignLibraryInterface {
+  // Deno gives an isize as a bigint. What we get as one fits 32 bits: Linux moves at most 2 GiB in a call.
+  const types = { i32: "i32", usize: "usize", memory: "buffer", isize: "i32" } as const;
+  return Object.fromEntries(
+    Object.entries(signatures).map(([name, { parameters, result }]) => [
+      name,
+      { parameters: parameters.map((parameter) => types[parameter]), result: types[result] },
+    ]),
+  );
+}

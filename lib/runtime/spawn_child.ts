@@ -1,0 +1,49 @@
+/** A child with its streams and its end, out of what the runtime lends: the C library and a reactor. */
+
+import type { Reactor } from "./epoll.ts";
+import { FdSink, FdSource } from "./fd_streams.ts";
+import { type Libc, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
+import { decodeWaitStatus, posixSpawn, SharedFd, setTerminalSize, signalGroup } from "./posix_spawn.ts";
+import type { Child, ExitStatus, SpawnOptions } from "./runtime.ts";
+
+const POLL_MS = 5;
+
+/** @throws {SpawnError} */
+export function spawnChild(libc: Libc, reactor: Reactor, options: SpawnOptions): Child {
+  const { pid, stdin, stdout, stderr } = posixSpawn(libc, options);
+  const close = (fd: number): void => {
+    reactor.forget(fd);
+    libc.close(fd);
+  };
+  const exited = exitOf(libc, reactor, pid);
+  const master = options.terminal ? new SharedFd(() => close(stdout)) : undefined;
+  // The master is reader, writer and the handle for resizing: it is closed when both streams are done with it.
+  const release = (fd: number): (() => void) => (master ? master.share() : () => close(fd));
+  return {
+    pid,
+    stdin: stdin === null ? null : new FdSink(libc, reactor, stdin, release(stdin)),
+    stdout: new FdSource(libc, reactor, stdout, release(stdout)),
+    stderr: stderr === null ? null : new FdSource(libc, reactor, stderr, release(stderr)),
+    exited,
+    signalGroup: (signal) => signalGroup(pid, signal),
+    resize: (size) => {
+      if (master?.open) setTerminalSize(libc, stdout, size);
+    },
+  };
+}
+
+/** Settles when the process has ended: its pidfd becomes readable then. */
+async function exitOf(libc: Libc, reactor: Reactor, pid: number): Promise<ExitStatus> {
+  const fd = libc.syscall(SYS_PIDFD_OPEN, pid, 0);
+  if (fd >= 0) {
+    await reactor.readable(fd);
+    reactor.forget(fd);
+    libc.close(fd);
+  }
+  const status = new Int32Array(1);
+  // Without pidfd_open (Linux before 5.3) this loop is all there is.
+  while (libc.waitpid(pid, new Uint8Array(status.buffer), WNOHANG) === 0) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return decodeWaitStatus(status[0]!);
+}

@@ -1,0 +1,21 @@
+/** Lets the event loop turn: a flood that is read without a pause would starve timers and connections. */
+
+/** How long all readers together may go on before everybody else has a turn. */
+const SLICE_MS = 1;
+
+let sliceStart = 0;
+let turn: Promise<void> | undefined;
+
+/** Undefined when the caller may go on at once, else what it must await first. */
+export function turnOfOthers(): Promise<void> | undefined {
+  if (turn) return turn;
+  if (performance.now() - sliceStart <= SLICE_MS) return undefined;
+  turn = new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      sliceStart = performance.now();
+      resolve();
+    });
+  });
+  return turn;
+}

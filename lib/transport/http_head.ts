@@ -1,0 +1,64 @@
+/** The head of an HTTP/1.1 message, as much as a websocket handshake and a health check need. */
+
+import { Buffer } from "node:buffer";
+
+/** A parsed head. Header names are lower case; of a repeated one the values are in order. */
+export interface HttpHead {
+  /** The first line in its three parts: `GET / HTTP/1.1`, `HTTP/1.1 101 Switching Protocols`. */
+  start: [string, string, string];
+  headers: Map<string, string[]>;
+  /** What came behind the head. */
+  rest: Uint8Array;
+}
+
+/** A head that cannot be read. */
+export class HttpHeadError extends Error {
+  override readonly name = "HttpHeadError";
+}
+
+const MAX_HEAD_BYTES = 16 * 1024;
+
+/** Gathers bytes until a head is whole. */
+export class HttpHeadReader {
+  #bytes: Buffer = Buffer.alloc(0);
+
+  /** The head when it is whole, else undefined. @throws {HttpHeadError} */
+  feed(bytes: Uint8Array): HttpHead | undefined {
+    const from = Math.max(0, this.#bytes.length - 3);
+    this.#bytes = this.#bytes.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#bytes, bytes]);
+    const end = this.#bytes.indexOf("\r\n\r\n", from);
+    if (end < 0) {
+      if (this.#bytes.length > MAX_HEAD_BYTES) throw new HttpHeadError("The head is too long");
+      return undefined;
+    }
+    const [first = "", ...lines] = this.#bytes.toString("latin1", 0, end).split("\r\n");
+    const start = /^(\S+) (\S+) ?(.*)$/.exec(first);
+    if (!start) throw new HttpHeadError("The first line is not HTTP");
+    const headers = new Map<string, string[]>();
+    for (const line of lines) {
+      const colon = line.indexOf(":");
+      const name = line.slice(0, colon).toLowerCase();
+      if (colon <= 0 || /\s/.test(name)) throw new HttpHeadError("A header line has no name");
+      const value = line.slice(colon + 1).trim();
+      const values = headers.get(name);
+      if (values) values.push(value);
+      else headers.set(name, [value]);
+    }
+    return { start: [start[1]!, start[2]!, start[3]!], headers, rest: this.#bytes.subarray(end + 4) };
+  }
+}
+
+/** Whether a comma-separated header has the token, in any letter case. */
+export function hasToken(head: HttpHead, name: string, token: string): boolean {
+  return (head.headers.get(name) ?? []).some((value) =>
+    value.split(",").some((part) => part.trim().toLowerCase() === token),
+  );
+}
+
+const acceptGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/** `Sec-WebSocket-Accept` for a key. */
+export async function acceptKey(key: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(key + acceptGuid));
+  return Buffer.from(digest).toString("base64");
+}

@@ -1,0 +1,194 @@
+/** A channel of lines: one JSON message each, ended by LF, over a pair of byte streams. */
+
+import { Buffer } from "node:buffer";
+import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
+import type { ByteSink, ByteSource } from "../runtime/runtime.ts";
+
+/** A line is above the limit. */
+export class LineTooLong extends Error {
+  override readonly name = "LineTooLong";
+}
+
+const LF = 0x0a;
+
+/**
+ * Cuts a byte stream into lines. `TextLineStream` of `@std/streams` does the same for text, but has no limit: a
+ * peer that never sends LF would fill the memory.
+ */
+export class LineSplitter {
+  readonly #maxLineBytes: number;
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
+
+  constructor(maxLineBytes: number) {
+    this.#maxLineBytes = maxLineBytes;
+  }
+
+  /** Calls back for each line, without its LF. @throws {LineTooLong} */
+  feed(bytes: Uint8Array, onLine: (line: Uint8Array) => void): void {
+    let start = 0;
+    for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
+      const piece = bytes.subarray(start, end);
+      start = end + 1;
+      this.#check(piece.length);
+      if (this.#partBytes === 0) {
+        onLine(piece);
+        continue;
+      }
+      this.#parts.push(piece);
+      const line = Buffer.concat(this.#parts);
+      this.#parts = [];
+      this.#partBytes = 0;
+      onLine(line);
+    }
+    if (start === bytes.length) return;
+    const tail = bytes.subarray(start);
+    this.#check(tail.length);
+    this.#parts.push(tail);
+    this.#partBytes += tail.length;
+  }
+
+  /** The last line, if it had no LF. */
+  end(onLine: (line: Uint8Array) => void): void {
+    if (this.#partBytes > 0) onLine(Buffer.concat(this.#parts));
+    this.#parts = [];
+    this.#partBytes = 0;
+  }
+
+  #check(more: number): void {
+    if (this.#partBytes + more > this.#maxLineBytes) {
+      throw new LineTooLong(`A line is above the limit of ${this.#maxLineBytes} bytes`);
+    }
+  }
+}
+
+/** How a channel of lines behaves. */
+export interface LineChannelOptions {
+  label: string;
+  /** @default {67_108_864} (64 MiB) */
+  maxLineBytes?: number;
+  /** Called once when the channel has ended and what was queued has been written. */
+  onClose?: (reason: CloseReason) => void;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Lines of one turn are joined up to this size. */
+const BATCH_BYTES = 64 * 1024;
+
+/** The channel. It owns both streams. */
+export class LineChannel implements Channel {
+  readonly label: string;
+  readonly #source: ByteSource;
+  readonly #sink: ByteSink;
+  readonly #splitter: LineSplitter;
+  readonly #onClose: ((reason: CloseReason) => void) | undefined;
+  #receiver: ChannelReceiver | undefined;
+  #reason: CloseReason | undefined;
+  #batch: string[] = [];
+  #batchBytes = 0;
+  #writing = 0;
+  #resumed: PromiseWithResolvers<void> | undefined;
+
+  constructor(source: ByteSource, sink: ByteSink, options: LineChannelOptions) {
+    this.label = options.label;
+    this.#source = source;
+    this.#sink = sink;
+    this.#splitter = new LineSplitter(options.maxLineBytes ?? 64 * 1024 * 1024);
+    this.#onClose = options.onClose;
+  }
+
+  get pendingBytes(): number {
+    return this.#batchBytes + this.#sink.pendingBytes;
+  }
+
+  open(receiver: ChannelReceiver): void {
+    this.#receiver = receiver;
+    if (this.#reason) {
+      this.#tellEnd(this.#reason);
+      return;
+    }
+    this.#readAll().then(
+      () => this.#end({ kind: "normal", message: "the other side ended its output" }),
+      (error) =>
+        this.#end({ kind: "protocol", message: String(error instanceof Error ? error.message : error) }),
+    );
+  }
+
+  send(text: string): void {
+    if (this.#reason) return;
+    if (this.#batch.length === 0) queueMicrotask(() => this.#flush());
+    this.#batch.push(text);
+    this.#batchBytes += text.length + 1;
+    if (this.#batchBytes > BATCH_BYTES) this.#flush();
+  }
+
+  pause(): void {
+    this.#resumed ??= Promise.withResolvers<void>();
+  }
+
+  resume(): void {
+    this.#resumed?.resolve();
+    this.#resumed = undefined;
+  }
+
+  close(reason: CloseReason): void {
+    this.#end(reason);
+  }
+
+  async #readAll(): Promise<void> {
+    for (;;) {
+      const bytes = await this.#source.read();
+      if (this.#reason) return;
+      if (bytes === null) break;
+      this.#splitter.feed(bytes, (line) => this.#onLine(line));
+      if (this.#resumed) await this.#resumed.promise;
+    }
+    this.#splitter.end((line) => this.#onLine(line));
+  }
+
+  #onLine(line: Uint8Array): void {
+    if (this.#reason) return;
+    // A line that is not UTF-8 ends the channel: there is no telling what else is wrong.
+    const text = decoder.decode(line);
+    if (text.trim() !== "") this.#receiver?.message(text);
+  }
+
+  #flush(): void {
+    if (this.#batch.length === 0) return;
+    const bytes = Buffer.from(`${this.#batch.join("\n")}\n`);
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#writing++;
+    this.#sink.write(bytes).then(
+      () => this.#written(),
+      (error) =>
+        this.#end({
+          kind: "lost",
+          message: `cannot write: ${error instanceof Error ? error.message : error}`,
+        }),
+    );
+  }
+
+  #written(): void {
+    if (--this.#writing === 0 && this.#batch.length === 0) this.#receiver?.drained();
+  }
+
+  #end(reason: CloseReason): void {
+    if (this.#reason) return;
+    // What was sent before the end still goes out.
+    this.#flush();
+    this.#reason = reason;
+    this.#source.cancel();
+    if (reason.kind === "lost") this.#sink.destroy();
+    else this.#sink.close();
+    this.resume();
+    this.#tellEnd(reason);
+  }
+
+  #tellEnd(reason: CloseReason): void {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    receiver?.closed(reason);
+    if (receiver) this.#onClose?.(reason);
+  }
+}

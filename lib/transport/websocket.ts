@@ -1,0 +1,224 @@
+/** Dials a websocket server. */
+
+import { Buffer } from "node:buffer";
+import type { Channel } from "../jsonrpc/channel.ts";
+import { ExecServerError } from "../protocol/errors.ts";
+import type { ByteStream, Runtime, StreamHandlers } from "../runtime/runtime.ts";
+import { acceptKey, type HttpHead, HttpHeadReader, hasToken } from "./http_head.ts";
+import { WebsocketChannel } from "./websocket_channel.ts";
+
+/** Whom to dial and how long to try. */
+export interface DialOptions {
+  /** `ws://` or `wss://`. */
+  url: string;
+  /** Time for TCP, TLS and the upgrade together. @default {10_000} */
+  connectTimeoutMs?: number;
+  /** Sent as `Authorization: Bearer …`. Never shown in an error. */
+  bearerToken?: string;
+  /** @default {20_000} */
+  pingIntervalMs?: number;
+  /** Largest message that is taken. @default {268_435_456} (256 MiB) */
+  maxMessageBytes?: number;
+  signal?: AbortSignal;
+}
+
+/** The server answered the upgrade with an HTTP status instead. */
+export class UpgradeRefused extends ExecServerError {
+  /** The HTTP status. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super("ERR_CONNECT", message);
+    this.status = status;
+  }
+}
+
+/** The longest time that timers take. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const MAX_REFUSAL_BYTES = 200;
+
+/** @throws {ExecServerError} `ERR_CONNECT`, `ERR_CONNECT_TIMEOUT`. */
+export async function dialWebsocket(runtime: Runtime, options: DialOptions): Promise<Channel> {
+  const { url, connectTimeoutMs = 10_000 } = options;
+  const shown = JSON.stringify(withoutUserInfo(url));
+  const target = parseUrl(url, shown);
+  const timeout = AbortSignal.timeout(Math.min(connectTimeoutMs, MAX_TIMER_MS));
+  const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
+  const upgrade = Promise.withResolvers<Channel>();
+  // It may be rejected before it is waited for.
+  upgrade.promise.catch(() => {});
+  let stream: ByteStream | undefined;
+  const onAbort = (): void => {
+    upgrade.reject(signal.reason);
+    stream?.destroy();
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const key = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64");
+    stream = await runtime.connect(
+      { hostname: target.hostname, port: target.port, tls: target.tls, signal },
+      (connected) => new Upgrade(connected, key, options, shown, upgrade).handlers,
+    );
+    stream.write(Buffer.from(requestHead(target, key, options.bearerToken)));
+    return await upgrade.promise;
+  } catch (error) {
+    stream?.destroy();
+    if (timeout.aborted && !options.signal?.aborted) {
+      throw new ExecServerError(
+        "ERR_CONNECT_TIMEOUT",
+        `Cannot connect to ${shown}: no answer in ${connectTimeoutMs} ms`,
+      );
+    }
+    if (options.signal?.aborted || error instanceof ExecServerError) throw error;
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new ExecServerError("ERR_CONNECT", `Cannot connect to ${shown}: ${detail}`, { cause: error });
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+interface Target {
+  hostname: string;
+  port: number;
+  tls: boolean;
+  host: string;
+  path: string;
+}
+
+function parseUrl(url: string, shown: string): Target {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (!parsed || (parsed.protocol !== "ws:" && parsed.protocol !== "wss:")) {
+    throw new ExecServerError(
+      "ERR_CONNECT",
+      `Cannot connect to ${shown}: expected a "ws://" or "wss://" URL`,
+    );
+  }
+  const tls = parsed.protocol === "wss:";
+  return {
+    hostname: parsed.hostname.replace(/^\[|\]$/g, ""),
+    port: parsed.port === "" ? (tls ? 443 : 80) : Number(parsed.port),
+    tls,
+    host: parsed.host,
+    path: `${parsed.pathname}${parsed.search}`,
+  };
+}
+
+function requestHead(target: Target, key: string, bearerToken: string | undefined): string {
+  const lines = [
+    `GET ${target.path} HTTP/1.1`,
+    `Host: ${target.host}`,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    `Sec-WebSocket-Key: ${key}`,
+    "Sec-WebSocket-Version: 13",
+  ];
+  if (bearerToken !== undefined) lines.push(`Authorization: Bearer ${bearerToken}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}
+
+/** A URL may carry a password; what is shown must not. */
+function withoutUserInfo(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, "//");
+}
+
+/** The connection until the server has agreed; then the channel takes over. */
+class Upgrade {
+  readonly #stream: ByteStream;
+  readonly #key: string;
+  readonly #options: DialOptions;
+  readonly #shown: string;
+  readonly #outcome: PromiseWithResolvers<Channel>;
+  readonly #reader = new HttpHeadReader();
+  #refusal: { head: HttpHead; body: Buffer } | undefined;
+  /** While the key is checked, bytes wait here. */
+  #waiting: Uint8Array[] | undefined;
+  #channel: WebsocketChannel | undefined;
+
+  constructor(
+    stream: ByteStream,
+    key: string,
+    options: DialOptions,
+    shown: string,
+    outcome: PromiseWithResolvers<Channel>,
+  ) {
+    this.#stream = stream;
+    this.#key = key;
+    this.#options = options;
+    this.#shown = shown;
+    this.#outcome = outcome;
+  }
+
+  readonly handlers: StreamHandlers = {
+    data: (bytes) => {
+      if (this.#channel) this.#channel.streamHandlers.data(bytes);
+      else if (this.#waiting) this.#waiting.push(bytes);
+      else if (this.#refusal) this.#refusal.body = Buffer.concat([this.#refusal.body, bytes]);
+      else this.#onBytes(bytes);
+    },
+    drain: () => this.#channel?.streamHandlers.drain(),
+    close: (error) => {
+      if (this.#channel) this.#channel.streamHandlers.close(error);
+      else if (this.#refusal) this.#refuse();
+      else this.#fail(error?.message ?? "the server closed the connection during the upgrade");
+    },
+  };
+
+  #onBytes(bytes: Uint8Array): void {
+    let head: HttpHead | undefined;
+    try {
+      head = this.#reader.feed(bytes);
+    } catch {
+      this.#fail("the answer is not HTTP");
+      return;
+    }
+    if (!head) return;
+    const [version, status] = head.start;
+    if (!version.startsWith("HTTP/1.")) {
+      this.#fail("the answer is not HTTP");
+    } else if (status !== "101") {
+      this.#refusal = { head, body: Buffer.from(head.rest) };
+      const length = Number(head.headers.get("content-length")?.[0] ?? Number.NaN);
+      if (!(this.#refusal.body.length < length)) this.#refuse();
+    } else {
+      this.#waiting = [head.rest];
+      this.#accept(head).catch((error) => this.#fail(String(error)));
+    }
+  }
+
+  async #accept(head: HttpHead): Promise<void> {
+    const accept = head.headers.get("sec-websocket-accept")?.[0];
+    if (!hasToken(head, "upgrade", "websocket") || accept !== (await acceptKey(this.#key))) {
+      this.#fail("the server does not speak websocket");
+      return;
+    }
+    const channel = new WebsocketChannel(this.#stream, {
+      role: "client",
+      label: `exec-server websocket ${new URL(this.#options.url).host}`,
+      maxMessageBytes: this.#options.maxMessageBytes ?? 256 * 1024 * 1024,
+      pingIntervalMs: this.#options.pingIntervalMs ?? 20_000,
+    });
+    this.#channel = channel;
+    for (const bytes of this.#waiting ?? []) if (bytes.length > 0) channel.streamHandlers.data(bytes);
+    this.#waiting = undefined;
+    this.#outcome.resolve(channel);
+  }
+
+  #refuse(): void {
+    const { head, body } = this.#refusal!;
+    const status = Number(head.start[1]);
+    const text = body.toString().slice(0, MAX_REFUSAL_BYTES).trim();
+    const detail = text === "" ? "" : ` (${text})`;
+    this.#outcome.reject(
+      new UpgradeRefused(
+        status,
+        `Cannot connect to ${this.#shown}: the server answered HTTP ${status} ${head.start[2]}${detail}`,
+      ),
+    );
+    this.#stream.destroy();
+  }
+
+  #fail(detail: string): void {
+    this.#outcome.reject(new ExecServerError("ERR_CONNECT", `Cannot connect to ${this.#shown}: ${detail}`));
+    this.#stream.destroy();
+  }
+}

@@ -1,0 +1,278 @@
+/** A channel over an upgraded connection, the same for client and server: fragments, pings, close codes. */
+
+import { Buffer } from "node:buffer";
+import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
+import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
+import { encodeFrame, encodeText, type Frame, FrameError, FrameParser, opcode } from "./websocket_frames.ts";
+
+/** How a websocket channel behaves. */
+export interface WebsocketOptions {
+  role: "client" | "server";
+  label: string;
+  /** Largest message that is taken. @default {67_108_864} (64 MiB) */
+  maxMessageBytes?: number;
+  /** Time between pings; two without an answer end the channel. 0 for none. @default {30_000} */
+  pingIntervalMs?: number;
+}
+
+/** The peer takes frames of 16 MiB at the most, so longer messages go out in pieces. */
+const FRAGMENT_BYTES = 8 * 1024 * 1024;
+/** Frames up to this size that are sent in one turn go out in one write. */
+const SMALL_FRAME_BYTES = 16 * 1024;
+/** How long the other side has to answer our close frame. */
+const CLOSE_WAIT_MS = 1000;
+
+const statusOf: Record<CloseReason["kind"], number> = {
+  normal: 1000,
+  goingAway: 1001,
+  protocol: 1002,
+  tooBig: 1009,
+  timeout: 1008,
+  lost: 1011,
+};
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export class WebsocketChannel implements Channel {
+  readonly label: string;
+  /** To be given to the connection below. */
+  readonly streamHandlers: StreamHandlers = {
+    data: (bytes) => this.#onData(bytes),
+    drain: () => this.#tell((receiver) => receiver.drained()),
+    close: (error) => this.#onStreamClosed(error),
+  };
+  readonly #stream: ByteStream;
+  readonly #mask: boolean;
+  readonly #parser: FrameParser;
+  readonly #maxMessageBytes: number;
+  readonly #pingIntervalMs: number;
+  /** Who is told; nobody before `open` and after the end. */
+  #receiver: ChannelReceiver | undefined;
+  /** Why it has ended; set before the receiver is told. */
+  #reason: CloseReason | undefined;
+  /** What came before `open`. */
+  #early: Uint8Array[] = [];
+  /** Small frames of this turn. */
+  #batch: Uint8Array[] = [];
+  #batchBytes = 0;
+  #fragments: Uint8Array[] = [];
+  #fragmentBytes = 0;
+  #fragmentOpcode: number = opcode.continuation;
+  #paused = false;
+  /** Pings in a row after which nothing moved in either direction. */
+  #quietPings = 0;
+  #pendingAtPing = 0;
+  #pingTimer: ReturnType<typeof setInterval> | undefined;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(stream: ByteStream, options: WebsocketOptions) {
+    this.label = options.label;
+    this.#stream = stream;
+    this.#mask = options.role === "client";
+    this.#maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
+    this.#pingIntervalMs = options.pingIntervalMs ?? 30_000;
+    this.#parser = new FrameParser({
+      maxPayloadBytes: this.#maxMessageBytes,
+      masked: options.role === "server",
+    });
+  }
+
+  get pendingBytes(): number {
+    return this.#stream.pendingBytes + this.#batchBytes;
+  }
+
+  open(receiver: ChannelReceiver): void {
+    this.#receiver = receiver;
+    if (this.#reason) {
+      this.#end(this.#reason);
+      return;
+    }
+    if (this.#pingIntervalMs > 0) this.#pingTimer = setInterval(() => this.#ping(), this.#pingIntervalMs);
+    const early = this.#early;
+    this.#early = [];
+    for (const bytes of early) this.#onData(bytes);
+  }
+
+  send(text: string): void {
+    if (this.#reason) return;
+    // No text is longer than three bytes for each of its units.
+    if (text.length * 3 <= FRAGMENT_BYTES) {
+      this.#write(encodeText(text, this.#mask));
+      return;
+    }
+    const bytes = Buffer.from(text);
+    for (let offset = 0; offset < bytes.length; offset += FRAGMENT_BYTES) {
+      const payload = bytes.subarray(offset, offset + FRAGMENT_BYTES);
+      const fin = offset + FRAGMENT_BYTES >= bytes.length;
+      this.#write(
+        encodeFrame({ fin, opcode: offset === 0 ? opcode.text : opcode.continuation, payload }, this.#mask),
+      );
+    }
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#quietPings = 0;
+    this.#stream.resume();
+  }
+
+  close(reason: CloseReason): void {
+    if (this.#reason) return;
+    if (this.#paused) this.resume();
+    this.#sendClose(statusOf[reason.kind], reason.message);
+    // A peer that does not answer pings does not answer a close either.
+    if (reason.kind === "timeout") this.#stream.destroy();
+    else this.#closeTimer = setTimeout(() => this.#stream.destroy(), CLOSE_WAIT_MS);
+    this.#end(reason);
+  }
+
+  #onData(bytes: Uint8Array): void {
+    if (!this.#receiver && !this.#reason) {
+      this.#early.push(bytes);
+      return;
+    }
+    this.#quietPings = 0;
+    try {
+      this.#parser.feed(bytes, (frame) => this.#onFrame(frame));
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.close({ kind: error.status === 1009 ? "tooBig" : "protocol", message: error.message });
+      this.#stream.end();
+    }
+  }
+
+  #onFrame(frame: Frame): void {
+    if (frame.opcode === opcode.close) {
+      this.#onCloseFrame(frame.payload);
+      return;
+    }
+    // After our close frame only theirs is of interest.
+    if (this.#reason) return;
+    switch (frame.opcode) {
+      case opcode.ping:
+        this.#write(encodeFrame({ fin: true, opcode: opcode.pong, payload: frame.payload }, this.#mask));
+        return;
+      case opcode.pong:
+        return;
+      case opcode.continuation:
+        if (this.#fragments.length === 0) throw new FrameError(1002, "A continuation without a beginning");
+        break;
+      default:
+        if (this.#fragments.length > 0) throw new FrameError(1002, "A message begins within another");
+        this.#fragmentOpcode = frame.opcode;
+    }
+    if (frame.fin && this.#fragments.length === 0) {
+      this.#onMessage(frame.opcode, frame.payload);
+      return;
+    }
+    this.#fragmentBytes += frame.payload.length;
+    if (this.#fragmentBytes > this.#maxMessageBytes) {
+      throw new FrameError(1009, `A message is above the limit of ${this.#maxMessageBytes} bytes`);
+    }
+    this.#fragments.push(frame.payload);
+    if (!frame.fin) return;
+    const message = Buffer.concat(this.#fragments);
+    this.#fragments = [];
+    this.#fragmentBytes = 0;
+    this.#onMessage(this.#fragmentOpcode, message);
+  }
+
+  #onMessage(code: number, payload: Uint8Array): void {
+    let text: string;
+    try {
+      text = decoder.decode(payload);
+    } catch {
+      if (code === opcode.text) throw new FrameError(1007, "A text message is not UTF-8");
+      this.#tell((receiver) => receiver.undecodable("the message is not UTF-8"));
+      return;
+    }
+    this.#tell((receiver) => receiver.message(text));
+  }
+
+  #onCloseFrame(payload: Uint8Array): void {
+    if (!this.#reason) {
+      const status = payload.length >= 2 ? (payload[0]! << 8) | payload[1]! : 1005;
+      const text = payload.length > 2 ? `: ${Buffer.from(payload.subarray(2)).toString()}` : "";
+      this.#sendClose(status === 1005 ? 1000 : status, "");
+      const orderly = status === 1000 || status === 1001 || status === 1005;
+      this.#end({
+        kind: status === 1001 ? "goingAway" : orderly ? "normal" : "lost",
+        message: `the other side closed the connection with status ${status}${text}`,
+      });
+    }
+    this.#stream.end();
+  }
+
+  #onStreamClosed(error: Error | undefined): void {
+    clearTimeout(this.#closeTimer);
+    const how = error ? `the connection broke: ${error.message}` : "the other side closed the connection";
+    this.#end({ kind: "lost", message: how });
+  }
+
+  /** Sends a ping, or gives up when the last ones brought nothing. */
+  #ping(): void {
+    // Paused, we do not hear answers; and as long as a backlog shrinks, the other side lives.
+    const pending = this.#stream.pendingBytes;
+    const moved = this.#paused || pending < this.#pendingAtPing;
+    this.#pendingAtPing = pending;
+    this.#quietPings = moved ? 0 : this.#quietPings + 1;
+    if (this.#quietPings > 2) {
+      this.close({
+        kind: "timeout",
+        message: `two pings brought no answer in ${(2 * this.#pingIntervalMs) / 1000} s`,
+      });
+      return;
+    }
+    this.#write(encodeFrame({ fin: true, opcode: opcode.ping, payload: new Uint8Array(0) }, this.#mask));
+  }
+
+  #sendClose(status: number, text: string): void {
+    // A control frame holds 125 bytes; the text must not be cut within a character.
+    let reason = Buffer.from(text.slice(0, 120));
+    if (reason.length > 123) reason = Buffer.from(text.slice(0, 40));
+    const payload = Buffer.alloc(2 + reason.length);
+    payload.writeUInt16BE(status);
+    payload.set(reason, 2);
+    this.#write(encodeFrame({ fin: true, opcode: opcode.close, payload }, this.#mask));
+    this.#flush();
+  }
+
+  #write(frame: Uint8Array): void {
+    if (frame.length > SMALL_FRAME_BYTES) {
+      this.#flush();
+      this.#stream.write(frame);
+      return;
+    }
+    if (this.#batch.length === 0) queueMicrotask(() => this.#flush());
+    this.#batch.push(frame);
+    this.#batchBytes += frame.length;
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#stream.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch));
+  }
+
+  #tell(call: (receiver: ChannelReceiver) => void): void {
+    if (this.#receiver && !this.#reason) call(this.#receiver);
+  }
+
+  /** The end, told once. */
+  #end(reason: CloseReason): void {
+    const told = this.#reason !== undefined && this.#receiver === undefined;
+    this.#reason ??= reason;
+    clearInterval(this.#pingTimer);
+    this.#fragments = [];
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    if (!told) receiver?.closed(this.#reason);
+  }
+}

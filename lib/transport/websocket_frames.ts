@@ -1,0 +1,155 @@
+/** WebSocket frames (RFC 6455, section 5): bytes to frames, messages to bytes. */
+
+import { Buffer } from "node:buffer";
+
+export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+
+/** One frame, unmasked. */
+export interface Frame {
+  fin: boolean;
+  opcode: number;
+  payload: Uint8Array;
+}
+
+/** The other side broke a rule of framing. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+  /** Status of the close frame that says so. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Cuts a byte stream into frames. Works on what it is given: the arrays must be its own. */
+export class FrameParser {
+  readonly #maxPayloadBytes: number;
+  readonly #masked: boolean;
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
+  /** Fewer bytes than this are not worth a look. */
+  #wanted = 2;
+
+  /** @param masked Whether frames must be masked (those of a client) or must not be (those of a server). */
+  constructor(options: { maxPayloadBytes: number; masked: boolean }) {
+    this.#maxPayloadBytes = options.maxPayloadBytes;
+    this.#masked = options.masked;
+  }
+
+  /** @throws {FrameError} Nothing more can be made of the stream. */
+  feed(bytes: Uint8Array, onFrame: (frame: Frame) => void): void {
+    let input = bytes;
+    if (this.#partBytes > 0) {
+      this.#parts.push(bytes);
+      this.#partBytes += bytes.length;
+      if (this.#partBytes < this.#wanted) return;
+      input = Buffer.concat(this.#parts);
+      this.#parts = [];
+      this.#partBytes = 0;
+    }
+    let offset = 0;
+    for (;;) {
+      const used = this.#take(input, offset, onFrame);
+      if (used === 0) break;
+      offset += used;
+    }
+    if (offset === input.length) return;
+    this.#parts = [offset === 0 ? input : input.subarray(offset)];
+    this.#partBytes = input.length - offset;
+  }
+
+  /** Takes one frame at the offset; answers its length, or 0 after setting how much is wanted. */
+  #take(input: Uint8Array, offset: number, onFrame: (frame: Frame) => void): number {
+    const available = input.length - offset;
+    if (available < 2) return this.#want(2);
+    const first = input[offset]!;
+    const second = input[offset + 1]!;
+    const code = first & 0x0f;
+    const fin = (first & 0x80) !== 0;
+    if ((first & 0x70) !== 0) throw new FrameError(1002, "A reserved bit is set");
+    if (code > 10 || (code > 2 && code < 8)) throw new FrameError(1002, `Opcode ${code} is reserved`);
+    if (((second & 0x80) !== 0) !== this.#masked) {
+      throw new FrameError(1002, this.#masked ? "A frame is not masked" : "A frame is masked");
+    }
+    const short = second & 0x7f;
+    if (code >= 8 && (short > 125 || !fin)) throw new FrameError(1002, "A control frame is too long or cut");
+    const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
+    const headBytes = 2 + lengthBytes + (this.#masked ? 4 : 0);
+    if (available < headBytes) return this.#want(headBytes);
+    const view = new DataView(input.buffer, input.byteOffset + offset, headBytes);
+    const length =
+      lengthBytes === 0 ? short : lengthBytes === 2 ? view.getUint16(2) : Number(view.getBigUint64(2));
+    if (length > this.#maxPayloadBytes) {
+      throw new FrameError(1009, `A frame of ${length} bytes is above the limit of ${this.#maxPayloadBytes}`);
+    }
+    if (available < headBytes + length) return this.#want(headBytes + length);
+    const payload = input.subarray(offset + headBytes, offset + headBytes + length);
+    if (this.#masked) applyMask(payload, view.getUint32(headBytes - 4));
+    onFrame({ fin, opcode: code, payload });
+    return headBytes + length;
+  }
+
+  #want(bytes: number): 0 {
+    this.#wanted = bytes;
+    return 0;
+  }
+}
+
+/** XORs with the key, first byte with its highest, in place; most of it four bytes at a time. */
+export function applyMask(payload: Uint8Array, key: number): void {
+  const keyBytes = [(key >>> 24) & 0xff, (key >>> 16) & 0xff, (key >>> 8) & 0xff, key & 0xff];
+  const length = payload.length;
+  let i = 0;
+  for (; i < length && (payload.byteOffset + i) % 4 !== 0; i++) payload[i]! ^= keyBytes[i % 4]!;
+  const words = (length - i) >>> 2;
+  if (words > 0) {
+    const word = new Uint8Array([0, 1, 2, 3].map((n) => keyBytes[(i + n) % 4]!));
+    const wordKey = new Uint32Array(word.buffer)[0]!;
+    const block = new Uint32Array(payload.buffer, payload.byteOffset + i, words);
+    for (let w = 0; w < words; w++) block[w]! ^= wordKey;
+    i += words * 4;
+  }
+  for (; i < length; i++) payload[i]! ^= keyBytes[i % 4]!;
+}
+
+const MAX_HEAD_BYTES = 14;
+const keys = new Uint32Array(256);
+let nextKey = keys.length;
+
+/** A frame as bytes; masked when a client sends it. */
+export function encodeFrame(frame: Frame, mask: boolean): Uint8Array {
+  const { payload } = frame;
+  const bytes = Buffer.allocUnsafe(MAX_HEAD_BYTES + payload.length);
+  bytes.set(payload, MAX_HEAD_BYTES);
+  return finishFrame(bytes, frame.fin, frame.opcode, mask);
+}
+
+/** A text message as one frame. */
+export function encodeText(text: string, mask: boolean): Uint8Array {
+  const bytes = Buffer.allocUnsafe(MAX_HEAD_BYTES + Buffer.byteLength(text));
+  bytes.write(text, MAX_HEAD_BYTES, "utf8");
+  return finishFrame(bytes, true, opcode.text, mask);
+}
+
+/** Puts the head right before the payload, which begins at the longest head's end. */
+function finishFrame(bytes: Buffer, fin: boolean, code: number, mask: boolean): Uint8Array {
+  const length = bytes.length - MAX_HEAD_BYTES;
+  const lengthBytes = length < 126 ? 0 : length < 65_536 ? 2 : 8;
+  const start = MAX_HEAD_BYTES - 2 - lengthBytes - (mask ? 4 : 0);
+  bytes[start] = (fin ? 0x80 : 0) | code;
+  bytes[start + 1] = (mask ? 0x80 : 0) | (lengthBytes === 0 ? length : lengthBytes === 2 ? 126 : 127);
+  if (lengthBytes === 2) bytes.writeUInt16BE(length, start + 2);
+  else if (lengthBytes === 8) bytes.writeBigUInt64BE(BigInt(length), start + 2);
+  if (mask) {
+    if (nextKey === keys.length) {
+      crypto.getRandomValues(keys);
+      nextKey = 0;
+    }
+    const key = keys[nextKey++]!;
+    bytes.writeUInt32BE(key, MAX_HEAD_BYTES - 4);
+    applyMask(bytes.subarray(MAX_HEAD_BYTES), key);
+  }
+  return bytes.subarray(start);
+}

@@ -75,10 +75,7 @@ export class OutputLog {
     this.#chunks.push({ seq, stream, bytes, offset: this.#totalBytes });
     this.#totalBytes += bytes.length;
     this.#retainedBytes += bytes.length;
-    while (
-      this.#retainedBytes > this.#maxBytes ||
-      this.#chunks.length - this.#first > this.#maxChunks
-    ) {
+    while (this.#retainedBytes > this.#maxBytes || this.#chunks.length - this.#first > this.#maxChunks) {
       this.#dropFirst();
     }
     return seq;

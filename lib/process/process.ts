@@ -198,7 +198,9 @@ export class ManagedProcess {
     this.#exitCode = status.signal === null ? status.code! : 128 + status.signal;
     this.#child.stdin?.destroy();
     this.#emit({ kind: "exited", seq: this.log.takeSeq(), exitCode: this.#exitCode });
-    if (this.#killed) this.#stopWhenSilent();
+    if (!this.#killed) return;
+    this.#lastOutputAt = performance.now();
+    this.#stopWhenSilent();
   }
 
   /** A descendant in a session of its own may hold the pipes for ever; the killed process ends all the same. */

@@ -1,6 +1,6 @@
 /** Shapes of `environment/*`: what kind of machine a server runs on, and what it can do. */
 
-import { array, boolean, nullish, object, oneOf, optional, type Schema, string } from "./schema.ts";
+import { array, boolean, nullable, nullish, object, oneOf, optional, type Schema, string } from "./schema.ts";
 
 /** The shell that command lines are for. */
 export interface ShellInfo {
@@ -32,7 +32,7 @@ export interface EnvironmentInfo {
   /** Stable name of the machine. */
   providerId?: string;
   /** Start directory of the server as a `file:` URI; null when it is gone. */
-  cwd?: string;
+  cwd?: string | null;
   /** Home directory as a `file:` URI. */
   userHomeDir?: string;
   /** `linux`, `macos`, `windows`. */
@@ -61,7 +61,7 @@ export const environmentInfo: Schema<EnvironmentInfo> = object<EnvironmentInfo>(
   shell: shellInfo,
   executorVersion: nullish(string),
   providerId: nullish(string),
-  cwd: nullish(string),
+  cwd: optional(nullable(string)),
   userHomeDir: nullish(string),
   platformOs: nullish(string),
   prependPathDirs: nullish(array(string)),

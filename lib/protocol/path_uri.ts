@@ -33,7 +33,9 @@ export function pathToUri(path: string): string {
   const slashed = path.includes("\\") && /^[A-Za-z]:/.test(path) ? `/${path.replaceAll("\\", "/")}` : path;
   const encoded = slashed
     .split("/")
-    .map((part) => encodeURIComponent(part).replace(/%(5B|5D|3A|40|24|26|2B|2C|3B|3D)/g, (hex) => decodeURIComponent(hex)))
+    .map((part) =>
+      encodeURIComponent(part).replace(/%(5B|5D|3A|40|24|26|2B|2C|3B|3D)/g, (hex) => decodeURIComponent(hex)),
+    )
     .join("/");
   return `file://${encoded}`;
 }

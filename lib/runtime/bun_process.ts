@@ -22,7 +22,12 @@ function load(): { libc: Libc; reactor: Reactor } {
 }
 
 function openLibc(): Libc {
-  const types = { i32: FFIType.i32, usize: FFIType.u64, memory: FFIType.ptr, isize: FFIType.i64_fast } as const;
+  const types = {
+    i32: FFIType.i32,
+    usize: FFIType.u64,
+    memory: FFIType.ptr,
+    isize: FFIType.i64_fast,
+  } as const;
   const table = (
     signatures: typeof libcSignatures | typeof optionalSignatures,
   ): Record<string, FFIFunction> =>

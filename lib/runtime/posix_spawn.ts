@@ -27,6 +27,7 @@ export interface SpawnedFds {
   stderr: number | null;
 }
 
+const EINVAL = 22;
 const EMFILE = 24;
 /** glibc needs 80 and 336 bytes, musl less. */
 const FILE_ACTIONS_BYTES = 256;
@@ -40,6 +41,11 @@ const devNull = cString("/dev/null");
 
 /** @throws {SpawnError} Every descriptor made on the way has been closed. */
 export function posixSpawn(libc: Libc, options: SpawnOptions): SpawnedFds {
+  const strings = [options.file, options.cwd, ...options.argv, ...Object.entries(options.env).flat()];
+  // It would end a string early, and give the rest to the next.
+  if (strings.some((text) => text.includes("\0"))) {
+    throw new SpawnError(EINVAL, "nul byte found in provided data");
+  }
   const open: number[] = [];
   const actions = new Uint8Array(FILE_ACTIONS_BYTES);
   const attributes = new Uint8Array(ATTRIBUTES_BYTES);

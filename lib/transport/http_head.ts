@@ -1,6 +1,7 @@
 /** The head of an HTTP/1.1 message, as much as a websocket handshake and a health check need. */
 
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 
 /** A parsed head. Header names are lower case; of a repeated one the values are in order. */
 export interface HttpHead {
@@ -58,7 +59,8 @@ export function hasToken(head: HttpHead, name: string, token: string): boolean {
 const acceptGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** `Sec-WebSocket-Accept` for a key. */
-export async function acceptKey(key: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(key + acceptGuid));
-  return Buffer.from(digest).toString("base64");
+export function acceptKey(key: string): string {
+  return createHash("sha1")
+    .update(key + acceptGuid)
+    .digest("base64");
 }

@@ -130,8 +130,6 @@ class Upgrade {
   readonly #outcome: PromiseWithResolvers<Channel>;
   readonly #reader = new HttpHeadReader();
   #refusal: { head: HttpHead; body: Buffer } | undefined;
-  /** While the key is checked, bytes wait here. */
-  #waiting: Uint8Array[] | undefined;
   #channel: WebsocketChannel | undefined;
 
   constructor(
@@ -151,7 +149,6 @@ class Upgrade {
   readonly handlers: StreamHandlers = {
     data: (bytes) => {
       if (this.#channel) this.#channel.streamHandlers.data(bytes);
-      else if (this.#waiting) this.#waiting.push(bytes);
       else if (this.#refusal) this.#refusal.body = Buffer.concat([this.#refusal.body, bytes]);
       else this.#onBytes(bytes);
     },
@@ -180,14 +177,13 @@ class Upgrade {
       const length = Number(head.headers.get("content-length")?.[0] ?? Number.NaN);
       if (!(this.#refusal.body.length < length)) this.#refuse();
     } else {
-      this.#waiting = [head.rest];
-      this.#accept(head).catch((error) => this.#fail(String(error)));
+      this.#accept(head);
     }
   }
 
-  async #accept(head: HttpHead): Promise<void> {
+  #accept(head: HttpHead): void {
     const accept = head.headers.get("sec-websocket-accept")?.[0];
-    if (!hasToken(head, "upgrade", "websocket") || accept !== (await acceptKey(this.#key))) {
+    if (!hasToken(head, "upgrade", "websocket") || accept !== acceptKey(this.#key)) {
       this.#fail("the server does not speak websocket");
       return;
     }
@@ -198,8 +194,7 @@ class Upgrade {
       pingIntervalMs: this.#options.pingIntervalMs ?? 20_000,
     });
     this.#channel = channel;
-    for (const bytes of this.#waiting ?? []) if (bytes.length > 0) channel.streamHandlers.data(bytes);
-    this.#waiting = undefined;
+    if (head.rest.length > 0) channel.streamHandlers.data(head.rest);
     this.#outcome.resolve(channel);
   }
 

@@ -1,0 +1,321 @@
+/** The `process/*` methods over the processes of one session. */
+
+import { constants } from "node:os";
+import { env as serverEnv } from "node:process";
+import { RpcError, rpcCode } from "../protocol/errors.ts";
+import type { Family, Handlers } from "../protocol/methods.ts";
+import { pathFromWire } from "../protocol/path_uri.ts";
+import type {
+  Empty,
+  ReadParams,
+  ReadResult,
+  SignalName,
+  StartParams,
+  WriteParams,
+} from "../protocol/process.ts";
+import { DecodeError } from "../protocol/schema.ts";
+import { findProgram } from "../runtime/find_program.ts";
+import { type Runtime, SpawnError } from "../runtime/runtime.ts";
+import { childEnv } from "./child_env.ts";
+import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
+
+/** Bounds of the processes of a session. */
+export interface ProcessLimits {
+  /** Output kept of each process, in bytes. @default {4_194_304} (4 MiB) */
+  retainedBytes: number;
+  /** Output kept of all closed processes together; the oldest goes first. @default {67_108_864} (64 MiB) */
+  retainedClosedBytes: number;
+  /** Input that may wait for one child. @default {67_108_864} (64 MiB) */
+  maxStdinBytes: number;
+  /** How long a closed process can still be read and its id is taken. @default {80_000} */
+  closedRetentionMs: number;
+}
+
+export const defaultProcessLimits: ProcessLimits = {
+  retainedBytes: 4 * 1024 * 1024,
+  retainedClosedBytes: 64 * 1024 * 1024,
+  maxStdinBytes: 64 * 1024 * 1024,
+  closedRetentionMs: 80_000,
+};
+
+const signalNumbers: Record<SignalName, number> = {
+  interrupt: constants.signals.SIGINT,
+  hangup: constants.signals.SIGHUP,
+  quit: constants.signals.SIGQUIT,
+  kill: constants.signals.SIGKILL,
+  terminate: constants.signals.SIGTERM,
+  user1: constants.signals.SIGUSR1,
+  user2: constants.signals.SIGUSR2,
+  stop: constants.signals.SIGSTOP,
+  continue: constants.signals.SIGCONT,
+};
+
+/** Accepted `writeId`s that are remembered for each process. */
+const REMEMBERED_WRITES = 4096;
+/** The longest that timers take; a longer wait is as good as for ever. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const MAX_TERMINAL_SIDE = 65_535;
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+interface Entry {
+  process: ManagedProcess;
+  writeIds: Set<string>;
+  forget?: ReturnType<typeof setTimeout>;
+}
+
+/** Starts and keeps the processes of one session; the answers to `process/*` requests. */
+export class ProcessTable implements Pick<Handlers, Family<"process">> {
+  readonly #runtime: Runtime;
+  readonly #observer: ProcessObserver;
+  readonly #limits: ProcessLimits;
+  readonly #entries = new Map<string, Entry>();
+  /** Closed processes with output, oldest first. */
+  readonly #closed = new Set<ManagedProcess>();
+  #closedBytes = 0;
+  /** Ends all waits. */
+  readonly #waits = new Set<() => void>();
+
+  constructor(runtime: Runtime, observer: ProcessObserver, limits: ProcessLimits) {
+    this.#runtime = runtime;
+    this.#limits = limits;
+    this.#observer = {
+      ready: () => observer.ready(),
+      event: (process, event) => {
+        observer.event(process, event);
+        if (event.kind === "closed") this.#onClosed(process);
+      },
+    };
+  }
+
+  readonly "process/start" = (params: StartParams): { processId: string; sandboxType: string } => {
+    const { processId, argv, arg0 } = params;
+    const [program] = argv;
+    if (program === undefined) throw invalid("argv must not be empty");
+    const threadId = params.metadata?.threadId;
+    if (threadId !== undefined && !uuid.test(threadId)) throw invalid("metadata.threadId: expected a UUID");
+    const cwd = decodeCwd(params.cwd);
+    const terminal = params.tty ? decodeSize(params.terminalSize ?? { columns: 80, rows: 24 }) : undefined;
+    refuseConfinement(params.sandbox);
+    if (this.#entries.has(processId)) throw new RpcError(rpcCode.invalidRequest, "process ID already exists");
+    if (program === "") {
+      throw new RpcError(rpcCode.internal, `missing program for ${params.tty ? "PTY" : "pipe"} spawn`);
+    }
+    const env = childEnv({
+      policy: params.envPolicy,
+      env: params.env,
+      metadata: params.metadata,
+      serverEnv,
+    });
+    refuseNul([cwd, arg0 ?? "", ...argv, ...Object.keys(env), ...Object.values(env)]);
+    try {
+      const child = this.#runtime.spawn({
+        file: findProgram(program, env.PATH, cwd),
+        argv: [arg0 ?? program, ...argv.slice(1)],
+        env,
+        cwd,
+        stdin: params.pipeStdin ? "pipe" : "null",
+        ...(terminal ? { terminal } : {}),
+      });
+      const process = new ManagedProcess(processId, child, this.#observer, {
+        retention: { maxBytes: this.#limits.retainedBytes },
+        maxStdinBytes: this.#limits.maxStdinBytes,
+        outputWindowBytes: params.outputWindowBytes,
+      });
+      this.#entries.set(processId, { process, writeIds: new Set() });
+    } catch (error) {
+      if (error instanceof SpawnError)
+        throw new RpcError(rpcCode.internal, error.message, { errno: error.errno });
+      throw error;
+    }
+    return { processId, sandboxType: "none" };
+  };
+
+  readonly "process/read" = (params: ReadParams): ReadResult | Promise<ReadResult> => {
+    const { process } = this.#find(params.processId);
+    const { afterSeq = 0, waitMs = 0 } = params;
+    if (waitMs === 0 || hasNews(process, afterSeq)) return readNow(process, params);
+    return this.#waitForNews(process, afterSeq, waitMs).then(() => readNow(process, params));
+  };
+
+  readonly "process/write" = (
+    params: WriteParams,
+  ): { status: "accepted" | "stdinClosed" | "unknownProcess" } => {
+    const { writeId } = params;
+    if (writeId === "") throw invalid("writeId must not be empty");
+    const entry = this.#entries.get(params.processId);
+    if (!entry) return { status: "unknownProcess" };
+    if (writeId !== undefined && entry.writeIds.has(writeId)) return { status: "accepted" };
+    let status: ReturnType<ManagedProcess["write"]>;
+    try {
+      status = entry.process.write(params.chunk);
+    } catch (error) {
+      if (error instanceof StdinFull) throw new RpcError(rpcCode.internal, error.message);
+      throw error;
+    }
+    if (status === "accepted" && writeId !== undefined) {
+      entry.writeIds.add(writeId);
+      if (entry.writeIds.size > REMEMBERED_WRITES) {
+        const [oldest] = entry.writeIds;
+        entry.writeIds.delete(oldest!);
+      }
+    }
+    return { status: status === "accepted" ? "accepted" : "stdinClosed" };
+  };
+
+  readonly "process/closeStdin" = (params: {
+    processId: string;
+  }): { status: "accepted" | "stdinClosed" | "unknownProcess" } => {
+    const entry = this.#entries.get(params.processId);
+    if (!entry) return { status: "unknownProcess" };
+    if (entry.process.isTerminal) {
+      throw new RpcError(
+        rpcCode.invalidRequest,
+        `process ${params.processId} has a terminal, whose input has no end: write \\u0004 instead`,
+      );
+    }
+    return { status: entry.process.closeStdin() === "accepted" ? "accepted" : "stdinClosed" };
+  };
+
+  readonly "process/signal" = (params: { processId: string; signal: SignalName }): Empty => {
+    this.#entries.get(params.processId)?.process.signal(signalNumbers[params.signal]);
+    return {};
+  };
+
+  readonly "process/terminate" = (params: { processId: string }): { running: boolean } => {
+    return { running: this.#entries.get(params.processId)?.process.terminate() ?? false };
+  };
+
+  readonly "process/resize" = (params: { processId: string; columns: number; rows: number }): Empty => {
+    const { process } = this.#find(params.processId);
+    if (!process.isTerminal) {
+      throw new RpcError(rpcCode.invalidRequest, `process ${params.processId} has no terminal`);
+    }
+    process.resize(decodeSize(params));
+    return {};
+  };
+
+  /** `process/consumed`. */
+  consumed(processId: string, bytes: number): void {
+    this.#entries.get(processId)?.process.acknowledge(bytes);
+  }
+
+  /** The client has gone: waits end, and what it did not acknowledge holds nothing back. */
+  detach(): void {
+    for (const cancel of [...this.#waits]) cancel();
+    for (const { process } of this.#entries.values()) process.releaseWindow();
+  }
+
+  /** Kills everything and settles when every child has been reaped. */
+  async dispose(): Promise<void> {
+    this.detach();
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    for (const { process, forget } of entries) {
+      clearTimeout(forget);
+      process.dispose();
+    }
+    await Promise.all(entries.map(({ process }) => process.ended));
+  }
+
+  #find(processId: string): Entry {
+    const entry = this.#entries.get(processId);
+    if (!entry) throw new RpcError(rpcCode.invalidRequest, `unknown process id ${processId}`);
+    return entry;
+  }
+
+  async #waitForNews(process: ManagedProcess, afterSeq: number, waitMs: number): Promise<void> {
+    const deadline = Date.now() + waitMs;
+    while (!hasNews(process, afterSeq)) {
+      const wait = process.nextEvent();
+      let ended = false;
+      const cancel = (): void => {
+        ended = true;
+        wait.cancel();
+      };
+      this.#waits.add(cancel);
+      const timer = setTimeout(cancel, Math.min(Math.max(0, deadline - Date.now()), MAX_TIMER_MS));
+      await wait.happened;
+      clearTimeout(timer);
+      this.#waits.delete(cancel);
+      if (ended) return;
+    }
+  }
+
+  #onClosed(process: ManagedProcess): void {
+    const entry = this.#entries.get(process.id);
+    if (entry?.process !== process) return;
+    entry.forget = setTimeout(() => {
+      this.#entries.delete(process.id);
+      if (this.#closed.delete(process)) this.#closedBytes -= process.log.retainedBytes;
+    }, this.#limits.closedRetentionMs);
+    if (process.log.retainedBytes === 0) return;
+    this.#closed.add(process);
+    this.#closedBytes += process.log.retainedBytes;
+    for (const oldest of this.#closed) {
+      if (this.#closedBytes <= this.#limits.retainedClosedBytes) break;
+      this.#closed.delete(oldest);
+      this.#closedBytes -= oldest.log.retainedBytes;
+      oldest.log.dropAll();
+    }
+  }
+}
+
+/** Whether `process/read` has something to tell at once. */
+function hasNews(process: ManagedProcess, afterSeq: number): boolean {
+  if (process.closed || process.log.hasAfter(afterSeq)) return true;
+  return process.exited && afterSeq < process.log.nextSeq - 1;
+}
+
+function readNow(process: ManagedProcess, params: ReadParams): ReadResult {
+  const { afterSeq = 0, maxBytes = Number.POSITIVE_INFINITY } = params;
+  const { chunks, lostBytes, lostBytesIsMinimum } = process.log.slice(afterSeq, maxBytes);
+  const last = chunks.at(-1);
+  return {
+    chunks: chunks.map(({ seq, stream, bytes }) => ({ seq, stream, chunk: bytes })),
+    nextSeq: params.maxBytes !== undefined && last ? last.seq + 1 : process.log.nextSeq,
+    exited: process.exited,
+    exitCode: process.exitCode,
+    closed: process.closed,
+    failure: null,
+    sandboxDenied: false,
+    ...(lostBytes > 0 ? { lostBytes } : {}),
+    ...(lostBytesIsMinimum ? { lostBytesIsMinimum } : {}),
+  };
+}
+
+function decodeCwd(cwd: string): string {
+  try {
+    return pathFromWire(cwd);
+  } catch (error) {
+    if (error instanceof DecodeError) throw invalid(`cwd: ${error.message}`);
+    throw error;
+  }
+}
+
+function decodeSize({ columns, rows }: { columns: number; rows: number }): { columns: number; rows: number } {
+  if (columns < 1 || rows < 1 || columns > MAX_TERMINAL_SIDE || rows > MAX_TERMINAL_SIDE) {
+    throw invalid(`terminal size ${columns}x${rows}: expected 1 to ${MAX_TERMINAL_SIDE} columns and rows`);
+  }
+  return { columns, rows };
+}
+
+/** Running unconfined what was to be confined would be the worst of answers. */
+function refuseConfinement(sandbox: unknown): void {
+  if (sandbox === undefined || sandbox === null) return;
+  const permissions = (sandbox as { permissions?: { type?: unknown } }).permissions;
+  if (typeof sandbox === "object" && permissions?.type === "disabled") return;
+  throw new RpcError(
+    rpcCode.internal,
+    "sandbox: this server cannot confine processes, so it does not start them",
+  );
+}
+
+function refuseNul(texts: readonly string[]): void {
+  if (texts.some((text) => text.includes("\0"))) {
+    throw new RpcError(rpcCode.internal, "nul byte found in provided data");
+  }
+}
+
+function invalid(message: string): RpcError {
+  return new RpcError(rpcCode.invalidParams, message);
+}

@@ -1,0 +1,151 @@
+/** One connection of a client: the handshake, then requests to the session's handlers. */
+
+import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
+import { Peer, ProtocolViolation } from "../jsonrpc/peer.ts";
+import { RpcError, rpcCode } from "../protocol/errors.ts";
+import { clientNotifications, type Handlers, type RequestRow, requests } from "../protocol/methods.ts";
+import { DecodeError } from "../protocol/schema.ts";
+import type { InitializeParams, InitializeResult } from "../protocol/session.ts";
+import { environmentInfo } from "./info.ts";
+import type { Session, SessionStore } from "./session.ts";
+
+/** Settings of a connection. */
+export interface ConnectionOptions {
+  sessions: SessionStore;
+  /** How long a client may take to finish the handshake. @default {60_000} */
+  handshakeMs?: number;
+  onClose?: (reason: CloseReason) => void;
+}
+
+type Method = keyof Handlers;
+type Table = { readonly [M in Method]?: (params: never) => unknown };
+
+/** Above this, processes of the session wait with their output. */
+const HIGH_WATER_BYTES = 1024 * 1024;
+
+export class ServerConnection {
+  readonly #options: ConnectionOptions;
+  readonly #peer: Peer;
+  #session: Session | undefined;
+  #handlers: Table;
+  #initialized = false;
+  #drained: PromiseWithResolvers<void> | undefined;
+  readonly #handshakeTimer: ReturnType<typeof setTimeout>;
+
+  constructor(channel: Channel, options: ConnectionOptions) {
+    this.#options = options;
+    this.#handlers = {
+      initialize: (params: InitializeParams) => this.#initialize(params),
+      "environment/info": () => environmentInfo(),
+      "environment/status": () => ({ status: "ready" }),
+    };
+    this.#peer = new Peer(channel, {
+      request: (method, params) => this.#request(method, params),
+      notification: (method, params) => this.#notification(method, params),
+      unmatched: () => {
+        throw new ProtocolViolation("An answer came to a request that was not made");
+      },
+      drained: () => this.#release(),
+      closed: (reason) => this.#onClosed(reason),
+    });
+    const handshakeMs = options.handshakeMs ?? 60_000;
+    this.#handshakeTimer = setTimeout(
+      () => this.close({ kind: "timeout", message: `No handshake within ${handshakeMs} ms` }),
+      handshakeMs,
+    );
+    this.#peer.open();
+  }
+
+  close(reason: CloseReason): void {
+    this.#peer.close(reason);
+  }
+
+  /** The wire form of the answer. Parameters are decoded before the handshake is asked about, as the peer does. */
+  #request(method: string, params: unknown): unknown {
+    if (!Object.hasOwn(requests, method)) {
+      throw new RpcError(rpcCode.methodNotFound, `exec-server stub does not implement \`${method}\` yet`);
+    }
+    const row = requests[method as Method] as RequestRow<unknown, unknown>;
+    const decoded = decodeParams(row, params);
+    if (row.gate !== null && !this.#initialized) {
+      const missing = this.#session ? "send initialized" : "call initialize";
+      throw new RpcError(rpcCode.invalidRequest, `client must ${missing} before using ${row.gate} methods`);
+    }
+    const handler = this.#handlers[method as Method] as (params: unknown) => unknown;
+    const result = handler(decoded);
+    if (row.result.plain) return result;
+    return result instanceof Promise
+      ? result.then((value) => row.result.encode(value))
+      : row.result.encode(result);
+  }
+
+  #notification(method: string, params: unknown): void {
+    if (method === "initialized") {
+      if (!this.#session) throw new ProtocolViolation("`initialized` came before `initialize`");
+      clearTimeout(this.#handshakeTimer);
+      this.#initialized = true;
+      return;
+    }
+    if (method === "process/consumed" && this.#session) {
+      const { processId, bytes } = decodeNotification(method, params);
+      this.#session.processes.consumed(processId, bytes);
+      return;
+    }
+    // Methods of that form are optional by the convention of other JSON-RPC protocols.
+    if (method.startsWith("$/")) return;
+    throw new ProtocolViolation(`The notification "${method.slice(0, 100)}" is not known`);
+  }
+
+  #initialize(params: InitializeParams): InitializeResult {
+    if (this.#session) {
+      throw new RpcError(rpcCode.invalidRequest, "initialize may only be sent once per connection");
+    }
+    const attachment = { send: (text: string) => this.#peer.send(text), ready: () => this.#ready() };
+    const { sessions } = this.#options;
+    this.#session =
+      params.resumeSessionId === undefined
+        ? sessions.create(attachment)
+        : sessions.resume(params.resumeSessionId, attachment);
+    this.#handlers = { ...this.#handlers, ...this.#session.processes };
+    return { sessionId: this.#session.id, environmentInfo: environmentInfo() };
+  }
+
+  #ready(): Promise<void> | undefined {
+    if (this.#peer.closeReason || this.#peer.pendingBytes < HIGH_WATER_BYTES) return undefined;
+    this.#drained ??= Promise.withResolvers<void>();
+    return this.#drained.promise;
+  }
+
+  #release(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
+  }
+
+  #onClosed(reason: CloseReason): void {
+    clearTimeout(this.#handshakeTimer);
+    this.#release();
+    if (this.#session) this.#options.sessions.detach(this.#session);
+    this.#options.onClose?.(reason);
+  }
+}
+
+function decodeParams(row: RequestRow<unknown, unknown>, params: unknown): unknown {
+  try {
+    return row.params.decode(params);
+  } catch (error) {
+    if (error instanceof DecodeError) throw new RpcError(rpcCode.invalidParams, error.message);
+    throw error;
+  }
+}
+
+function decodeNotification(
+  method: "process/consumed",
+  params: unknown,
+): { processId: string; bytes: number } {
+  try {
+    return clientNotifications[method].decode(params);
+  } catch (error) {
+    if (error instanceof DecodeError) throw new ProtocolViolation(`${method}: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,107 @@
+/** What `environment/info` says of this machine. */
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir, hostname, tmpdir, userInfo } from "node:os";
+import { basename, delimiter, join } from "node:path";
+import process from "node:process";
+import type { Capabilities, EnvironmentInfo, ShellInfo } from "../protocol/environment.ts";
+import { pathToUri } from "../protocol/path_uri.ts";
+import { version } from "../protocol/version.ts";
+
+/** What this server implements of what a client may ask for. */
+export const serverCapabilities: Readonly<Capabilities> = {
+  processCloseStdin: true,
+  processResize: true,
+  processSignals: true,
+  processOutputWindow: true,
+};
+
+const knownShells = new Set(["zsh", "bash", "sh"]);
+
+/** Computed at each call, as folders and variables change. */
+export function environmentInfo(): EnvironmentInfo {
+  const home = homeDir();
+  const temporary = process.env.TMPDIR;
+  const cwd = workingDir();
+  return {
+    shell: defaultShell(),
+    executorVersion: version,
+    providerId: providerId(),
+    cwd: cwd === null ? null : pathToUri(cwd),
+    ...(home === undefined ? {} : { userHomeDir: pathToUri(home) }),
+    platformOs:
+      process.platform === "darwin" ? "macos" : process.platform === "win32" ? "windows" : process.platform,
+    prependPathDirs: [],
+    temporaryDirectories: temporary ? [pathToUri(temporary)] : [],
+    tempDir: pathToUri(tmpdir()),
+    capabilities: serverCapabilities,
+  };
+}
+
+/** The login shell of the user that runs us; the variable SHELL does not count. */
+export function defaultShell(): ShellInfo {
+  const login = loginShell();
+  if (login && knownShells.has(basename(login)) && existsSync(login))
+    return { name: basename(login), path: login };
+  const order = process.platform === "darwin" ? ["zsh", "bash"] : ["bash", "zsh"];
+  for (const name of order) {
+    const folders = [...(process.env.PATH ?? "").split(delimiter), "/bin", "/usr/bin", "/usr/local/bin"];
+    const path = folders
+      .map((folder) => join(folder, name))
+      .find((file) => file.startsWith("/") && existsSync(file));
+    if (path) return { name, path };
+  }
+  return { name: "sh", path: "/bin/sh" };
+}
+
+function loginShell(): string | undefined {
+  const uid = process.geteuid?.();
+  try {
+    // Not `userInfo().shell`: Bun takes that from the variable SHELL.
+    for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
+      const fields = line.split(":");
+      if (fields.length >= 7 && Number(fields[2]) === uid && fields[2] !== "") return fields[6];
+    }
+  } catch {
+    // No such file, as on Windows.
+  }
+  try {
+    return userInfo().shell ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function homeDir(): string | undefined {
+  try {
+    const home = homedir();
+    return home === "" ? undefined : home;
+  } catch {
+    return undefined;
+  }
+}
+
+function workingDir(): string | null {
+  try {
+    return process.cwd();
+  } catch {
+    return null;
+  }
+}
+
+let provider: string | undefined;
+
+/** Stable for a machine, and says nothing about it. */
+function providerId(): string {
+  provider ??= `sha256:${createHash("sha256").update(`exec-server\0${machineId()}`).digest("hex")}`;
+  return provider;
+}
+
+function machineId(): string {
+  try {
+    return readFileSync("/etc/machine-id", "utf8").trim();
+  } catch {
+    return hostname();
+  }
+}

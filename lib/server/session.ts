@@ -1,0 +1,122 @@
+/** Sessions: they own processes, outlive connections, and expire when nobody comes back. */
+
+import { randomUUID } from "node:crypto";
+import { type ProcessLimits, ProcessTable } from "../process/handlers.ts";
+import type { ManagedProcess, ProcessEvent } from "../process/process.ts";
+import { RpcError, rpcCode } from "../protocol/errors.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+
+/** The connection that a session speaks to. */
+export interface Attachment {
+  send(text: string): void;
+  /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
+  ready(): Promise<void> | undefined;
+}
+
+/** One client's processes. */
+export class Session {
+  readonly id: string = randomUUID();
+  readonly processes: ProcessTable;
+  #attachment: Attachment | undefined;
+  /** Runs while nobody is attached. */
+  expiry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(runtime: Runtime, limits: ProcessLimits) {
+    this.processes = new ProcessTable(
+      runtime,
+      {
+        event: (process, event) => this.#attachment?.send(eventText(process, event)),
+        ready: () => this.#attachment?.ready(),
+      },
+      limits,
+    );
+  }
+
+  get attached(): boolean {
+    return this.#attachment !== undefined;
+  }
+
+  attach(attachment: Attachment): void {
+    this.#attachment = attachment;
+    clearTimeout(this.expiry);
+    this.expiry = undefined;
+  }
+
+  detach(): void {
+    this.#attachment = undefined;
+    this.processes.detach();
+  }
+}
+
+/**
+ * A notification as text. Output is put together by hand: base64 and our own words need no escaping, and
+ * `JSON.stringify` over large pieces costs as much as all the rest.
+ */
+function eventText(process: ManagedProcess, event: ProcessEvent): string {
+  const head = `"params":{"processId":${JSON.stringify(process.id)},"seq":${event.seq}`;
+  switch (event.kind) {
+    case "output":
+      return `{"method":"process/output",${head},"stream":"${event.stream}","chunk":"${event.bytes.toBase64()}"}}`;
+    case "exited":
+      return `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false}}`;
+    case "closed":
+      return `{"method":"process/closed",${head}}}`;
+  }
+}
+
+/** Settings of the sessions of a server. */
+export interface SessionOptions {
+  limits: ProcessLimits;
+  /** How long a session without a connection lives. 0 ends it with its connection. @default {80_000} */
+  detachedMs: number;
+}
+
+/** All sessions of a server. */
+export class SessionStore {
+  readonly #runtime: Runtime;
+  readonly #options: SessionOptions;
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(runtime: Runtime, options: SessionOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+  }
+
+  /** A new session, attached. */
+  create(attachment: Attachment): Session {
+    const session = new Session(this.#runtime, this.#options.limits);
+    this.#sessions.set(session.id, session);
+    session.attach(attachment);
+    return session;
+  }
+
+  /** @throws {RpcError} The id is not known, or somebody is attached. */
+  resume(id: string, attachment: Attachment): Session {
+    const session = this.#sessions.get(id);
+    if (!session) throw new RpcError(rpcCode.invalidRequest, `unknown session id ${id}`);
+    if (session.attached) {
+      throw new RpcError(rpcCode.sessionAttached, `session ${id} is already attached to another connection`);
+    }
+    session.attach(attachment);
+    return session;
+  }
+
+  /** The connection has gone; the session waits for another for a while. */
+  detach(session: Session): void {
+    session.detach();
+    if (this.#options.detachedMs === 0) this.#end(session);
+    else session.expiry = setTimeout(() => this.#end(session), this.#options.detachedMs);
+  }
+
+  /** Ends all sessions; settles when all children have been reaped. */
+  async dispose(): Promise<void> {
+    await Promise.all([...this.#sessions.values()].map((session) => this.#end(session)));
+  }
+
+  #end(session: Session): Promise<void> {
+    clearTimeout(session.expiry);
+    this.#sessions.delete(session.id);
+    session.detach();
+    return session.processes.dispose();
+  }
+}

@@ -6,12 +6,17 @@ import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { Family, Handlers } from "../protocol/methods.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import type {
+  CloseStdinParams,
   Empty,
   ReadParams,
   ReadResult,
+  ResizeParams,
   SignalName,
+  SignalParams,
   StartParams,
+  TerminateParams,
   WriteParams,
+  WriteResult,
 } from "../protocol/process.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import { findProgram } from "../runtime/find_program.ts";
@@ -137,9 +142,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     return this.#waitForNews(process, afterSeq, waitMs).then(() => readNow(process, params));
   };
 
-  readonly "process/write" = (
-    params: WriteParams,
-  ): { status: "accepted" | "stdinClosed" | "unknownProcess" } => {
+  readonly "process/write" = (params: WriteParams): WriteResult | Promise<WriteResult> => {
     const { writeId } = params;
     if (writeId === "") throw invalid("writeId must not be empty");
     const entry = this.#entries.get(params.processId);
@@ -152,19 +155,17 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
       if (error instanceof StdinFull) throw new RpcError(rpcCode.internal, error.message);
       throw error;
     }
-    if (status === "accepted" && writeId !== undefined) {
+    if (status !== "stdinClosed" && writeId !== undefined) {
       entry.writeIds.add(writeId);
       if (entry.writeIds.size > REMEMBERED_WRITES) {
         const [oldest] = entry.writeIds;
         entry.writeIds.delete(oldest!);
       }
     }
-    return { status: status === "accepted" ? "accepted" : "stdinClosed" };
+    return typeof status === "string" ? { status } : status.then((settled) => ({ status: settled }));
   };
 
-  readonly "process/closeStdin" = (params: {
-    processId: string;
-  }): { status: "accepted" | "stdinClosed" | "unknownProcess" } => {
+  readonly "process/closeStdin" = (params: CloseStdinParams): WriteResult => {
     const entry = this.#entries.get(params.processId);
     if (!entry) return { status: "unknownProcess" };
     if (entry.process.isTerminal) {
@@ -173,19 +174,19 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         `process ${params.processId} has a terminal, whose input has no end: write \\u0004 instead`,
       );
     }
-    return { status: entry.process.closeStdin() === "accepted" ? "accepted" : "stdinClosed" };
+    return { status: entry.process.closeStdin() };
   };
 
-  readonly "process/signal" = (params: { processId: string; signal: SignalName }): Empty => {
+  readonly "process/signal" = (params: SignalParams): Empty => {
     this.#entries.get(params.processId)?.process.signal(signalNumbers[params.signal]);
     return {};
   };
 
-  readonly "process/terminate" = (params: { processId: string }): { running: boolean } => {
+  readonly "process/terminate" = (params: TerminateParams): { running: boolean } => {
     return { running: this.#entries.get(params.processId)?.process.terminate() ?? false };
   };
 
-  readonly "process/resize" = (params: { processId: string; columns: number; rows: number }): Empty => {
+  readonly "process/resize" = (params: ResizeParams): Empty => {
     const { process } = this.#find(params.processId);
     if (!process.isTerminal) {
       throw new RpcError(rpcCode.invalidRequest, `process ${params.processId} has no terminal`);

@@ -28,6 +28,8 @@ export interface ProcessOptions {
 
 /** Larger pieces are cut, so that others on the connection get their turn. */
 const MAX_CHUNK_BYTES = 128 * 1024;
+/** Input that may wait for the child while writes are still answered at once. */
+const ANSWER_BELOW_BYTES = 1024 * 1024;
 /** After a kill, how long a pipe that somebody else still holds may stay silent. */
 const SILENCE_AFTER_KILL_MS = 100;
 const SIGKILL = 9;
@@ -101,8 +103,12 @@ export class ManagedProcess {
     };
   }
 
-  /** Queues input. @throws {StdinFull} */
-  write(bytes: Uint8Array): WriteStatus {
+  /**
+   * Queues input. The answer comes when the child can be given more, so that a writer who waits for answers is
+   * held back and needs no other limit.
+   * @throws {StdinFull}
+   */
+  write(bytes: Uint8Array): WriteStatus | Promise<WriteStatus> {
     const { stdin } = this.#child;
     if (stdin === null || this.#stdinClosed || this.exited) return "stdinClosed";
     if (stdin.pendingBytes + bytes.length > this.#options.maxStdinBytes && stdin.pendingBytes > 0) {
@@ -110,10 +116,11 @@ export class ManagedProcess {
         `process ${this.id} does not read its input: ${stdin.pendingBytes} bytes wait, the limit is ${this.#options.maxStdinBytes}`,
       );
     }
-    stdin.write(bytes).catch(() => {
+    const taken = stdin.write(bytes).catch(() => {
       this.#stdinClosed = true;
     });
-    return "accepted";
+    if (stdin.pendingBytes <= ANSWER_BELOW_BYTES) return "accepted";
+    return Promise.race([taken, this.#child.exited]).then(() => "accepted");
   }
 
   /** The child sees the end of its input after what was written. */

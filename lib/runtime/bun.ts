@@ -1,7 +1,7 @@
 /** The runtime on Bun. */
 
 import { spawnOnBun } from "./bun_process.ts";
-import { bunStdin, bunStdout } from "./bun_stdio.ts";
+import { bunOutput, bunStdin } from "./bun_stdio.ts";
 import { connectOnBun, listenOnBun } from "./bun_tcp.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -13,7 +13,8 @@ export function bunRuntime(): Runtime {
     listen: listenOnBun,
     connect: connectOnBun,
     stdin: bunStdin,
-    stdout: bunStdout,
+    stdout: () => bunOutput(1),
+    stderr: () => bunOutput(2),
     // In a compiled executable `Bun.main` lies in a virtual folder and the executable needs no script.
     selfCommand: () => (Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]),
   };

@@ -8,8 +8,9 @@ export function bunStdin(): ByteSource {
   return new BunStdin();
 }
 
-export function bunStdout(): ByteSink {
-  const writer = Bun.file(1).writer({ highWaterMark: 1 });
+/** Standard output (1) or standard error (2). */
+export function bunOutput(fd: 1 | 2): ByteSink {
+  const writer = Bun.file(fd).writer({ highWaterMark: 1 });
   return new StdoutSink(async (bytes) => {
     await writer.write(bytes);
     await writer.flush();

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { spawnOnDeno } from "./deno_process.ts";
-import { denoStdin, denoStdout } from "./deno_stdio.ts";
+import { denoOutput, denoStdin } from "./deno_stdio.ts";
 import { connectOnDeno, listenOnDeno } from "./deno_tcp.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -14,7 +14,8 @@ export function denoRuntime(): Runtime {
     listen: listenOnDeno,
     connect: connectOnDeno,
     stdin: denoStdin,
-    stdout: denoStdout,
+    stdout: () => denoOutput(1),
+    stderr: () => denoOutput(2),
     selfCommand,
   };
 }

@@ -9,9 +9,11 @@ export function denoStdin(): ByteSource {
   return new DenoStdin();
 }
 
-export function denoStdout(): ByteSink {
+/** Standard output (1) or standard error (2). */
+export function denoOutput(fd: 1 | 2): ByteSink {
+  const file = fd === 1 ? Deno.stdout : Deno.stderr;
   return new StdoutSink(async (bytes) => {
-    for (let at = 0; at < bytes.length; ) at += await Deno.stdout.write(bytes.subarray(at));
+    for (let at = 0; at < bytes.length; ) at += await file.write(bytes.subarray(at));
   });
 }
 

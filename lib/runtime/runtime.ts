@@ -159,6 +159,8 @@ export interface Runtime {
   stdin(): ByteSource;
   /** The program's own standard output, which is not touched before. */
   stdout(): ByteSink;
+  /** The program's own standard error. */
+  stderr(): ByteSink;
   /** Command and first arguments that start this program again: `["/usr/bin/exec-server"]` when compiled. */
   selfCommand(): string[];
 }

@@ -50,6 +50,8 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** How long the last answers over stdio may take to go out. */
+const FLUSH_MS = 1000;
 /** A head must be whole within this time. */
 const HEAD_MS = 30_000;
 
@@ -119,8 +121,25 @@ export interface StreamServer {
 
 /** Serves one connection over stdin and stdout. Its session ends with it. */
 export function serveStdio(runtime: Runtime, options: ServerOptions = {}): StreamServer {
-  const channel = new LineChannel(runtime.stdin(), runtime.stdout(), { label: "exec-server stdio" });
-  return serveChannel(runtime, channel, options);
+  const flushed = Promise.withResolvers<void>();
+  const channel = new LineChannel(runtime.stdin(), runtime.stdout(), {
+    label: "exec-server stdio",
+    onClose: () => flushed.resolve(),
+  });
+  const server = serveChannel(runtime, channel, options);
+  const ended = server.ended.then(async () => {
+    // Answers that are there go out, unless nobody takes them.
+    const timer = setTimeout(flushed.resolve, FLUSH_MS);
+    await flushed.promise;
+    clearTimeout(timer);
+  });
+  return {
+    ended,
+    close: async () => {
+      await server.close();
+      await ended;
+    },
+  };
 }
 
 /** Serves one connection over any channel. Its session ends with it. */

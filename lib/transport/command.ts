@@ -5,7 +5,7 @@ import { TextLineStream } from "@std/streams";
 import type { Channel } from "../jsonrpc/channel.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { findProgram } from "../runtime/find_program.ts";
-import { type Child, type Runtime, SpawnError } from "../runtime/runtime.ts";
+import { type Child, type ExitStatus, type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { LineChannel } from "./lines.ts";
 
 /** What to launch. */
@@ -36,18 +36,32 @@ const withheld = [
 export interface Launched {
   channel: Channel;
   /** Settles when the program has ended. After the end of the channel that takes no longer than the grace time. */
-  ended: Promise<void>;
+  ended: Promise<ExitStatus>;
+  /** The last line on stderr so far, cut to a sensible length. */
+  lastStderrLine(): string;
 }
+
+const MAX_SHOWN_LINE = 300;
+const LAST_WORDS_MS = 200;
 
 /** @throws {ExecServerError} `ERR_SPAWN` */
 export function launchCommand(runtime: Runtime, options: CommandOptions): Launched {
   const child = spawn(runtime, options);
-  drainLines(child, options.onStderrLine);
+  let lastLine = "";
+  const drained = drainLines(child, (line) => {
+    if (line.trim() !== "") lastLine = line.slice(0, MAX_SHOWN_LINE);
+    options.onStderrLine?.(line);
+  });
   let over = false;
-  const ended = child.exited.then(() => {
+  const ended = child.exited.then(async (status) => {
     over = true;
-    // Its helpers end with it.
+    // Its helpers end with it, and what it said last is heard.
     child.signalGroup(9);
+    // A descendant in a session of its own may hold stderr for ever.
+    const timer = setTimeout(() => child.stderr!.cancel(), LAST_WORDS_MS);
+    await drained;
+    clearTimeout(timer);
+    return status;
   });
   const channel = new LineChannel(child.stdout, child.stdin!, {
     label: "exec-server stdio",
@@ -59,7 +73,7 @@ export function launchCommand(runtime: Runtime, options: CommandOptions): Launch
       ended.then(() => clearTimeout(timer));
     },
   });
-  return { channel, ended };
+  return { channel, ended, lastStderrLine: () => lastLine };
 }
 
 function spawn(runtime: Runtime, options: CommandOptions): Child {
@@ -90,7 +104,7 @@ function spawn(runtime: Runtime, options: CommandOptions): Child {
 }
 
 /** Reads stderr to its end, whoever listens: a full pipe would stop the program. */
-async function drainLines(child: Child, onLine: ((line: string) => void) | undefined): Promise<void> {
+async function drainLines(child: Child, onLine: (line: string) => void): Promise<void> {
   const stderr = child.stderr!;
   const decoder = new TextDecoder();
   const text = new ReadableStream<string>({
@@ -101,5 +115,5 @@ async function drainLines(child: Child, onLine: ((line: string) => void) | undef
     },
   });
   const lines = text.pipeThrough(new TextLineStream());
-  for await (const line of lines) onLine?.(line);
+  for await (const line of lines) onLine(line);
 }

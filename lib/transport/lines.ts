@@ -88,6 +88,7 @@ export class LineChannel implements Channel {
   #batchBytes = 0;
   #writing = 0;
   #resumed: PromiseWithResolvers<void> | undefined;
+  #lastWrite: Promise<void> = Promise.resolve();
 
   constructor(source: ByteSource, sink: ByteSink, options: LineChannelOptions) {
     this.label = options.label;
@@ -159,7 +160,7 @@ export class LineChannel implements Channel {
     this.#batch = [];
     this.#batchBytes = 0;
     this.#writing++;
-    this.#sink.write(bytes).then(
+    this.#lastWrite = this.#sink.write(bytes).then(
       () => this.#written(),
       (error) =>
         this.#end({
@@ -188,7 +189,8 @@ export class LineChannel implements Channel {
   #tellEnd(reason: CloseReason): void {
     const receiver = this.#receiver;
     this.#receiver = undefined;
-    receiver?.closed(reason);
-    if (receiver) this.#onClose?.(reason);
+    if (!receiver) return;
+    receiver.closed(reason);
+    this.#lastWrite.then(() => this.#onClose?.(reason));
   }
 }

@@ -1,24 +1,24 @@
 /** What children need on Bun: the C library by `bun:ffi`, and a way to wait for an epoll set. */
 
 import { dlopen, type FFIFunction, FFIType, ptr } from "bun:ffi";
-import { type EpollWait, Reactor } from "./epoll.ts";
+import type { EpollWait } from "./epoll.ts";
 import { type Libc, libcNames, libcSignatures, optionalSignatures } from "./libc.ts";
 import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
-import { spawnChild } from "./spawn_child.ts";
+import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
 const POLL_MS = 5;
 
 export function spawnOnBun(options: SpawnOptions): Child {
   // Loaded at first use: a server that never starts a process does without.
-  loaded ??= load();
-  return spawnChild(loaded.libc, loaded.reactor, options);
+  spawner ??= load();
+  return spawnChild(spawner, options);
 }
 
-let loaded: { libc: Libc; reactor: Reactor } | undefined;
+let spawner: Spawner | undefined;
 
-function load(): { libc: Libc; reactor: Reactor } {
+function load(): Spawner {
   const libc = openLibc();
-  return { libc, reactor: new Reactor(libc, waitOnBun(libc)) };
+  return createSpawner(libc, waitOnBun(libc));
 }
 
 function openLibc(): Libc {

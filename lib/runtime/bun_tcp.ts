@@ -3,17 +3,21 @@
 import type { Socket } from "bun";
 import type { ByteStream, ConnectOptions, ListenOptions, StreamHandlers, TcpListener } from "./runtime.ts";
 
+/** How long the other side may take to see that we have ended before its last words are dropped. */
+const LINGER_MS = 2000;
+
 interface Data {
   stream: BunStream;
 }
 
-export function listenOnBun(
+export async function listenOnBun(
   options: ListenOptions,
   accept: (stream: ByteStream) => StreamHandlers,
 ): Promise<TcpListener> {
   const server = Bun.listen<Data>({
     hostname: options.hostname,
     port: options.port,
+    allowHalfOpen: true,
     socket: {
       open: (socket) => {
         socket.setNoDelay(true);
@@ -24,7 +28,7 @@ export function listenOnBun(
       ...events,
     },
   });
-  return Promise.resolve({ hostname: server.hostname, port: server.port, close: () => server.stop(false) });
+  return { hostname: server.hostname, port: server.port, close: () => server.stop(false) };
 }
 
 export async function connectOnBun(
@@ -34,11 +38,13 @@ export async function connectOnBun(
   const { signal } = options;
   signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
-  const onAbort = (): void => reject(signal.reason);
+  let opened: Socket<Data> | undefined;
+  const onAbort = (): void => {
+    reject(signal.reason);
+    opened?.terminate();
+  };
   signal.addEventListener("abort", onAbort, { once: true });
   const ready = (socket: Socket<Data>): void => {
-    if (signal.aborted) return void socket.terminate();
-    socket.setNoDelay(true);
     const { stream } = socket.data;
     stream.handlers = handlers(stream);
     resolve(stream);
@@ -46,11 +52,16 @@ export async function connectOnBun(
   const connected = Bun.connect<Data>({
     hostname: options.hostname,
     port: options.port,
+    allowHalfOpen: true,
     ...(options.tls ? { tls: { rejectUnauthorized: true, serverName: options.hostname } } : {}),
     socket: {
       ...events,
       open: (socket) => {
         socket.data = { stream: new BunStream(socket) };
+        // There is nothing to abort before this.
+        if (signal.aborted) return void socket.terminate();
+        opened = socket;
+        socket.setNoDelay(true);
         if (!options.tls) ready(socket);
       },
       handshake: (socket, authorized, error) => {
@@ -75,10 +86,10 @@ export async function connectOnBun(
 }
 
 const events = {
-  data: (socket: Socket<Data>, bytes: Uint8Array): void => socket.data.stream.handlers?.data(bytes),
+  data: (socket: Socket<Data>, bytes: Uint8Array): void => socket.data.stream.received(bytes),
   drain: (socket: Socket<Data>): void => socket.data.stream.flush(),
   // The other side will send no more; a protocol with its own farewell has nothing more to say either.
-  end: (socket: Socket<Data>): void => void socket.end(),
+  end: (socket: Socket<Data>): void => socket.data.stream.otherSideEnded(),
   close: (socket: Socket<Data>, error?: Error): void => socket.data?.stream.closed(error),
   error: (socket: Socket<Data>, error: Error): void => socket.data?.stream.closed(error),
 };
@@ -91,8 +102,9 @@ class BunStream implements ByteStream {
   handlers: StreamHandlers | undefined;
   #queue: Uint8Array[] = [];
   #pending = 0;
-  #ending = false;
-  #over = false;
+  #state: "open" | "ending" | "ended" | "over" = "open";
+  #remoteEnded = false;
+  #linger: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Socket<Data>) {
     this.#socket = socket;
@@ -105,8 +117,13 @@ class BunStream implements ByteStream {
     return this.#pending;
   }
 
+  /** What comes after our own end is read, but for nobody: unread, the system would answer it with a reset. */
+  received(bytes: Uint8Array): void {
+    if (this.#state === "open") this.handlers?.data(bytes);
+  }
+
   write(bytes: Uint8Array): void {
-    if (this.#over || this.#ending) return;
+    if (this.#state !== "open" || bytes.length === 0) return;
     if (this.#pending === 0) {
       const written = Math.max(0, this.#socket.write(bytes));
       if (written === bytes.length) return;
@@ -118,7 +135,7 @@ class BunStream implements ByteStream {
 
   /** The socket takes bytes again. */
   flush(): void {
-    if (this.#over || this.#pending === 0) return;
+    if (this.#state === "over" || this.#pending === 0) return;
     let first = 0;
     for (; first < this.#queue.length; first++) {
       const bytes = this.#queue[first]!;
@@ -130,33 +147,49 @@ class BunStream implements ByteStream {
     }
     this.#queue.splice(0, first);
     if (this.#pending > 0) return;
-    if (this.#ending) this.#socket.end();
+    if (this.#state === "ending") this.#sayGoodbye();
     else this.handlers?.drain();
   }
 
   pause(): void {
-    this.#socket.pause();
+    if (this.#state === "open") this.#socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    if (this.#state === "open") this.#socket.resume();
   }
 
   end(): void {
-    if (this.#over || this.#ending) return;
-    this.#ending = true;
-    if (this.#pending === 0) this.#socket.end();
+    if (this.#state !== "open") return;
+    this.#socket.resume();
+    this.#state = "ending";
+    if (this.#pending === 0) this.#sayGoodbye();
   }
 
   destroy(): void {
-    if (!this.#over) this.#socket.terminate();
+    if (this.#state !== "over") this.#socket.terminate();
+  }
+
+  otherSideEnded(): void {
+    this.#remoteEnded = true;
+    if (this.#state === "ended") this.#socket.terminate();
+    else this.end();
   }
 
   closed(error?: Error): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#state === "over") return;
+    this.#state = "over";
+    clearTimeout(this.#linger);
     this.#queue = [];
     this.#pending = 0;
     this.handlers?.close(error);
+  }
+
+  /** Everything has been sent: tells the other side, and waits for it to end as well. */
+  #sayGoodbye(): void {
+    this.#state = "ended";
+    if (this.#remoteEnded) return void this.#socket.end();
+    this.#socket.shutdown();
+    this.#linger = setTimeout(() => this.#socket.terminate(), LINGER_MS);
   }
 }

@@ -1,22 +1,21 @@
 /** What children need on Deno: the C library by `Deno.dlopen`, and a thread parked in `epoll_wait`. */
 
-import { type EpollWait, Reactor } from "./epoll.ts";
+import type { EpollWait } from "./epoll.ts";
 import { type Libc, libcNames, libcSignatures, optionalSignatures } from "./libc.ts";
 import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
-import { spawnChild } from "./spawn_child.ts";
+import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
 export function spawnOnDeno(options: SpawnOptions): Child {
-  loaded ??= load();
-  return spawnChild(loaded.libc, loaded.reactor, options);
+  spawner ??= load();
+  return spawnChild(spawner, options);
 }
 
-let loaded: { libc: Libc; reactor: Reactor } | undefined;
+let spawner: Spawner | undefined;
 
-function load(): { libc: Libc; reactor: Reactor } {
+function load(): Spawner {
   for (const name of libcNames) {
     try {
-      const libc = openLibc(name);
-      return { libc, reactor: new Reactor(libc, openWait(name)) };
+      return createSpawner(openLibc(name), openWait(name));
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) {
         throw new RuntimeUnsupported(`Cannot start processes: Deno needs --allow-ffi for "${name}"`, {

@@ -1,4 +1,7 @@
-/** TCP and TLS on Deno. */
+/**
+ * TCP and TLS on Deno. One thing cannot be had: when a TLS handshake is given up, Deno keeps the socket in the
+ * background until the other side answers or leaves.
+ */
 
 import { joined, takeBatch } from "./bytes.ts";
 import type { ByteStream, ConnectOptions, ListenOptions, StreamHandlers, TcpListener } from "./runtime.ts";
@@ -107,6 +110,7 @@ class DenoStream implements ByteStream {
   /** Set while paused; settles at the end of the pause. */
   #pause: PromiseWithResolvers<void> | undefined;
   #state: "open" | "ending" | "ended" | "over" = "open";
+  #remoteEnded = false;
   #linger: ReturnType<typeof setTimeout> | undefined;
 
   constructor(socket: Deno.Conn) {
@@ -179,13 +183,10 @@ class DenoStream implements ByteStream {
 
   /** The other side will send no more; a protocol with its own farewell has nothing more to say either. */
   #otherSideEnded(): void {
-    if (this.#state === "ended") return this.#close();
-    this.end();
     this.#remoteEnded = true;
-    if (this.#state !== "ending") this.#close();
+    if (this.#state === "ended") this.#close();
+    else this.end();
   }
-
-  #remoteEnded = false;
 
   async #writeAll(): Promise<void> {
     this.#writing = true;

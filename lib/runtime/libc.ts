@@ -26,6 +26,7 @@ export const libcSignatures = {
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "memory"], result: "i32" },
   epoll_wait: { parameters: ["i32", "memory", "i32", "i32"], result: "i32" },
+  signal: { parameters: ["i32", "usize"], result: "i32" },
   eventfd: { parameters: ["i32", "i32"], result: "i32" },
   posix_openpt: { parameters: ["i32"], result: "i32" },
   grantpt: { parameters: ["i32"], result: "i32" },
@@ -71,6 +72,8 @@ export const TIOCSWINSZ = 0x5414;
 /** The same on every architecture. */
 export const SYS_PIDFD_OPEN = 434;
 export const WNOHANG = 1;
+export const SIGCHLD = 17;
+export const SIG_DFL = 0;
 export const POSIX_SPAWN_SETSIGDEF = 0x04;
 export const POSIX_SPAWN_SETSIGMASK = 0x08;
 export const POSIX_SPAWN_SETSID = 0x80;

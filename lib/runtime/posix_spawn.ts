@@ -187,8 +187,9 @@ export function signalGroup(group: number, signal: number): boolean {
   try {
     process.kill(-group, signal);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // EPERM: there are some, and none of them is ours to signal.
+    return (error as { code?: string }).code === "EPERM";
   }
 }
 

@@ -1,15 +1,37 @@
 /** A child with its streams and its end, out of what the runtime lends: the C library and a reactor. */
 
-import type { Reactor } from "./epoll.ts";
+import { readFileSync } from "node:fs";
+import { type EpollWait, Reactor } from "./epoll.ts";
 import { FdSink, FdSource } from "./fd_streams.ts";
-import { type Libc, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
+import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
 import { decodeWaitStatus, posixSpawn, SharedFd, setTerminalSize, signalGroup } from "./posix_spawn.ts";
 import type { Child, ExitStatus, SpawnOptions } from "./runtime.ts";
 
 const POLL_MS = 5;
 
+/** What children are made with, once for the program. */
+export interface Spawner {
+  readonly libc: Libc;
+  readonly reactor: Reactor;
+}
+
+export function createSpawner(libc: Libc, wait: EpollWait): Spawner {
+  if (ignoresSigchld()) libc.signal(SIGCHLD, SIG_DFL);
+  return { libc, reactor: new Reactor(libc, wait) };
+}
+
+/** Who started us may have had this signal ignored, which is inherited: the system then forgets how a child ended. */
+function ignoresSigchld(): boolean {
+  try {
+    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+    return (BigInt(`0x${mask}`) & (1n << BigInt(SIGCHLD - 1))) !== 0n;
+  } catch {
+    return false;
+  }
+}
+
 /** @throws {SpawnError} */
-export function spawnChild(libc: Libc, reactor: Reactor, options: SpawnOptions): Child {
+export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): Child {
   const { pid, stdin, stdout, stderr } = posixSpawn(libc, options);
   const close = (fd: number): void => {
     reactor.forget(fd);
@@ -18,6 +40,7 @@ export function spawnChild(libc: Libc, reactor: Reactor, options: SpawnOptions):
   const exited = exitOf(libc, reactor, pid);
   const master = options.terminal ? new SharedFd(() => close(stdout)) : undefined;
   // The master is reader, writer and the handle for resizing: it is closed when both streams are done with it.
+  let groupLeft = true;
   const release = (fd: number): (() => void) => (master ? master.share() : () => close(fd));
   return {
     pid,
@@ -25,7 +48,8 @@ export function spawnChild(libc: Libc, reactor: Reactor, options: SpawnOptions):
     stdout: new FdSource(libc, reactor, stdout, release(stdout)),
     stderr: stderr === null ? null : new FdSource(libc, reactor, stderr, release(stderr)),
     exited,
-    signalGroup: (signal) => signalGroup(pid, signal),
+    // Once the group is empty its number is free for another.
+    signalGroup: (signal) => groupLeft && (groupLeft = signalGroup(pid, signal)),
     resize: (size) => {
       if (master?.open) setTerminalSize(libc, stdout, size);
     },

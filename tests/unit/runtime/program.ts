@@ -59,14 +59,14 @@ const whats: Record<string, () => Promise<void>> = {
   async "run-child"() {
     const child = runtime.spawn({
       file: "/bin/sh",
-      argv: ["sh", "-c", "echo hello"],
+      argv: ["sh", "-c", "echo hello; exit 7"],
       env: {},
       cwd: "/",
       stdin: "pipe",
     });
     const bytes = await child.stdout.read();
     say(new TextDecoder().decode(bytes!).trim());
-    await child.exited;
+    say(`exit ${(await child.exited).code}`);
     child.stdin!.close();
     child.stdout.cancel();
     child.stderr!.cancel();

@@ -39,7 +39,9 @@ describe.skipIf(process.env.EXEC_SERVER_DENO === undefined && !existsSync(deno))
 
   beforeAll(() => {
     const script = join(import.meta.dirname, "deno_main.ts");
-    child = spawn(deno, ["run", "-A", script], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+    // The check for a new version opens sockets at its own time.
+    const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
+    child = spawn(deno, ["run", "-A", script], { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout! });
     lines.on("line", (line) => {
       if (!line.startsWith("{")) return;

@@ -1,7 +1,7 @@
 /** The program's own stdin and stdout, seen from outside; and that nothing keeps it running when it is done. */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type { Child, Runtime, SpawnOptions } from "../../../lib/runtime/runtime.ts";
@@ -92,7 +92,18 @@ export const stdioCases: Case[] = [
     name: "a program whose children are over ends by itself",
     run: async (runtime) => {
       const { stderr, code } = await output(program(runtime, "run-child", {}));
-      deepStrictEqual([stderr, code], ["hello\n", 0]);
+      deepStrictEqual([stderr, code], ["hello\nexit 7\n", 0]);
+    },
+  },
+  {
+    name: "a program started with SIGCHLD ignored learns how its children ended",
+    run: async (runtime) => {
+      const perl = "/usr/bin/perl";
+      if (!existsSync(perl)) return "perl, which can ignore the signal, is not installed";
+      const ignore = ["-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV"];
+      const argv = [perl, ...ignore, ...programCommand(runtime, "program.ts"), "run-child"];
+      const { stderr, code } = await output(run(runtime, argv, { env: environment() }));
+      deepStrictEqual([stderr, code], ["hello\nexit 7\n", 0]);
     },
   },
   {

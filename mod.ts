@@ -1,0 +1,68 @@
+/**
+ * Processes, terminals, files and HTTP on this machine or another, over the protocol of `codex exec-server`.
+ *
+ * ```ts
+ * import { EnvironmentManager } from "./mod.ts";
+ *
+ * await using environments = await EnvironmentManager.open();
+ * const process = await environments.get("build-box").start({ argv: ["make", "-j4"] });
+ * for await (const event of process) {
+ *   if (event.kind === "output") console.log(event.stream, event.bytes.length);
+ *   if (event.kind === "exited") console.log("exit status", event.exitCode);
+ * }
+ * ```
+ *
+ * @module
+ */
+
+export { Client, type ClientOptions, type StartOptions } from "./lib/client/client.ts";
+export { connectCommand, connectWebsocket } from "./lib/client/connect.ts";
+export { Process, type ProcessEnd } from "./lib/client/process.ts";
+export type { ProcessEvent } from "./lib/client/sequencer.ts";
+export { codexHome, type LoadOptions, loadEnvironments } from "./lib/environments/config.ts";
+export { configuredEnvironment, Environment, localEnvironment } from "./lib/environments/environment.ts";
+export { EnvironmentManager, type OpenOptions } from "./lib/environments/manager.ts";
+export {
+  type EnvironmentConfig,
+  type EnvironmentsConfig,
+  parseEnvironmentsToml,
+  type StdioTransportConfig,
+  type TransportConfig,
+  type WebsocketTransportConfig,
+} from "./lib/environments/toml.ts";
+export { type Channel, type ChannelReceiver, type CloseReason, channelPair } from "./lib/jsonrpc/channel.ts";
+export type { CallOptions } from "./lib/jsonrpc/peer.ts";
+export type { ProcessLimits } from "./lib/process/handlers.ts";
+export type {
+  Capabilities,
+  EnvironmentInfo,
+  EnvironmentStatus,
+  ShellInfo,
+} from "./lib/protocol/environment.ts";
+export { type ErrorCode, ExecServerError, RpcError, rpcCode } from "./lib/protocol/errors.ts";
+export {
+  type Call,
+  type ClientNotifications,
+  clientNotifications,
+  type Requests,
+  requests,
+  type ServerNotifications,
+  serverNotifications,
+} from "./lib/protocol/methods.ts";
+export type * from "./lib/protocol/process.ts";
+export type { Schema } from "./lib/protocol/schema.ts";
+export type { InitializeParams, InitializeResult } from "./lib/protocol/session.ts";
+export { version } from "./lib/protocol/version.ts";
+export { currentRuntime, type Runtime } from "./lib/runtime/runtime.ts";
+export { type Authenticator, capabilityToken, tokenDigest } from "./lib/server/access.ts";
+export {
+  type Listener,
+  type ListenerOptions,
+  listen,
+  type ServerOptions,
+  type StreamServer,
+  serveChannel,
+  serveStdio,
+} from "./lib/server/listen.ts";
+export { type CommandOptions, type Launched, launchCommand } from "./lib/transport/command.ts";
+export { type DialOptions, dialWebsocket, UpgradeRefused } from "./lib/transport/websocket.ts";

@@ -18,6 +18,7 @@ const ranks: Record<string, number> = {
   environments: 5,
   relay: 5,
   repl: 6,
+  cli: 7,
 };
 
 /** What lib/ may import from outside itself: the version number. */

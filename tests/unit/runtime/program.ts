@@ -55,11 +55,11 @@ const whats: Record<string, () => Promise<void>> = {
     say(`read ${await stdin.read()}`);
   },
 
-  /** A child that is over: nothing is left to wait for. */
+  /** A child that is over, with a grandchild that is given up: nothing is left to wait for. */
   async "run-child"() {
     const child = runtime.spawn({
       file: "/bin/sh",
-      argv: ["sh", "-c", "echo hello; exit 7"],
+      argv: ["sh", "-c", "sleep 1000 & echo hello; exit 7"],
       env: {},
       cwd: "/",
       stdin: "pipe",
@@ -67,9 +67,14 @@ const whats: Record<string, () => Promise<void>> = {
     const bytes = await child.stdout.read();
     say(new TextDecoder().decode(bytes!).trim());
     say(`exit ${(await child.exited).code}`);
-    child.stdin!.close();
-    child.stdout.cancel();
-    child.stderr!.cancel();
+    const pending = child.stdout.read();
+    setTimeout(() => {
+      child.stdin!.close();
+      child.stdout.cancel();
+      child.stderr!.cancel();
+      process.on("exit", () => child.signalGroup(9));
+    }, 20);
+    say(`read ${await pending}`);
   },
 
   async "child-fds"() {

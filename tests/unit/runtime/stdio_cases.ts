@@ -92,7 +92,7 @@ export const stdioCases: Case[] = [
     name: "a program whose children are over ends by itself",
     run: async (runtime) => {
       const { stderr, code } = await output(program(runtime, "run-child", {}));
-      deepStrictEqual([stderr, code], ["hello\nexit 7\n", 0]);
+      deepStrictEqual([stderr, code], ["hello\nexit 7\nread null\n", 0]);
     },
   },
   {
@@ -103,7 +103,7 @@ export const stdioCases: Case[] = [
       const ignore = ["-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV"];
       const argv = [perl, ...ignore, ...programCommand(runtime, "program.ts"), "run-child"];
       const { stderr, code } = await output(run(runtime, argv, { env: environment() }));
-      deepStrictEqual([stderr, code], ["hello\nexit 7\n", 0]);
+      deepStrictEqual([stderr, code], ["hello\nexit 7\nread null\n", 0]);
     },
   },
   {

@@ -57,6 +57,19 @@ export const terminalCases: Case[] = [
     },
   },
   {
+    name: "cancel() ends a pending read of the terminal while its input lives on",
+    run: async (runtime) => {
+      const child = shell(runtime, "stty -echo; echo ready; read x; exit 6", { terminal });
+      await readUntil(child.stdout, "ready");
+      const pending = child.stdout.read();
+      child.stdout.cancel();
+      strictEqual(await within(pending, "the pending read"), null);
+      await child.stdin!.write(encode("word\n"));
+      deepStrictEqual(await within(child.exited, "the exit"), { code: 6, signal: null });
+      child.stdin!.destroy();
+    },
+  },
+  {
     name: "the output of the terminal lives on when its input is destroyed, and the other way round",
     run: async (runtime) => {
       const child = shell(runtime, "stty -echo; echo ready; read x; echo got $x; exec sleep 1000", {

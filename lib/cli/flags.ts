@@ -1,0 +1,171 @@
+/** Flags of a command: parsed by `@std/cli`, checked here, with errors that name what was wanted. */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { ExecServerError } from "../protocol/errors.ts";
+
+/** One flag. */
+export interface FlagSpec {
+  /** `boolean` takes no value, `list` may be given several times. */
+  type: "string" | "boolean" | "list" | "number";
+  /** One letter. */
+  short?: string;
+  /** Name of the value in the help: `URL`. */
+  value?: string;
+  help: string;
+  /** Left out of the help: there for programs made for the peer. */
+  hidden?: boolean;
+}
+
+type FlagSpecs = Readonly<Record<string, FlagSpec>>;
+
+type FlagValue<T extends FlagSpec["type"]> = T extends "boolean"
+  ? boolean
+  : T extends "list"
+    ? string[]
+    : T extends "number"
+      ? number | undefined
+      : string | undefined;
+
+/** What was given. */
+export interface Parsed<S extends FlagSpecs> {
+  flags: { [K in keyof S]: FlagValue<S[K]["type"]> };
+  /** What is no flag, in order. */
+  rest: string[];
+}
+
+/** How to read the arguments. */
+export interface ParseOptions {
+  /** Everything from the first word that is no flag is taken as it is. @default {false} */
+  stopAtWord?: boolean;
+}
+
+/**
+ * Reads the arguments of a command.
+ * @throws {ExecServerError} `ERR_USAGE`: a flag that is not known, has no value or one that it does not take.
+ */
+export function parseFlags<const S extends FlagSpecs>(
+  args: readonly string[],
+  specs: S,
+  { stopAtWord = false }: ParseOptions = {},
+): Parsed<S> {
+  const all: FlagSpecs = { ...specs, help };
+  const names = Object.keys(all);
+  const of = (...types: FlagSpec["type"][]): string[] =>
+    names.filter((name) => types.includes(all[name]!.type));
+  const alias = Object.fromEntries(
+    names.flatMap((name) => (all[name]!.short ? [[all[name]!.short, name] as const] : [])),
+  );
+  checkValues(args, all, alias, stopAtWord);
+  const parsed = parseArgs(args, {
+    string: [...of("string", "list", "number"), "_"],
+    boolean: of("boolean"),
+    collect: of("list"),
+    alias,
+    stopEarly: stopAtWord,
+  });
+  if (parsed.help) throw new HelpRequested();
+  const flags: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = parsed[name];
+    flags[name] = all[name]!.type === "number" && value !== undefined ? toNumber(name, value) : value;
+  }
+  return { flags: flags as Parsed<S>["flags"], rest: parsed._.map(String) };
+}
+
+/** `--help` was among the flags. */
+export class HelpRequested extends Error {
+  override readonly name = "HelpRequested";
+}
+
+/** Every command has it. */
+const help: FlagSpec = { type: "boolean", short: "h", help: "Show this help" };
+
+/** `parseArgs` takes an unknown flag for a switch and a missing value for an empty one; both are mistakes here. */
+function checkValues(
+  args: readonly string[],
+  specs: FlagSpecs,
+  alias: Record<string, string>,
+  stopAtWord: boolean,
+): void {
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--") return;
+    if (!arg.startsWith("-") || arg === "-") {
+      if (stopAtWord) return;
+      continue;
+    }
+    const [given, inline] = splitFlag(arg);
+    const name = given.startsWith("--") ? given.slice(2) : alias[given.slice(1)];
+    const spec = name === undefined ? undefined : specs[name];
+    if (!spec || !Object.hasOwn(specs, name!)) {
+      throw new ExecServerError(
+        "ERR_USAGE",
+        `Unknown flag "${given}"${suggestion(given, Object.keys(specs))}`,
+      );
+    }
+    if (spec.type === "boolean") {
+      if (inline !== undefined) throw new ExecServerError("ERR_USAGE", `"${given}" takes no value`);
+      continue;
+    }
+    if (inline !== undefined) continue;
+    const next = args[++i];
+    if (next === undefined || next === "--") {
+      throw new ExecServerError("ERR_USAGE", `"${given}" needs a value: ${given} ${spec.value ?? "VALUE"}`);
+    }
+  }
+}
+
+function splitFlag(arg: string): [flag: string, value: string | undefined] {
+  const equals = arg.indexOf("=");
+  return equals < 0 ? [arg, undefined] : [arg.slice(0, equals), arg.slice(equals + 1)];
+}
+
+function toNumber(name: string, value: unknown): number {
+  const number = Number(value);
+  if (value !== "" && Number.isFinite(number) && number >= 0) return number;
+  throw new ExecServerError("ERR_USAGE", `"--${name}" has the value "${value}": expected a number from 0`);
+}
+
+/** `: did you mean "--listen"?` where something known is close. */
+export function suggestion(given: string, known: readonly string[]): string {
+  const word = given.replace(/^-+/, "");
+  const dashes = given.startsWith("--") ? "--" : "";
+  let best = "";
+  let bestDistance = Math.max(2, Math.ceil(word.length / 3)) + 1;
+  for (const name of known) {
+    const distance = editDistance(word, name);
+    if (distance < bestDistance) {
+      best = name;
+      bestDistance = distance;
+    }
+  }
+  return best === "" ? "" : `: did you mean "${dashes}${best}"?`;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** The flags of a command as lines of its help. */
+export function flagLines(specs: FlagSpecs): string {
+  const rows = Object.entries({ ...specs, help })
+    .filter(([, spec]) => !spec.hidden)
+    .map(([name, spec]) => {
+      const short = spec.short ? `-${spec.short}, ` : "    ";
+      const value = spec.type === "boolean" ? "" : ` ${spec.value ?? "VALUE"}`;
+      return [`  ${short}--${name}${value}`, spec.help] as const;
+    });
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return rows
+    .map(([left, text]) => `${left.padEnd(width)}${text.replaceAll("\n", `\n${" ".repeat(width)}`)}`)
+    .join("\n");
+}

@@ -1,0 +1,72 @@
+/** The texts of `--help`. */
+
+import { version } from "../protocol/version.ts";
+import { envFlags } from "./env.ts";
+import { flagLines } from "./flags.ts";
+import { replFlags } from "./repl.ts";
+import { runFlags } from "./run.ts";
+import { serveFlags } from "./serve.ts";
+
+const texts: Record<string, () => string> = {
+  serve: () => `Run the server: let clients run programs here.
+
+Usage: exec-server serve [--listen URL] [FLAGS]
+       exec-server --listen URL [FLAGS]
+
+Prints the address that was bound, one line, and runs until SIGINT, SIGTERM or,
+over stdio, the end of input. GET /readyz answers 200.
+
+${flagLines(serveFlags)}
+
+Example: exec-server serve --listen ws://127.0.0.1:4500`,
+  run: () => `Run one command in an environment, as "ssh host command".
+
+Usage: exec-server run [-e ID] [-t] [FLAGS] [--] CMD [ARG…]
+
+Input goes to the command, its output comes back as it is, and its exit status
+is ours: 128+n after signal n, 124 after --timeout, 255 when we failed, and 254
+when the connection was lost and nobody knows how the command ended.
+
+${flagLines(runFlags)}
+
+Example: tar c src | exec-server run -e build-box --cwd /srv -- tar x`,
+  env: () => `Show the environments, or try them.
+
+Usage: exec-server env list [--json]
+       exec-server env check [--json] [ID…]
+
+"check" connects to each (or to those named) and says what it found. Exit
+status 1 if any fails.
+
+${flagLines(envFlags)}`,
+  repl: () => `Open a prompt on an environment.
+
+Usage: exec-server repl [ENVIRONMENT]
+       exec-server
+
+Each line is run by the environment's shell. ":help" there explains the rest.
+A script on standard input is run without a prompt.
+
+${flagLines(replFlags)}`,
+};
+
+/** Help for a command, or for the whole program. */
+export function helpText(command?: string): string {
+  const text = command === undefined ? undefined : texts[command];
+  return text ? text() : overview();
+}
+
+function overview(): string {
+  return `exec-server ${version}: run processes and terminals on another machine
+
+Usage: exec-server [COMMAND] [FLAGS]
+
+  repl [ENVIRONMENT]      Open a prompt on an environment (also without a command)
+  run [-e ID] -- CMD …    Run one command in an environment
+  env list | check [ID…]  Show the environments, or try them
+  serve --listen URL      Run the server (also without the word "serve")
+  help [COMMAND]          Explain a command
+
+Environments are configured in CODEX_HOME/environments.toml; without it there
+is "local", this machine. "exec-server help COMMAND" shows the flags.`;
+}

@@ -1,0 +1,73 @@
+/** Chooses a command by the first word and turns what it throws into a message and an exit status. */
+
+import { ExecServerError } from "../protocol/errors.ts";
+import { HelpRequested, suggestion } from "./flags.ts";
+import { complain, exitStatus, print } from "./output.ts";
+
+type Command = (args: readonly string[]) => Promise<number>;
+
+/** Each is loaded when it is chosen: the server starts without the client, and the other way round. */
+const commands: Record<string, () => Promise<Command>> = {
+  serve: async () => (await import("./serve.ts")).serve,
+  run: async () => (await import("./run.ts")).run,
+  env: async () => (await import("./env.ts")).env,
+  repl: async () => (await import("./repl.ts")).repl,
+};
+
+/** Runs the program with its arguments; answers the exit status. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [first] = args;
+  try {
+    if (first === "--version" || first === "-V") {
+      const { version } = await import("../protocol/version.ts");
+      print(`exec-server ${version}`);
+      return exitStatus.ok;
+    }
+    if (first === "help" || first === "--help" || first === "-h") return await help(args[1]);
+    if (first === undefined) return await (await commands.repl!())([]);
+    // So that the program can stand where `codex exec-server` stood.
+    const name = first.startsWith("-") ? "serve" : first;
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (!command) {
+      throw new ExecServerError(
+        "ERR_USAGE",
+        `Unknown command "${first}"${suggestion(first, [...Object.keys(commands), "help"])}`,
+      );
+    }
+    const rest = first.startsWith("-") ? args : args.slice(1);
+    return await (await command())(rest).catch((error) => {
+      if (error instanceof HelpRequested) return help(name);
+      throw error;
+    });
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function help(command: string | undefined): Promise<number> {
+  const { helpText } = await import("./help.ts");
+  if (command !== undefined && !Object.hasOwn(commands, command)) {
+    throw new ExecServerError(
+      "ERR_USAGE",
+      `Unknown command "${command}"${suggestion(command, Object.keys(commands))}`,
+    );
+  }
+  print(helpText(command));
+  return exitStatus.ok;
+}
+
+function report(error: unknown): number {
+  if (!(error instanceof ExecServerError)) throw error;
+  switch (error.code) {
+    case "ERR_USAGE":
+      complain(`exec-server: ${error.message}\nTry "exec-server --help".`);
+      return exitStatus.usage;
+    case "ERR_LISTEN":
+      // In the form of the peer, which launchers may look at.
+      complain(`Error: ${error.message}`);
+      return exitStatus.failed;
+    default:
+      complain(`exec-server: ${error.message}`);
+      return exitStatus.failed;
+  }
+}

@@ -1,0 +1,204 @@
+/** `exec-server run`: one command in an environment, as `ssh host command`. */
+
+import process from "node:process";
+import type { Client, StartOptions } from "../client/client.ts";
+import { wrapForEndOfInput, writeAllInput } from "../client/input.ts";
+import type { Process } from "../client/process.ts";
+import { EnvironmentManager } from "../environments/manager.ts";
+import { ExecServerError, RpcError } from "../protocol/errors.ts";
+import type { SignalName } from "../protocol/process.ts";
+import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
+import { type FlagSpec, type Parsed, parseFlags } from "./flags.ts";
+import { complain, exitStatus } from "./output.ts";
+
+export const runFlags = {
+  environment: {
+    type: "string",
+    short: "e",
+    value: "ID",
+    help: "Where to run (default: the default environment)",
+  },
+  tty: { type: "boolean", short: "t", help: "Give the command a terminal" },
+  "no-stdin": { type: "boolean", short: "n", help: "Give the command no input" },
+  cwd: { type: "string", value: "DIR", help: "Working directory there (default: that of the server)" },
+  env: { type: "list", value: "K=V", help: "A variable for the command (repeatable)" },
+  timeout: { type: "number", value: "S", help: "Kill the command after so many seconds (status 124)" },
+} as const satisfies Record<string, FlagSpec>;
+
+type RunFlags = Parsed<typeof runFlags>["flags"];
+
+const DEFAULT_TERMINAL = { columns: 80, rows: 24 };
+
+/** Answers the exit status: the command's own, or one of ours. */
+export async function run(args: readonly string[]): Promise<number> {
+  const { flags, rest } = parseFlags(args, runFlags, { stopAtWord: true });
+  if (rest.length === 0) throw new ExecServerError("ERR_USAGE", '"run" needs a command: run -- CMD ARG…');
+  const env = parseVariables(flags.env);
+  if (flags.cwd !== undefined && !flags.cwd.startsWith("/")) {
+    throw new ExecServerError("ERR_USAGE", `"--cwd" has the value "${flags.cwd}": expected an absolute path`);
+  }
+  const runtime = await currentRuntime();
+  await using manager = await EnvironmentManager.open();
+  try {
+    return await runIn(runtime, await manager.get(flags.environment).client(), flags, rest, env);
+  } catch (error) {
+    if (!(error instanceof RpcError) && !(error instanceof ExecServerError)) throw error;
+    complain(`exec-server: ${error.message}`);
+    // A start that was on its way when the connection broke may have been carried out.
+    const lost = error instanceof ExecServerError && error.code === "ERR_DISCONNECTED";
+    return lost ? exitStatus.unknown : exitStatus.ownFailure;
+  }
+}
+
+async function runIn(
+  runtime: Runtime,
+  client: Client,
+  flags: RunFlags,
+  argv: readonly string[],
+  env: Record<string, string>,
+): Promise<number> {
+  const terminal = flags.tty ? terminalSize() : undefined;
+  const wantsInput = !flags["no-stdin"];
+  const wrapped = wantsInput && !terminal && !client.capabilities.processCloseStdin;
+  const child = await startNamed(client, argv[0]!, {
+    argv: wrapped ? wrapForEndOfInput(argv) : argv,
+    env: terminal && process.env.TERM ? { TERM: process.env.TERM, ...env } : env,
+    stdin: wantsInput ? "pipe" : "null",
+    ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
+    ...(terminal ? { terminal } : {}),
+  });
+  const input = wantsInput ? runtime.stdin() : undefined;
+  const release = [
+    passSignals(child, terminal !== undefined),
+    terminal ? passTerminal(child, client) : undefined,
+  ];
+  let timedOut = false;
+  const timer =
+    flags.timeout === undefined
+      ? undefined
+      : setTimeout(
+          () => {
+            timedOut = true;
+            child.terminate().catch(() => {});
+          },
+          Math.min(flags.timeout * 1000, 2 ** 31 - 1),
+        );
+  if (input) passInput(child, input, wrapped, terminal !== undefined);
+  try {
+    const status = await passOutput(runtime, child);
+    return timedOut ? exitStatus.timeout : status;
+  } finally {
+    clearTimeout(timer);
+    for (const undo of release) undo?.();
+    input?.cancel();
+  }
+}
+
+/** The server's error says what is wrong, but not with what. */
+async function startNamed(client: Client, program: string, options: StartOptions): Promise<Process> {
+  try {
+    return await client.start(options);
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    throw new ExecServerError("ERR_SPAWN", `Cannot start "${program}": ${error.message}`, { cause: error });
+  }
+}
+
+/** Writes output as it comes; the descriptor's own pace is the command's. */
+async function passOutput(runtime: Runtime, child: Process): Promise<number> {
+  const stdout = runtime.stdout();
+  const stderr = runtime.stderr();
+  let status: number = exitStatus.unknown;
+  for await (const event of child) {
+    switch (event.kind) {
+      case "output":
+        try {
+          await (event.stream === "stderr" ? stderr : stdout).write(event.bytes);
+        } catch {
+          // Whoever read us has gone, as in `run … | head`: the command gets what a local one would get.
+          await child.terminate().catch(() => {});
+          return 128 + 13;
+        }
+        break;
+      case "gap":
+        complain(
+          `exec-server: output is missing here${event.lostBytes === undefined ? "" : `: ${event.lostBytes} bytes`}`,
+        );
+        break;
+      case "exited":
+        status = event.exitCode;
+        break;
+      case "failed":
+        complain(`exec-server: ${event.message}; how the command ended is not known`);
+        return exitStatus.unknown;
+    }
+  }
+  return status;
+}
+
+async function passInput(
+  child: Process,
+  input: ByteSource,
+  wrapped: boolean,
+  isTerminal: boolean,
+): Promise<void> {
+  try {
+    await writeAllInput(child, input, { wrapped });
+    if (!isTerminal && !wrapped) await child.closeStdin();
+  } catch {
+    // The end of the connection shows in the output; a command that reads no more is no failure.
+  }
+}
+
+const passedSignals: readonly (readonly [NodeJS.Signals, SignalName])[] = [
+  ["SIGINT", "interrupt"],
+  ["SIGTERM", "terminate"],
+  ["SIGHUP", "hangup"],
+  ["SIGQUIT", "quit"],
+];
+
+/** Signals go to the command. One that it, or the server, does not take ends it at the second time. */
+function passSignals(child: Process, isTerminal: boolean): () => void {
+  const undo = passedSignals.map(([signal, name]) => {
+    let count = 0;
+    const pass = (): void => {
+      if (++count > 1) child.terminate().catch(() => {});
+      else child.signal(name).catch(() => child.terminate().catch(() => {}));
+    };
+    // With a terminal, keys do not make signals here: these come from elsewhere.
+    if (!(isTerminal && signal === "SIGINT")) process.on(signal, pass);
+    return () => process.off(signal, pass);
+  });
+  return () => {
+    for (const off of undo) off();
+  };
+}
+
+/** Our terminal becomes the command's: keys go through as they are, and so does the size. */
+function passTerminal(child: Process, client: Client): () => void {
+  const { stdin, stdout } = process;
+  const resize = (): void => {
+    if (client.capabilities.processResize) child.resize(terminalSize()).catch(() => {});
+  };
+  if (stdin.isTTY) stdin.setRawMode(true);
+  stdout.on("resize", resize);
+  return () => {
+    stdout.off("resize", resize);
+    if (stdin.isTTY) stdin.setRawMode(false);
+  };
+}
+
+function terminalSize(): { columns: number; rows: number } {
+  const { columns, rows } = process.stdout;
+  return columns && rows ? { columns, rows } : DEFAULT_TERMINAL;
+}
+
+function parseVariables(pairs: readonly string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const pair of pairs) {
+    const equals = pair.indexOf("=");
+    if (equals <= 0) throw new ExecServerError("ERR_USAGE", '"--env" has a wrong value: expected NAME=VALUE');
+    env[pair.slice(0, equals)] = pair.slice(equals + 1);
+  }
+  return env;
+}

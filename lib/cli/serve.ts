@@ -1,0 +1,161 @@
+/** `exec-server serve`: runs the server until a signal or, over stdio, the end of input. */
+
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { ExecServerError } from "../protocol/errors.ts";
+import { currentRuntime } from "../runtime/runtime.ts";
+import { type Authenticator, capabilityToken, tokenDigest } from "../server/access.ts";
+import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "../server/listen.ts";
+import { type FlagSpec, type Parsed, parseFlags } from "./flags.ts";
+import { parseListenUrl } from "./listen_url.ts";
+import { complain, exitStatus, print } from "./output.ts";
+
+export const serveFlags = {
+  listen: {
+    type: "string",
+    value: "URL",
+    help: 'Where to listen: "ws://IP:PORT" (port 0: a free one) or "stdio"\n(default ws://127.0.0.1:0)',
+  },
+  "ws-auth": { type: "string", value: "MODE", help: 'Demand credentials: "capability-token"' },
+  "ws-token-file": { type: "string", value: "FILE", help: "File that holds the token" },
+  "ws-token-sha256": { type: "string", value: "HEX", help: "SHA-256 of the token, in place of a file" },
+  "allow-unauthenticated": {
+    type: "boolean",
+    help: "Listen beyond loopback without credentials: anybody who\nreaches the port can run programs as this user",
+  },
+  "allow-host": {
+    type: "list",
+    value: "NAME",
+    help: "A name that clients may use for this server besides its\naddresses, its host name and localhost (repeatable)",
+  },
+  "retain-bytes": {
+    type: "number",
+    value: "N",
+    help: "Output kept of each process for readers that come later\n(default 4194304)",
+  },
+  "detached-seconds": {
+    type: "number",
+    value: "S",
+    help: "How long a session outlives its connection (default 80)",
+  },
+  verbose: { type: "boolean", short: "v", help: "Log connections to stderr" },
+  "concurrent-requests": { type: "number", value: "N", help: "", hidden: true },
+} as const satisfies Record<string, FlagSpec>;
+
+type ServeFlags = Parsed<typeof serveFlags>["flags"];
+
+/** Runs until the end; answers the exit status. */
+export async function serve(args: readonly string[]): Promise<number> {
+  const { flags, rest } = parseFlags(args, serveFlags);
+  if (rest.length > 0) throw new ExecServerError("ERR_USAGE", `"serve" takes no argument "${rest[0]}"`);
+  // The peer's limit of parallel requests; ours are never held up by one another, so any number is right.
+  const parallel = flags["concurrent-requests"];
+  if (parallel !== undefined && !(Number.isInteger(parallel) && parallel >= 1)) {
+    throw new ExecServerError(
+      "ERR_USAGE",
+      '"--concurrent-requests" has a wrong value: expected a number from 1',
+    );
+  }
+  const address = parseListenUrl(flags.listen ?? "ws://127.0.0.1:0");
+  const authenticate = readAuthentication(flags, address.kind === "stdio");
+  const runtime = await currentRuntime();
+  const stop = stopSignal();
+  const options = serverOptions(flags);
+  if (address.kind === "stdio") {
+    const server = serveStdio(runtime, options);
+    await Promise.race([server.ended, stop.then(() => server.close())]);
+    return exitStatus.ok;
+  }
+  const listener = await listen(runtime, listenerOptions(flags, options, address, authenticate));
+  print(listener.url);
+  const signal = await stop;
+  if (flags.verbose) complain(`${signal}: ending`);
+  await listener.close();
+  return exitStatus.ok;
+}
+
+function serverOptions(flags: ServeFlags): ServerOptions {
+  const retained = flags["retain-bytes"];
+  const detached = flags["detached-seconds"];
+  return {
+    ...(retained === undefined ? {} : { limits: { retainedBytes: retained } }),
+    ...(detached === undefined ? {} : { detachedSessionMs: detached * 1000 }),
+    ...(flags.verbose ? { log: (line: string) => complain(`${new Date().toISOString()} ${line}`) } : {}),
+  };
+}
+
+function listenerOptions(
+  flags: ServeFlags,
+  options: ServerOptions,
+  address: { hostname: string; port: number },
+  authenticate: Authenticator | undefined,
+): ListenerOptions {
+  return {
+    ...options,
+    hostname: address.hostname,
+    port: address.port,
+    allowedHosts: flags["allow-host"],
+    allowUnauthenticated: flags["allow-unauthenticated"],
+    ...(authenticate ? { authenticate } : {}),
+  };
+}
+
+/** @throws {ExecServerError} `ERR_LISTEN`: a combination that is none, as the peer has it. */
+function readAuthentication(flags: ServeFlags, isStdio: boolean): Authenticator | undefined {
+  const mode = flags["ws-auth"];
+  const file = flags["ws-token-file"];
+  const sha256 = flags["ws-token-sha256"];
+  const refuse = (message: string): never => {
+    throw new ExecServerError("ERR_LISTEN", message);
+  };
+  if (mode === undefined) {
+    if (file !== undefined || sha256 !== undefined) {
+      refuse("`--ws-token-file` and `--ws-token-sha256` need `--ws-auth capability-token`");
+    }
+    return undefined;
+  }
+  if (mode !== "capability-token") {
+    throw new ExecServerError(
+      "ERR_USAGE",
+      `"--ws-auth" has the value "${mode}": expected "capability-token"`,
+    );
+  }
+  if (isStdio) refuse("WebSocket auth requires a WebSocket listener, not stdio");
+  if ((file === undefined) === (sha256 === undefined)) {
+    refuse("`--ws-auth capability-token` needs exactly one of `--ws-token-file` and `--ws-token-sha256`");
+  }
+  if (sha256 !== undefined) {
+    const hex = sha256.trim();
+    if (!/^[0-9a-f]{64}$/i.test(hex)) refuse("`--ws-token-sha256` needs 64 hexadecimal characters");
+    return capabilityToken(Uint8Array.fromHex(hex));
+  }
+  return capabilityToken(tokenDigest(readTokenFile(file!)));
+}
+
+function readTokenFile(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw new ExecServerError(
+      "ERR_LISTEN",
+      `Cannot read the token file "${path}": ${(error as Error).message}`,
+    );
+  }
+  if (text === "") throw new ExecServerError("ERR_LISTEN", `The token file "${path}" is empty`);
+  return text;
+}
+
+/** Settles at the first signal that asks us to end. A second one ends us at once. */
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      let seen = false;
+      process.on(signal, () => {
+        if (seen) process.exit(1);
+        seen = true;
+        resolve(signal);
+      });
+    }
+  });
+}

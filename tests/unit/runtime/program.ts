@@ -85,7 +85,11 @@ const whats: Record<string, () => Promise<void>> = {
       cwd: "/",
       stdin: "null",
     });
-    console.log(readdirSync(`/proc/${child.pid}/fd`).sort().join(" "));
+    const fds = (): string => readdirSync(`/proc/${child.pid}/fd`).sort().join(" ");
+    // At first it has its libraries open.
+    for (let i = 0; i < 100 && fds() !== "0 1 2"; i++)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    console.log(fds());
     child.signalGroup(9);
     await child.exited;
     child.stdout.cancel();

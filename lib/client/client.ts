@@ -171,6 +171,9 @@ export class Client implements AsyncDisposable {
     const process = new Process(processId, this.#link(processId, options.terminal !== undefined));
     // Output may come before the answer.
     this.#processes.set(processId, process);
+    process.closed.then(() => {
+      if (this.#processes.get(processId) === process) this.#forget(processId);
+    });
     const started = this.call("process/start", params);
     const { signal } = options;
     const abort = Promise.withResolvers<never>();
@@ -289,8 +292,12 @@ export class Client implements AsyncDisposable {
         need("processResize", "set the size of a terminal");
         await this.call("process/resize", { processId, columns, rows });
       },
-      consumed: (bytes) =>
-        this.#window.consumed(processId, bytes, this.capabilities.processOutputWindow ?? false),
+      consumed: (bytes) => {
+        const acknowledges = this.capabilities.processOutputWindow ?? false;
+        // Of a process that has ended the server wants to know nothing.
+        if (acknowledges && !this.#processes.has(processId)) return;
+        this.#window.consumed(processId, bytes, acknowledges);
+      },
       readAfter: (afterSeq) =>
         this.closeReason ? Promise.resolve(undefined) : this.call("process/read", { processId, afterSeq }),
     };
@@ -317,9 +324,7 @@ export class Client implements AsyncDisposable {
         }
         case "process/closed": {
           const { processId, seq } = serverNotifications["process/closed"].decode(params);
-          const process = this.#processes.get(processId);
-          process?.accept({ kind: "closed", seq });
-          process?.closed.then(() => this.#forget(processId));
+          this.#processes.get(processId)?.accept({ kind: "closed", seq });
         }
       }
     } catch (error) {

@@ -63,8 +63,12 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
       for (;;) {
         const event = this.#queue.shift();
         if (event) {
-          yield event;
-          if (event.kind === "output") this.#link.consumed(event.bytes.length);
+          try {
+            yield event;
+          } finally {
+            // Also when the loop ends with this one.
+            if (event.kind === "output") this.#link.consumed(event.bytes.length);
+          }
           continue;
         }
         if (this.#over) return;
@@ -150,10 +154,11 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   }
 
   async #fill(): Promise<void> {
-    const result = await this.#link.readAfter(this.#sequencer.lastSeq).catch(() => undefined);
+    const afterSeq = this.#sequencer.lastSeq;
+    const result = await this.#link.readAfter(afterSeq).catch(() => undefined);
     this.#fillTimer = undefined;
     if (!result || this.#over) return;
-    this.#sequencer.fill(result);
+    this.#sequencer.fill(result, afterSeq);
     if (this.#sequencer.stalled) this.#fillTimer = setTimeout(() => this.#fill(), FILL_AFTER_MS);
   }
 

@@ -50,41 +50,60 @@ export class Sequencer {
     this.#release();
   }
 
-  /** Merges the answer of `process/read` with `afterSeq: lastSeq` and no `maxBytes`. */
-  fill(result: ReadResult): void {
+  /** Merges the answer of `process/read` with this `afterSeq`, which was `lastSeq`, and no `maxBytes`. */
+  fill(result: ReadResult, afterSeq: number): void {
     if (this.#closed) return;
     const first = this.#next;
-    const found = new Map<number, NumberedEvent>();
-    for (const { seq, stream, chunk } of result.chunks) {
-      found.set(seq, { kind: "output", seq, stream, bytes: chunk });
-    }
     const last = result.nextSeq - 1;
-    if (result.closed && last >= first) found.set(last, { kind: "closed", seq: last });
-    for (const [seq, event] of this.#held) found.set(seq, event);
-    if (result.exited && !this.#exited && ![...found.values()].some((event) => event.kind === "exited")) {
+    const lostBytes = this.#lostTo(result, afterSeq);
+    for (const { seq, stream, chunk } of result.chunks) {
+      if (seq >= first) this.#held.set(seq, { kind: "output", seq, stream, bytes: chunk });
+    }
+    // Up to 0.138.0 `nextSeq` follows the last chunk of the answer, and says nothing of the end.
+    if (result.closed && last >= first && !this.#held.has(last)) {
+      this.#held.set(last, { kind: "closed", seq: last });
+    }
+    if (result.exited && !this.#exited && ![...this.#held.values()].some(({ kind }) => kind === "exited")) {
       // The answer does not number the exit; it is the slot that no output has. Given-up output is older than
       // everything retained, so of several free slots the exit has the newest.
-      const seq = lastFree(found, first, last);
+      const seq = this.#lastFree(first, last);
       if (seq !== undefined) {
-        found.set(seq, {
-          kind: "exited",
-          seq,
-          exitCode: result.exitCode ?? -1,
-          sandboxDenied: result.sandboxDenied ?? false,
-        });
+        const { exitCode, sandboxDenied = false } = result;
+        this.#held.set(seq, { kind: "exited", seq, exitCode: exitCode ?? -1, sandboxDenied });
       }
     }
-    const missing = firstHole(found, first, last);
-    if (missing) {
-      const gap: ProcessEvent = { kind: "gap", firstSeq: missing[0], lastSeq: missing[1] };
-      if (result.lostBytes !== undefined && !result.lostBytesIsMinimum) gap.lostBytes = result.lostBytes;
-      this.#deliver(gap);
-      this.#next = missing[1] + 1;
-    }
-    for (const event of [...found.values()].sort((a, b) => a.seq - b.seq)) this.accept(event);
     this.#release();
-    // A hole behind the first is declared too: what the server did not send now it does not have.
-    if (this.#held.size > 0 && this.#next <= last) this.fill({ ...result, lostBytesIsMinimum: true });
+    // What the server did not send now it does not have.
+    const gaps: Extract<ProcessEvent, { kind: "gap" }>[] = [];
+    for (let next = this.#next; next <= last && !this.#closed; next++) {
+      if (this.#held.has(next)) continue;
+      const gap = { kind: "gap", firstSeq: next, lastSeq: next } as const;
+      while (next < last && !this.#held.has(next + 1)) next++;
+      gaps.push({ ...gap, lastSeq: next });
+    }
+    if (gaps.length === 1 && lostBytes !== undefined) gaps[0]!.lostBytes = lostBytes;
+    for (const gap of gaps) {
+      this.#deliver(gap);
+      this.#next = gap.lastSeq + 1;
+      this.#release();
+    }
+  }
+
+  /** How much of what the server gave up we lack too, if that is known. */
+  #lostTo(result: ReadResult, afterSeq: number): number | undefined {
+    // Some of it may have come since.
+    if (result.lostBytes === undefined || result.lostBytesIsMinimum || afterSeq !== this.lastSeq) return undefined;
+    const firstKept = result.chunks[0]?.seq ?? result.nextSeq;
+    let lost = result.lostBytes;
+    for (const event of this.#held.values()) {
+      if (event.kind === "output" && event.seq < firstKept) lost -= event.bytes.length;
+    }
+    return lost;
+  }
+
+  #lastFree(first: number, last: number): number | undefined {
+    for (let seq = last; seq >= first; seq--) if (!this.#held.has(seq)) return seq;
+    return undefined;
   }
 
   #release(): void {
@@ -96,18 +115,4 @@ export class Sequencer {
       if (this.#closed) this.#held.clear();
     }
   }
-}
-
-function lastFree(found: Map<number, unknown>, first: number, last: number): number | undefined {
-  for (let seq = last; seq >= first; seq--) if (!found.has(seq)) return seq;
-  return undefined;
-}
-
-function firstHole(found: Map<number, unknown>, first: number, last: number): [number, number] | undefined {
-  let start = first;
-  while (start <= last && found.has(start)) start++;
-  if (start > last) return undefined;
-  let end = start;
-  while (end < last && !found.has(end + 1)) end++;
-  return [start, end];
 }

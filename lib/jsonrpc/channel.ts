@@ -59,6 +59,8 @@ class MemoryChannel implements Channel {
   #scheduled = false;
   #paused = false;
   #ending: CloseReason | undefined;
+  /** It was our own side that closed: it is told the end and nothing else. */
+  #closedHere = false;
   #over = false;
 
   constructor(label: string) {
@@ -95,6 +97,7 @@ class MemoryChannel implements Channel {
     if (this.#over || this.#ending) return;
     const other = this.peer!;
     this.#ending = reason;
+    this.#closedHere = true;
     other.#ending ??= reason;
     other.#schedule();
     // Our own side reads no more; what we sent is still delivered.
@@ -118,7 +121,7 @@ class MemoryChannel implements Channel {
       this.#inbox = [];
       this.#inboxBytes = 0;
       for (const [index, text] of batch.entries()) {
-        if (this.#over) return;
+        if (this.#closedHere) break;
         if (this.#paused) {
           const rest = batch.slice(index);
           this.#inbox = [...rest, ...this.#inbox];

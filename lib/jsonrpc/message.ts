@@ -96,7 +96,8 @@ const MAX_ID = 2n ** 63n - 1n;
 function requestId(value: unknown, text: string): RequestId {
   if (typeof value === "string") return value;
   if (typeof value !== "number") throw new MalformedMessage("`id` must be a string or an integer");
-  if (plainId.test(text)) return value;
+  // Not when another `id` follows, which counts then.
+  if (Number(plainId.exec(text)?.[1]) === value) return value;
   const digits = idDigits(text);
   if (!/^-?\d+$/.test(digits)) throw new MalformedMessage("`id` must be a string or an integer");
   const id = BigInt(digits);

@@ -43,6 +43,9 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
+/** The longest that timers take; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 interface Pending {
   resolve(result: unknown): void;
   reject(error: Error): void;
@@ -96,6 +99,8 @@ export class Peer {
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
     const id = ++this.#lastId;
     return new Promise<unknown>((resolve, reject) => {
+      // First, as it throws for what is no JSON.
+      const text = requestText(id, method, params);
       const settle = (): void => {
         this.#pending.delete(id);
         options.signal?.removeEventListener("abort", onAbort);
@@ -107,12 +112,15 @@ export class Peer {
       };
       let timer: ReturnType<typeof setTimeout> | undefined;
       if (options.timeoutMs !== undefined) {
-        timer = setTimeout(() => {
-          settle();
-          reject(
-            new ExecServerError("ERR_CALL_TIMEOUT", `No answer to "${method}" in ${options.timeoutMs} ms`),
-          );
-        }, options.timeoutMs);
+        timer = setTimeout(
+          () => {
+            settle();
+            reject(
+              new ExecServerError("ERR_CALL_TIMEOUT", `No answer to "${method}" in ${options.timeoutMs} ms`),
+            );
+          },
+          Math.min(options.timeoutMs, MAX_TIMER_MS),
+        );
       }
       options.signal?.addEventListener("abort", onAbort, { once: true });
       this.#pending.set(id, {
@@ -125,7 +133,7 @@ export class Peer {
           reject(error instanceof CloseError ? disconnected(method, error.reason) : error);
         },
       });
-      this.#channel.send(requestText(id, method, params));
+      this.#channel.send(text);
     });
   }
 

@@ -54,6 +54,8 @@ export class ManagedProcess {
   #killed = false;
   #stdinClosed: boolean;
   #unacknowledged = 0;
+  /** Nobody acknowledges, so the window holds nothing back. */
+  #windowReleased = false;
   #windowOpened: PromiseWithResolvers<void> | undefined;
   /** Sources that wait for the child rather than for the observer. */
   #reading = 0;
@@ -163,8 +165,9 @@ export class ManagedProcess {
     return this.#child.exited;
   }
 
-  /** The client has dealt with output. */
+  /** The client has dealt with output. The first time after a release the window holds again. */
   acknowledge(bytes: number): void {
+    this.#windowReleased = false;
     this.#unacknowledged = Math.max(0, this.#unacknowledged - bytes);
     if (this.#unacknowledged <= (this.#options.outputWindowBytes ?? Number.POSITIVE_INFINITY)) {
       this.#windowOpened?.resolve();
@@ -172,9 +175,10 @@ export class ManagedProcess {
     }
   }
 
-  /** Nobody is there to acknowledge: what was sent counts no more. */
+  /** Nobody is there to acknowledge: output does not count until somebody does. */
   releaseWindow(): void {
     this.acknowledge(Number.POSITIVE_INFINITY);
+    this.#windowReleased = true;
   }
 
   async #pump(source: ByteSource, stream: OutputStream): Promise<void> {
@@ -186,7 +190,7 @@ export class ManagedProcess {
       this.#lastOutputAt = performance.now();
       for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
         const piece = bytes.length <= MAX_CHUNK_BYTES ? bytes : bytes.slice(start, start + MAX_CHUNK_BYTES);
-        this.#unacknowledged += piece.length;
+        if (!this.#windowReleased) this.#unacknowledged += piece.length;
         this.#emit({ kind: "output", seq: this.log.append(stream, piece), stream, bytes: piece });
       }
       await this.#observer.ready();

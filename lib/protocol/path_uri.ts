@@ -25,7 +25,8 @@ export function pathFromWire(value: string): string {
   } catch {
     throw new DecodeError("invalid path URI: the percent-encoding is not UTF-8");
   }
-  return /^\/[A-Za-z]:/.test(path) ? path.slice(1) : path;
+  // A bare colon only: an encoded one is part of a POSIX name.
+  return /^\/[A-Za-z]:/.test(url.pathname) ? path.slice(1) : path;
 }
 
 /** The `file:` URI of an absolute native path. Brackets stay bare, as in the peer's. */
@@ -37,5 +38,6 @@ export function pathToUri(path: string): string {
       encodeURIComponent(part).replace(/%(5B|5D|3A|40|24|26|2B|2C|3B|3D)/g, (hex) => decodeURIComponent(hex)),
     )
     .join("/");
-  return `file://${encoded}`;
+  // A POSIX folder named like a drive must not be taken for one.
+  return `file://${slashed === path ? encoded.replace(/^\/([A-Za-z]):/, "/$1%3A") : encoded}`;
 }

@@ -12,7 +12,8 @@ export interface ByteSource {
 export interface ByteSink {
   /**
    * Queues bytes behind those written before and resolves when all have been taken.
-   * @throws {Error} The reader is gone (EPIPE), or the sink was closed.
+   * @throws {Error} The reader is gone (`code` is `EPIPE`), or the sink was closed. A terminal that nobody reads
+   *   takes bytes until its buffer is full.
    */
   write(bytes: Uint8Array): Promise<void>;
   /** Bytes accepted and not yet taken. */
@@ -111,7 +112,10 @@ export interface ByteStream {
   /** Stops reading, so that the other side is held back. */
   pause(): void;
   resume(): void;
-  /** Ends the connection when everything queued has been sent. */
+  /**
+   * Ends the connection when everything queued has been sent. `data()` is not called any more, and the other side
+   * has two seconds to end as well. Happens by itself when the other side ends.
+   */
   end(): void;
   /** Ends the connection now. */
   destroy(): void;
@@ -157,7 +161,7 @@ export interface Runtime {
   connect(options: ConnectOptions, handlers: (stream: ByteStream) => StreamHandlers): Promise<ByteStream>;
   /** The program's own standard input. */
   stdin(): ByteSource;
-  /** The program's own standard output, which is not touched before. */
+  /** The program's own standard output, which is not touched before. Closing it leaves the descriptor open. */
   stdout(): ByteSink;
   /** The program's own standard error. */
   stderr(): ByteSink;

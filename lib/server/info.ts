@@ -40,8 +40,7 @@ export function environmentInfo(): EnvironmentInfo {
 }
 
 /** The login shell of the user that runs us; the variable SHELL does not count. */
-export function defaultShell(): ShellInfo {
-  const login = loginShell();
+export function defaultShell(login: string | undefined = loginShell()): ShellInfo {
   if (login && knownShells.has(basename(login)) && existsSync(login))
     return { name: basename(login), path: login };
   const order = process.platform === "darwin" ? ["zsh", "bash"] : ["bash", "zsh"];

@@ -66,11 +66,18 @@ export function launchCommand(runtime: Runtime, options: CommandOptions): Launch
   const channel = new LineChannel(child.stdout, child.stdin!, {
     label: "exec-server stdio",
     maxLineBytes: 256 * 1024 * 1024,
-    onClose: () => {
+    onEnd: () => {
       if (over) return;
-      child.signalGroup(15);
-      const timer = setTimeout(() => child.signalGroup(9), options.graceMs ?? 2000);
-      ended.then(() => clearTimeout(timer));
+      // One that does not read its input must end too.
+      const { graceMs = 2000 } = options;
+      const timers = [
+        setTimeout(() => child.signalGroup(15), graceMs / 2),
+        setTimeout(() => child.signalGroup(9), graceMs),
+      ];
+      child.exited.then(() => timers.forEach(clearTimeout));
+    },
+    onClose: () => {
+      if (!over) child.signalGroup(15);
     },
   });
   return { channel, ended, lastStderrLine: () => lastLine };

@@ -29,9 +29,11 @@ export class HttpHeadReader {
     this.#bytes = this.#bytes.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#bytes, bytes]);
     const end = this.#bytes.indexOf("\r\n\r\n", from);
     if (end < 0) {
-      if (this.#bytes.length > MAX_HEAD_BYTES) throw new HttpHeadError("The head is too long");
+      // Of the blank line all but its last byte may be there.
+      if (this.#bytes.length > MAX_HEAD_BYTES + 3) throw new HttpHeadError("The head is too long");
       return undefined;
     }
+    if (end > MAX_HEAD_BYTES) throw new HttpHeadError("The head is too long");
     const [first = "", ...lines] = this.#bytes.toString("latin1", 0, end).split("\r\n");
     const start = /^(\S+) (\S+) ?(.*)$/.exec(first);
     if (!start) throw new HttpHeadError("The first line is not HTTP");

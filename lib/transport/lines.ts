@@ -67,6 +67,8 @@ export interface LineChannelOptions {
   label: string;
   /** @default {67_108_864} (64 MiB) */
   maxLineBytes?: number;
+  /** Called once when the channel has ended, before what was queued has been written. */
+  onEnd?: () => void;
   /** Called once when the channel has ended and what was queued has been written. */
   onClose?: (reason: CloseReason) => void;
 }
@@ -81,6 +83,7 @@ export class LineChannel implements Channel {
   readonly #source: ByteSource;
   readonly #sink: ByteSink;
   readonly #splitter: LineSplitter;
+  readonly #onEnd: (() => void) | undefined;
   readonly #onClose: ((reason: CloseReason) => void) | undefined;
   #receiver: ChannelReceiver | undefined;
   #reason: CloseReason | undefined;
@@ -95,6 +98,7 @@ export class LineChannel implements Channel {
     this.#source = source;
     this.#sink = sink;
     this.#splitter = new LineSplitter(options.maxLineBytes ?? 64 * 1024 * 1024);
+    this.#onEnd = options.onEnd;
     this.#onClose = options.onClose;
   }
 
@@ -111,7 +115,10 @@ export class LineChannel implements Channel {
     this.#readAll().then(
       () => this.#end({ kind: "normal", message: "the other side ended its output" }),
       (error) =>
-        this.#end({ kind: "protocol", message: String(error instanceof Error ? error.message : error) }),
+        this.#end({
+          kind: error instanceof LineTooLong ? "tooBig" : "protocol",
+          message: String(error instanceof Error ? error.message : error),
+        }),
     );
   }
 
@@ -191,6 +198,7 @@ export class LineChannel implements Channel {
     this.#receiver = undefined;
     if (!receiver) return;
     receiver.closed(reason);
+    this.#onEnd?.();
     this.#lastWrite.then(() => this.#onClose?.(reason));
   }
 }

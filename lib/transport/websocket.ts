@@ -35,13 +35,21 @@ export class UpgradeRefused extends ExecServerError {
 
 /** The longest time that timers take. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const MAX_REFUSAL_BYTES = 200;
+const MAX_REFUSAL_CHARACTERS = 200;
+/** So much of a refusal's body is waited for. */
+const MAX_REFUSAL_BYTES = 1024;
 
 /** @throws {ExecServerError} `ERR_CONNECT`, `ERR_CONNECT_TIMEOUT`. */
 export async function dialWebsocket(runtime: Runtime, options: DialOptions): Promise<Channel> {
   const { url, connectTimeoutMs = 10_000 } = options;
   const shown = JSON.stringify(withoutUserInfo(url));
   const target = parseUrl(url, shown);
+  if (/[\x00-\x1f\x7f]/.test(options.bearerToken ?? "")) {
+    throw new ExecServerError(
+      "ERR_CONNECT",
+      `Cannot connect to ${shown}: the bearer token has a line break or another control character in it`,
+    );
+  }
   const timeout = AbortSignal.timeout(Math.min(connectTimeoutMs, MAX_TIMER_MS));
   const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
   const upgrade = Promise.withResolvers<Channel>();
@@ -118,7 +126,12 @@ function requestHead(target: Target, key: string, bearerToken: string | undefine
 
 /** A URL may carry a password; what is shown must not. */
 function withoutUserInfo(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, "//");
+  if (!URL.canParse(url)) return url.replace(/\/\/.*@/s, "//");
+  const parsed = new URL(url);
+  if (parsed.username === "" && parsed.password === "") return url;
+  parsed.username = "";
+  parsed.password = "";
+  return parsed.href;
 }
 
 /** The connection until the server has agreed; then the channel takes over. */
@@ -149,7 +162,7 @@ class Upgrade {
   readonly handlers: StreamHandlers = {
     data: (bytes) => {
       if (this.#channel) this.#channel.streamHandlers.data(bytes);
-      else if (this.#refusal) this.#refusal.body = Buffer.concat([this.#refusal.body, bytes]);
+      else if (this.#refusal) this.#onRefusalBody(bytes);
       else this.#onBytes(bytes);
     },
     drain: () => this.#channel?.streamHandlers.drain(),
@@ -173,12 +186,18 @@ class Upgrade {
     if (!version.startsWith("HTTP/1.")) {
       this.#fail("the answer is not HTTP");
     } else if (status !== "101") {
-      this.#refusal = { head, body: Buffer.from(head.rest) };
-      const length = Number(head.headers.get("content-length")?.[0] ?? Number.NaN);
-      if (!(this.#refusal.body.length < length)) this.#refuse();
+      this.#refusal = { head, body: Buffer.alloc(0) };
+      this.#onRefusalBody(head.rest);
     } else {
       this.#accept(head);
     }
+  }
+
+  #onRefusalBody(bytes: Uint8Array): void {
+    const refusal = this.#refusal!;
+    refusal.body = Buffer.concat([refusal.body, bytes]);
+    const length = Number(refusal.head.headers.get("content-length")?.[0] ?? Number.NaN);
+    if (!(refusal.body.length < Math.min(length, MAX_REFUSAL_BYTES))) this.#refuse();
   }
 
   #accept(head: HttpHead): void {
@@ -201,7 +220,7 @@ class Upgrade {
   #refuse(): void {
     const { head, body } = this.#refusal!;
     const status = Number(head.start[1]);
-    const text = body.toString().slice(0, MAX_REFUSAL_BYTES).trim();
+    const text = body.toString().slice(0, MAX_REFUSAL_CHARACTERS).trim();
     const detail = text === "" ? "" : ` (${text})`;
     this.#outcome.reject(
       new UpgradeRefused(

@@ -122,9 +122,13 @@ export class WebsocketChannel implements Channel {
   }
 
   close(reason: CloseReason): void {
+    this.#close(reason, statusOf[reason.kind]);
+  }
+
+  #close(reason: CloseReason, status: number): void {
     if (this.#reason) return;
     if (this.#paused) this.resume();
-    this.#sendClose(statusOf[reason.kind], reason.message);
+    this.#sendClose(status, reason.message);
     // A peer that does not answer pings does not answer a close either.
     if (reason.kind === "timeout") this.#stream.destroy();
     else this.#closeTimer = setTimeout(() => this.#stream.destroy(), CLOSE_WAIT_MS);
@@ -141,7 +145,8 @@ export class WebsocketChannel implements Channel {
       this.#parser.feed(bytes, (frame) => this.#onFrame(frame));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      this.close({ kind: error.status === 1009 ? "tooBig" : "protocol", message: error.message });
+      const kind = error.status === 1009 ? "tooBig" : "protocol";
+      this.#close({ kind, message: error.message }, error.status);
       this.#stream.end();
     }
   }

@@ -56,6 +56,17 @@ async function pipeThroughput(): Promise<number> {
   return bytes / 1e3 / (performance.now() - from);
 }
 
+/** Raw, so that the figure is not that of the terminal's line discipline. */
+async function ptyThroughput(): Promise<number> {
+  const child = start(["/bin/sh", "-c", "stty raw -echo; exec head -c 100000000 /dev/zero"], {
+    terminal: { columns: 80, rows: 24 },
+  });
+  const from = performance.now();
+  const [bytes] = await Promise.all([drain(child.stdout), child.exited]);
+  child.stdin!.destroy();
+  return bytes / 1e3 / (performance.now() - from);
+}
+
 async function ptyEcho(): Promise<{ p50: number; p99: number }> {
   const child = start(["/bin/sh", "-c", "stty raw -echo; echo ok; exec cat"], {
     terminal: { columns: 80, rows: 24 },
@@ -122,6 +133,7 @@ await rate(1);
 report("spawn /bin/true, sequential", `${(await rate(1)).toFixed(0)}/s`);
 report("spawn /bin/true, 16 at once", `${(await rate(16)).toFixed(0)}/s`);
 report("300 MB by pipe", `${(await pipeThroughput()).toFixed(0)} MB/s`);
+report("100 MB by raw terminal", `${(await ptyThroughput()).toFixed(0)} MB/s`);
 const echo = await ptyEcho();
 report("terminal echo p50 / p99", `${echo.p50.toFixed(0)} / ${echo.p99.toFixed(0)} us`);
 const terminal = { columns: 80, rows: 24 };

@@ -67,7 +67,7 @@ describe("codex exec runs its commands on our server", () => {
             stderr: "ignore",
             timeout: 60_000,
           });
-          expect((await client.stdout.text()).trim()).toBe("all done");
+          expect((await new Response(client.stdout).text()).trim()).toBe("all done");
           expect(await client.exited).toBe(0);
           expect(model.outputs).toHaveLength(3);
           expect(model.outputs[0]).toContain("has this");

@@ -92,7 +92,8 @@ export class Sequencer {
   /** How much of what the server gave up we lack too, if that is known. */
   #lostTo(result: ReadResult, afterSeq: number): number | undefined {
     // Some of it may have come since.
-    if (result.lostBytes === undefined || result.lostBytesIsMinimum || afterSeq !== this.lastSeq) return undefined;
+    if (result.lostBytes === undefined || result.lostBytesIsMinimum || afterSeq !== this.lastSeq)
+      return undefined;
     const firstKept = result.chunks[0]?.seq ?? result.nextSeq;
     let lost = result.lostBytes;
     for (const event of this.#held.values()) {

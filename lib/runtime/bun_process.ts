@@ -1,6 +1,8 @@
 /** What children need on Bun: the C library by `bun:ffi`, and a way to wait for an epoll set. */
 
 import { dlopen, type FFIFunction, FFIType, ptr } from "bun:ffi";
+import process from "node:process";
+import { spawnFallback } from "./bun_fallback.ts";
 import type { EpollWait } from "./epoll.ts";
 import { type Libc, libcNames, libcSignatures, optionalSignatures } from "./libc.ts";
 import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
@@ -11,14 +13,20 @@ const POLL_MS = 5;
 export function spawnOnBun(options: SpawnOptions): Child {
   // Loaded at first use: a server that never starts a process does without.
   spawner ??= load();
-  return spawnChild(spawner, options);
+  return spawner === "fallback" ? spawnFallback(options) : spawnChild(spawner, options);
 }
 
-let spawner: Spawner | undefined;
+let spawner: Spawner | "fallback" | undefined;
 
-function load(): Spawner {
-  const libc = openLibc();
-  return createSpawner(libc, waitOnBun(libc));
+function load(): Spawner | "fallback" {
+  if (process.platform !== "linux") return "fallback";
+  try {
+    const libc = openLibc();
+    return createSpawner(libc, waitOnBun(libc));
+  } catch (error) {
+    if (error instanceof RuntimeUnsupported) return "fallback";
+    throw error;
+  }
 }
 
 function openLibc(): Libc {

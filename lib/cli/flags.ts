@@ -55,8 +55,7 @@ export function parseFlags<const S extends FlagSpecs>(
   const alias = Object.fromEntries(
     names.flatMap((name) => (all[name]!.short ? [[all[name]!.short, name] as const] : [])),
   );
-  checkValues(args, all, alias, stopAtWord);
-  const parsed = parseArgs(args, {
+  const parsed = parseArgs(joinValues(args, all, alias, stopAtWord), {
     string: [...of("string", "list", "number"), "_"],
     boolean: of("boolean"),
     collect: of("list"),
@@ -80,18 +79,23 @@ export class HelpRequested extends Error {
 /** Every command has it. */
 const help: FlagSpec = { type: "boolean", short: "h", help: "Show this help" };
 
-/** `parseArgs` takes an unknown flag for a switch and a missing value for an empty one; both are mistakes here. */
-function checkValues(
+/**
+ * `parseArgs` takes an unknown flag for a switch and a missing value for an empty one; both are mistakes here. An
+ * empty value, or one with a dash, it takes for no value: it gets each joined to its flag.
+ */
+function joinValues(
   args: readonly string[],
   specs: FlagSpecs,
   alias: Record<string, string>,
   stopAtWord: boolean,
-): void {
+): string[] {
+  const joined: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
-    if (arg === "--") return;
+    if (arg === "--") return [...joined, ...args.slice(i)];
     if (!arg.startsWith("-") || arg === "-") {
-      if (stopAtWord) return;
+      if (stopAtWord) return [...joined, ...args.slice(i)];
+      joined.push(arg);
       continue;
     }
     const [given, inline] = splitFlag(arg);
@@ -105,14 +109,20 @@ function checkValues(
     }
     if (spec.type === "boolean") {
       if (inline !== undefined) throw new ExecServerError("ERR_USAGE", `"${given}" takes no value`);
+      joined.push(arg);
       continue;
     }
-    if (inline !== undefined) continue;
+    if (inline !== undefined) {
+      joined.push(arg);
+      continue;
+    }
     const next = args[++i];
     if (next === undefined || next === "--") {
       throw new ExecServerError("ERR_USAGE", `"${given}" needs a value: ${given} ${spec.value ?? "VALUE"}`);
     }
+    joined.push(`--${name}=${next}`);
   }
+  return joined;
 }
 
 function splitFlag(arg: string): [flag: string, value: string | undefined] {

@@ -1,111 +1,97 @@
-/** The client side of one connection: the handshake, typed calls, and the processes started over it. */
+/** The client side of a session: typed calls, the processes started in it, and its way back after a lost connection. */
 
 import { randomUUID } from "node:crypto";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
-import { type CallOptions, Peer, ProtocolViolation } from "../jsonrpc/peer.ts";
+import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
-import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
+import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { type RequestRow, type Requests, requests, serverNotifications } from "../protocol/methods.ts";
-import { pathFromWire, pathToUri } from "../protocol/path_uri.ts";
-import type { EnvPolicy, StartParams, TerminalSizeParams } from "../protocol/process.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
 import { Process, type ProcessLink } from "./process.ts";
 import { ReceiveWindow } from "./receive_window.ts";
+import { type RecoveryOptions, retry } from "./recovery.ts";
+import { type StartOptions, startParams } from "./start_options.ts";
+
+export type { StartOptions } from "./start_options.ts";
 
 /** Settings of a client. */
-export interface ClientOptions {
-  /** Name that the server is told. @default {"exec-server"} */
-  clientName?: string;
-  /** Time for the answer to `initialize`. @default {10_000} */
-  initializeTimeoutMs?: number;
+export interface ClientOptions extends HandshakeOptions {
   /** Time for the answer to any later call. No limit by default. */
   callTimeoutMs?: number;
-  /** A session to attach to again. */
-  resumeSessionId?: string;
-  /** Output that may wait here for its reader, for each process. @default {4_194_304} (4 MiB) */
-  outputWindowBytes?: number;
-}
-
-/** What to start. */
-export interface StartOptions {
-  /** Program and arguments. */
-  argv: readonly string[];
-  /** Absolute native path on the server. @default The working directory of the server. */
-  cwd?: string;
-  /** Variables laid over those of the policy. */
-  env?: Readonly<Record<string, string>>;
   /**
-   * How the environment begins; null for `env` alone.
-   * @default Everything the server has but names that match `*KEY*`, `*SECRET*` or `*TOKEN*`.
+   * Output that may wait here for its reader, for each process. Where it is below what the server retains (4 MiB by
+   * default), a resumed session has lost nothing. @default {2_097_152} (2 MiB)
    */
-  envPolicy?: EnvPolicy | null;
-  /** A terminal of this size instead of pipes. */
-  terminal?: TerminalSizeParams;
-  /** @default {"null"}, which is `/dev/null` */
-  stdin?: "null" | "pipe";
-  /** What the program sees as its own name. */
-  arg0?: string;
-  /** Handle on the wire. @default A new UUID. */
-  processId?: string;
-  /** Gives the start up; a process that starts all the same is killed. */
-  signal?: AbortSignal;
+  outputWindowBytes?: number;
+  /** How a lost session is got back, where a channel can be opened again. */
+  recovery?: RecoveryOptions;
 }
 
-const inheritAll: EnvPolicy = {
-  inherit: "all",
-  ignoreDefaultExcludes: false,
-  exclude: [],
-  set: {},
-  includeOnly: [],
-};
+/**
+ * Ends that resuming cannot mend: a server that says that it is going has ended its sessions, and one that breaks a
+ * rule would break it again.
+ */
+const finalKinds: ReadonlySet<CloseReason["kind"]> = new Set(["goingAway", "protocol"]);
 
-/** The longest that timers take. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** What carries a client besides its first channel. */
+export interface ClientCarrier {
+  /** Opens another channel to the same server, for resuming. Without it a lost connection is final. */
+  reopen?: (signal: AbortSignal) => Promise<Channel>;
+  /** Settles when what carries the channel is gone; `close` waits for it. */
+  released?: Promise<unknown>;
+}
+
+/** What happens to the connection while the client lives. */
+export type ConnectionChange =
+  /** It is lost; calls wait while the session is being got back. */
+  | { kind: "lost"; reason: CloseReason }
+  /** The session is back, and so is all output that the server has kept. */
+  | { kind: "resumed" };
 
 export class Client implements AsyncDisposable {
-  readonly #peer: Peer;
   readonly #options: ClientOptions;
+  readonly #carrier: ClientCarrier;
   readonly #processes = new Map<string, Process>();
+  /** Starts without an answer; a lost connection leaves open whether they were carried out. */
+  readonly #starting = new Set<string>();
   readonly #closed = Promise.withResolvers<CloseReason>();
+  readonly #stop = new AbortController();
+  readonly #listeners = new Set<(change: ConnectionChange) => void>();
   readonly #window: ReceiveWindow;
-  readonly #released: Promise<unknown>;
-  #sessionId = "";
+  readonly #events: ConnectionEvents = {
+    notification: (method, params) => this.#notification(method, params),
+    closed: (connection, reason) => this.#onLost(connection, reason),
+  };
+  #connection: Connection | undefined;
+  /** Runs while the session is being got back. */
+  #recovery: Promise<void> | undefined;
+  #closeReason: CloseReason | undefined;
   #info: EnvironmentInfo | undefined;
-  #sendsUris = false;
+  #sessionId = "";
 
-  private constructor(channel: Channel, options: ClientOptions, released: Promise<unknown>) {
+  private constructor(options: ClientOptions, carrier: ClientCarrier) {
     this.#options = options;
-    this.#released = released;
-    this.#peer = new Peer(channel, {
-      request: (method) => {
-        throw new RpcError(rpcCode.methodNotFound, `This client does not implement "${method}"`);
-      },
-      notification: (method, params) => this.#notification(method, params),
-      unmatched: () => {},
-      closed: (reason) => this.#onClosed(reason),
-    });
-    this.#window = new ReceiveWindow(this.#peer, options.outputWindowBytes ?? 4 * 1024 * 1024);
+    this.#carrier = carrier;
+    this.#window = new ReceiveWindow(options.outputWindowBytes ?? 2 * 1024 * 1024);
   }
 
   /**
    * Does the handshake over a fresh channel, which the client then owns.
-   * @param released Settles when what carries the channel is gone; `close` waits for it.
    * @throws {RpcError} The server refused, as when the session to resume is not known.
    * @throws {ExecServerError} `ERR_INITIALIZE_TIMEOUT`, `ERR_DISCONNECTED`, `ERR_PROTOCOL`. The channel is closed.
    */
   static async open(
     channel: Channel,
     options: ClientOptions = {},
-    released: Promise<unknown> = Promise.resolve(),
+    carrier: ClientCarrier = {},
   ): Promise<Client> {
-    const client = new Client(channel, options, released);
-    try {
-      await client.#initialize();
-      return client;
-    } catch (error) {
-      client.#peer.close({ kind: "normal", message: "the handshake failed" });
-      throw error;
-    }
+    const client = new Client(options, carrier);
+    const connection = await Connection.open(channel, client.#events, options);
+    client.#sessionId = connection.sessionId;
+    client.#info = connection.info;
+    client.#use(connection);
+    return client;
   }
 
   /** Can be handed to `resumeSessionId` while the server keeps the session. */
@@ -118,14 +104,20 @@ export class Client implements AsyncDisposable {
     return this.#info?.capabilities ?? {};
   }
 
-  /** Settles at the end of the connection, with the reason. */
+  /** Settles when the session is over for this client, with the reason. */
   get closed(): Promise<CloseReason> {
     return this.#closed.promise;
   }
 
-  /** Why the connection is over; undefined while it lives. */
+  /** Why the session is over; undefined while it lives, also while it is being got back. */
   get closeReason(): CloseReason | undefined {
-    return this.#peer.closeReason;
+    return this.#closeReason;
+  }
+
+  /** Tells of losses and returns of the connection; the answer ends that. The final end is {@link closed}. */
+  onConnectionChange(listener: (change: ConnectionChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** What kind of machine the server runs on; asked for once. */
@@ -135,7 +127,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Any request of the protocol.
+   * Any request of the protocol. Waits while the connection is being got back. One that was sent when the
+   * connection broke fails, as it may have been carried out; only `process/read` is asked again.
    * @throws {RpcError} The server's error.
    * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`, `ERR_PROTOCOL`.
    */
@@ -147,12 +140,14 @@ export class Client implements AsyncDisposable {
     const row = requests[method] as unknown as RequestRow<Requests[M]["params"], Requests[M]["result"]>;
     const { callTimeoutMs } = this.#options;
     const limited = callTimeoutMs === undefined ? options : { timeoutMs: callTimeoutMs, ...options };
-    const result = await this.#peer.call(method, row.params.encode(params), limited);
-    try {
-      return row.result.decode(result);
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      throw new ExecServerError("ERR_PROTOCOL", `Cannot use the answer to "${method}": ${error.message}`);
+    const wire = row.params.encode(params);
+    for (;;) {
+      const connection = await this.#ready(method);
+      try {
+        return decodeResult(row, method, await connection.peer.call(method, wire, limited));
+      } catch (error) {
+        if (method !== "process/read" || !isDisconnect(error) || this.#closeReason) throw error;
+      }
     }
   }
 
@@ -167,14 +162,14 @@ export class Client implements AsyncDisposable {
     if (this.#processes.has(processId)) {
       throw new ExecServerError("ERR_DUPLICATE_PROCESS", `Process id "${processId}" is in use`);
     }
-    const params = await this.#startParams(processId, options);
+    const params = startParams(processId, options, await this.info(), this.#window.bytes);
     const process = new Process(processId, this.#link(processId, options.terminal !== undefined));
     // Output may come before the answer.
     this.#processes.set(processId, process);
     process.closed.then(() => {
       if (this.#processes.get(processId) === process) this.#forget(processId);
     });
-    const started = this.call("process/start", params);
+    const started = this.#startOnce(processId, params);
     const { signal } = options;
     const abort = Promise.withResolvers<never>();
     const onAbort = (): void => {
@@ -197,9 +192,12 @@ export class Client implements AsyncDisposable {
 
   /** Ends the connection; its processes end with the session, which a server may keep for a while. */
   async close(): Promise<void> {
-    this.#peer.close({ kind: "normal", message: "the client closed the connection" });
+    const reason: CloseReason = { kind: "normal", message: "the client closed the connection" };
+    this.#stop.abort(new ExecServerError("ERR_CLOSED", reason.message));
+    if (this.#connection) this.#connection.peer.close(reason);
+    else this.#end(reason);
     await this.#closed.promise;
-    await this.#released;
+    await this.#carrier.released;
   }
 
   /** The same as {@link close}. */
@@ -207,64 +205,102 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  async #initialize(): Promise<void> {
-    const { initializeTimeoutMs = 10_000, resumeSessionId } = this.#options;
-    this.#peer.open();
-    const timeoutMs = Math.min(initializeTimeoutMs, MAX_TIMER_MS);
-    const params = {
-      clientName: this.#options.clientName ?? "exec-server",
-      resumeSessionId: resumeSessionId ?? null,
-    };
-    let answer: unknown;
+  /** The connection, when there is one again. */
+  async #ready(method: string): Promise<Connection> {
+    while (this.#recovery) await this.#recovery;
+    if (this.#connection) return this.#connection;
+    const reason = this.#closeReason?.message ?? "the client was closed";
+    throw new ExecServerError("ERR_DISCONNECTED", `Cannot finish "${method}": ${reason}`);
+  }
+
+  #use(connection: Connection): void {
+    this.#connection = connection;
+    this.#window.use(connection.peer);
+    // It may have ended while nobody looked.
+    const { closeReason } = connection.peer;
+    if (closeReason) this.#onLost(connection, closeReason);
+  }
+
+  /** Sent once. When the answer is lost, the returned session is asked what became of it. */
+  async #startOnce(processId: string, params: Requests["process/start"]["params"]): Promise<void> {
+    this.#starting.add(processId);
     try {
-      answer = await this.#peer.call("initialize", params, { timeoutMs });
+      await this.call("process/start", params);
     } catch (error) {
-      if (!(error instanceof ExecServerError) || error.code !== "ERR_CALL_TIMEOUT") throw error;
-      const message = `No answer to "initialize" in ${initializeTimeoutMs} ms`;
-      throw new ExecServerError("ERR_INITIALIZE_TIMEOUT", message, { cause: error });
+      if (!isDisconnect(error) || !this.#recovery) throw error;
+      try {
+        await this.call("process/read", { processId, maxBytes: 0 });
+      } catch {
+        throw error;
+      }
+    } finally {
+      this.#starting.delete(processId);
     }
+  }
+
+  #onLost(connection: Connection, reason: CloseReason): void {
+    // One that never came into use is its opener's.
+    if (connection !== this.#connection) return;
+    this.#connection = undefined;
+    const { reopen } = this.#carrier;
+    if (!reopen || this.#stop.signal.aborted || finalKinds.has(reason.kind)) {
+      this.#end(reason);
+      return;
+    }
+    this.#recovery = this.#recover(reopen, reason).finally(() => {
+      this.#recovery = undefined;
+    });
+    this.#tell({ kind: "lost", reason });
+  }
+
+  async #recover(reopen: NonNullable<ClientCarrier["reopen"]>, reason: CloseReason): Promise<void> {
     try {
-      const result = requests.initialize.result.decode(answer);
-      this.#sessionId = result.sessionId;
-      this.#info = result.environmentInfo;
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      throw new ExecServerError("ERR_PROTOCOL", `Cannot use the answer to "initialize": ${error.message}`);
-    }
-    if (resumeSessionId !== undefined && this.#sessionId !== resumeSessionId) {
-      throw new ExecServerError(
-        "ERR_PROTOCOL",
-        "The server answered with another session than the one asked for",
+      const connection = await retry(
+        async (signal) =>
+          await Connection.open(await reopen(signal), this.#events, {
+            ...this.#options,
+            resumeSessionId: this.#sessionId,
+          }),
+        this.#options.recovery ?? {},
+        this.#stop.signal,
       );
+      if (this.#stop.signal.aborted) {
+        connection.peer.close({ kind: "normal", message: "the client was closed" });
+        throw this.#stop.signal.reason;
+      }
+      this.#use(connection);
+      if (!this.#connection) return;
+      await this.#catchUp(connection);
+      this.#tell({ kind: "resumed" });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#end({ kind: "lost", message: `${reason.message}; the session could not be resumed: ${why}` });
     }
-    this.#sendsUris = this.#info?.executorVersion !== undefined;
-    this.#peer.notify("initialized", {});
   }
 
-  async #startParams(processId: string, options: StartOptions): Promise<StartParams> {
-    const { capabilities } = this;
-    const policy = options.envPolicy === undefined ? inheritAll : options.envPolicy;
-    return {
-      processId,
-      argv: [...options.argv],
-      cwd: await this.#wireCwd(options.cwd),
-      env: { ...options.env },
-      tty: options.terminal !== undefined,
-      pipeStdin: options.stdin === "pipe",
-      ...(policy === null ? {} : { envPolicy: policy }),
-      ...(options.arg0 === undefined ? {} : { arg0: options.arg0 }),
-      ...(options.terminal && capabilities.processResize ? { terminalSize: options.terminal } : {}),
-      ...(capabilities.processOutputWindow ? { outputWindowBytes: this.#window.bytes } : {}),
-    };
+  /** Gets what every process has put out and done meanwhile. */
+  async #catchUp(connection: Connection): Promise<void> {
+    const row = requests["process/read"] as RequestRow<
+      Requests["process/read"]["params"],
+      Requests["process/read"]["result"]
+    >;
+    const reads = [...this.#processes].map(async ([processId, process]) => {
+      // Its start is asked about by who sent it.
+      if (this.#starting.has(processId)) return;
+      try {
+        const afterSeq = process.lastSeq;
+        const answer = await connection.peer.call("process/read", { processId, afterSeq });
+        process.fill(decodeResult(row, "process/read", answer), afterSeq);
+      } catch (error) {
+        if (!(error instanceof RpcError)) return;
+        process.fail(`the server does not know the process any more: ${error.message}`);
+      }
+    });
+    await Promise.all(reads);
   }
 
-  /** In the form that the server takes: URIs since 0.169.0, paths before. */
-  async #wireCwd(cwd: string | undefined): Promise<string> {
-    if (cwd !== undefined) return this.#sendsUris ? pathToUri(cwd) : cwd;
-    const info = await this.info();
-    if (info.cwd) return this.#sendsUris ? info.cwd : pathFromWire(info.cwd);
-    // Servers up to 0.138.0 do not tell, but take a relative path.
-    return this.#sendsUris ? "file:///" : ".";
+  #tell(change: ConnectionChange): void {
+    for (const listener of [...this.#listeners]) listener(change);
   }
 
   #link(processId: string, isTerminal: boolean): ProcessLink {
@@ -292,14 +328,14 @@ export class Client implements AsyncDisposable {
         need("processResize", "set the size of a terminal");
         await this.call("process/resize", { processId, columns, rows });
       },
-      consumed: (bytes) => {
+      consumed: (bytes, seq) => {
         const acknowledges = this.capabilities.processOutputWindow ?? false;
         // Of a process that has ended the server wants to know nothing.
         if (acknowledges && !this.#processes.has(processId)) return;
-        this.#window.consumed(processId, bytes, acknowledges);
+        this.#window.consumed(processId, bytes, acknowledges ? seq : undefined);
       },
       readAfter: (afterSeq) =>
-        this.closeReason ? Promise.resolve(undefined) : this.call("process/read", { processId, afterSeq }),
+        this.#connection ? this.call("process/read", { processId, afterSeq }) : Promise.resolve(undefined),
     };
   }
 
@@ -328,9 +364,8 @@ export class Client implements AsyncDisposable {
         }
       }
     } catch (error) {
-      if (error instanceof DecodeError)
-        throw new ProtocolViolation(`"${method}" does not decode: ${error.message}`);
-      throw error;
+      if (!(error instanceof DecodeError)) throw error;
+      throw new ProtocolViolation(`"${method}" does not decode: ${error.message}`);
     }
   }
 
@@ -339,11 +374,32 @@ export class Client implements AsyncDisposable {
     this.#window.forget(processId);
   }
 
-  #onClosed(reason: CloseReason): void {
+  /** The end for good. */
+  #end(reason: CloseReason): void {
+    if (this.#closeReason) return;
+    this.#connection = undefined;
+    this.#closeReason = reason;
     for (const process of this.#processes.values()) process.fail(reason.message);
     this.#processes.clear();
     this.#closed.resolve(reason);
   }
+}
+
+function decodeResult<R>(
+  row: RequestRow<never, R> | RequestRow<unknown, R>,
+  method: string,
+  result: unknown,
+): R {
+  try {
+    return row.result.decode(result);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new ExecServerError("ERR_PROTOCOL", `Cannot use the answer to "${method}": ${error.message}`);
+  }
+}
+
+function isDisconnect(error: unknown): boolean {
+  return error instanceof ExecServerError && error.code === "ERR_DISCONNECTED";
 }
 
 /** What ends the input of a terminal, as typed by a user: Ctrl-D. */

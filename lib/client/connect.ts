@@ -7,7 +7,7 @@ import { type DialOptions, dialWebsocket } from "../transport/websocket.ts";
 import { Client, type ClientOptions } from "./client.ts";
 
 /**
- * Dials a server and does the handshake.
+ * Dials a server and does the handshake. A lost connection is dialled again and its session resumed.
  * @throws {ExecServerError} `ERR_CONNECT`, `ERR_CONNECT_TIMEOUT`, and those of {@link Client.open}.
  * @throws {RpcError} The server refused `initialize`.
  */
@@ -15,7 +15,9 @@ export async function connectWebsocket(
   runtime: Runtime,
   options: DialOptions & ClientOptions,
 ): Promise<Client> {
-  return await Client.open(await dialWebsocket(runtime, options), options);
+  return await Client.open(await dialWebsocket(runtime, options), options, {
+    reopen: (signal) => dialWebsocket(runtime, { ...options, signal }),
+  });
 }
 
 /**
@@ -30,7 +32,7 @@ export async function connectCommand(
 ): Promise<Client> {
   const { channel, ended, lastStderrLine } = launchCommand(runtime, options);
   try {
-    return await Client.open(channel, options, ended);
+    return await Client.open(channel, options, { released: ended });
   } catch (error) {
     if (!(error instanceof ExecServerError) || error.code !== "ERR_DISCONNECTED") throw error;
     // It ended by itself: what it said last is the best reason there is.

@@ -19,8 +19,8 @@ export interface ProcessLink {
   signal(signal: SignalName): Promise<void>;
   terminate(): Promise<boolean>;
   resize(size: TerminalSizeParams): Promise<void>;
-  /** Output was taken by the user. */
-  consumed(bytes: number): void;
+  /** This much output, the piece with this number, was taken by the user. */
+  consumed(bytes: number, seq: number): void;
   /** Asks for what is missing after a number; undefined when the connection has ended. */
   readAfter(seq: number): Promise<ReadResult | undefined>;
 }
@@ -67,7 +67,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
             yield event;
           } finally {
             // Also when the loop ends with this one.
-            if (event.kind === "output") this.#link.consumed(event.bytes.length);
+            if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
           }
           continue;
         }
@@ -148,6 +148,16 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     }
   }
 
+  /** The number of the last event that was delivered, 0 before the first. */
+  get lastSeq(): number {
+    return this.#sequencer.lastSeq;
+  }
+
+  /** Merges what `process/read` has given after a number that was {@link lastSeq}. */
+  fill(result: ReadResult, afterSeq: number): void {
+    if (!this.#over) this.#sequencer.fill(result, afterSeq);
+  }
+
   /** The connection has ended for good. */
   fail(message: string): void {
     if (!this.#over) this.#onEvent({ kind: "failed", message });
@@ -173,7 +183,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
       this.#ended.resolve();
     }
     if (this.#reader === "discard") {
-      if (event.kind === "output") this.#link.consumed(event.bytes.length);
+      if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
       return;
     }
     this.#queue.push(event);
@@ -182,7 +192,8 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
 
   #discard(): void {
     this.#reader = "discard";
-    for (const event of this.#queue) if (event.kind === "output") this.#link.consumed(event.bytes.length);
+    for (const event of this.#queue)
+      if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
     this.#queue = [];
     this.#wake?.resolve();
   }

@@ -29,7 +29,7 @@ export class MalformedMessage extends Error {
 export function parseMessage(text: string): Message {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = surrogateEscape.test(text) ? JSON.parse(text, refuseHalves) : JSON.parse(text);
   } catch (error) {
     throw new MalformedMessage(error instanceof SyntaxError ? "invalid JSON" : "recursion limit exceeded");
   }
@@ -56,6 +56,14 @@ export function parseMessage(text: string): Message {
     }
   }
   throw new MalformedMessage("neither a request, nor a notification, nor an answer");
+}
+
+const surrogateEscape = /\\u[dD][89a-fA-F]/;
+
+/** Half of a surrogate pair, which only an escape can bring, is no text: it has no UTF-8. */
+function refuseHalves(key: string, value: unknown): unknown {
+  if (key.isWellFormed() && (typeof value !== "string" || value.isWellFormed())) return value;
+  throw new SyntaxError("lone surrogate");
 }
 
 export function requestText(id: number, method: string, params: unknown): string {
@@ -109,17 +117,30 @@ function requestId(value: unknown, text: string): RequestId {
 function idDigits(text: string): string {
   let depth = 0;
   let found = "";
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/gs;
-  for (let match = token.exec(text); match; match = token.exec(text)) {
+  const mark = /["{}[\]]/g;
+  for (let match = mark.exec(text); match; match = mark.exec(text)) {
     const [word] = match;
     if (word === "{" || word === "[") depth++;
     else if (word === "}" || word === "]") depth--;
-    else if (depth === 1 && (word === '"id"' || JSON.parse(word) === "id")) {
-      const value = /^\s*:\s*([-+.\w]+)/.exec(text.slice(token.lastIndex, token.lastIndex + 100));
-      if (value) found = value[1]!;
+    else {
+      const end = stringEnd(text, match.index);
+      mark.lastIndex = end;
+      // No way to write the two letters is longer than 14 characters.
+      if (depth !== 1 || end - match.index > 14) continue;
+      const value = /^\s*:\s*([-+.\w]+)/.exec(text.slice(end, end + 100));
+      if (value && JSON.parse(text.slice(match.index, end)) === "id") found = value[1]!;
     }
   }
   return found;
+}
+
+/** Where a string that begins at the index ends. Not by one expression: its stack would limit the length. */
+function stringEnd(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+    let before = end;
+    while (text[before - 1] === "\\") before--;
+    if ((end - before) % 2 === 0) return end + 1;
+  }
 }
 
 /** Counts levels and values, unless the text is too short for either to be too many. */

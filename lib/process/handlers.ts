@@ -196,14 +196,13 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   };
 
   /** `process/consumed`. */
-  consumed(processId: string, bytes: number): void {
-    this.#entries.get(processId)?.process.acknowledge(bytes);
+  consumed(processId: string, seq: number): void {
+    this.#entries.get(processId)?.process.acknowledge(seq);
   }
 
-  /** The client has gone: waits end, and what it did not acknowledge holds nothing back. */
+  /** The client has gone: waits end. */
   detach(): void {
     for (const cancel of [...this.#waits]) cancel();
-    for (const { process } of this.#entries.values()) process.releaseWindow();
   }
 
   /** Kills everything and settles when every child has been reaped. */

@@ -100,6 +100,11 @@ export class OutputLog {
     return { chunks, ...this.#lostAfter(afterSeq) };
   }
 
+  /** Bytes of output up to a number. Of one that is given up, all that is given up. */
+  offsetAfter(seq: number): number {
+    return this.#chunks[this.#indexAfter(seq)]?.offset ?? this.#totalBytes;
+  }
+
   /** Whether there is output after a number, retained or not. */
   hasAfter(afterSeq: number): boolean {
     const last = this.#chunks.at(-1)?.seq ?? this.#gone.at(-1)?.seq ?? 0;

@@ -53,9 +53,10 @@ export class ManagedProcess {
   #closed = false;
   #killed = false;
   #stdinClosed: boolean;
-  #unacknowledged = 0;
-  /** Nobody acknowledges, so the window holds nothing back. */
-  #windowReleased = false;
+  /** Output up to here, in bytes, has been acknowledged. */
+  #acknowledged = 0;
+  /** Held back above so much that is not acknowledged. */
+  #windowBytes: number;
   #windowOpened: PromiseWithResolvers<void> | undefined;
   /** Sources that wait for the child rather than for the observer. */
   #reading = 0;
@@ -67,6 +68,12 @@ export class ManagedProcess {
     this.#observer = observer;
     this.#options = options;
     this.log = new OutputLog(options.retention);
+    // Below the retention by what readers may add to it, so that nothing unacknowledged is given up.
+    const { outputWindowBytes } = options;
+    this.#windowBytes =
+      outputWindowBytes === undefined
+        ? Number.POSITIVE_INFINITY
+        : Math.min(outputWindowBytes, options.retention.maxBytes * 0.75);
     this.#stdinClosed = child.stdin === null;
     this.#sources = child.stderr ? [child.stdout, child.stderr] : [child.stdout];
     const first: OutputStream = child.stderr ? "stdout" : "pty";
@@ -155,7 +162,8 @@ export class ManagedProcess {
     this.#killed = true;
     // Also when the leader has gone: its group may live on. Not after `closed`: the number may be another's by then.
     if (!this.#closed) this.#child.signalGroup(SIGKILL);
-    this.releaseWindow();
+    this.#windowBytes = Number.POSITIVE_INFINITY;
+    this.acknowledge(0);
     for (const source of this.#sources) source.cancel();
     this.#child.stdin?.destroy();
   }
@@ -165,20 +173,12 @@ export class ManagedProcess {
     return this.#child.exited;
   }
 
-  /** The client has dealt with output. The first time after a release the window holds again. */
-  acknowledge(bytes: number): void {
-    this.#windowReleased = false;
-    this.#unacknowledged = Math.max(0, this.#unacknowledged - bytes);
-    if (this.#unacknowledged <= (this.#options.outputWindowBytes ?? Number.POSITIVE_INFINITY)) {
-      this.#windowOpened?.resolve();
-      this.#windowOpened = undefined;
-    }
-  }
-
-  /** Nobody is there to acknowledge: output does not count until somebody does. */
-  releaseWindow(): void {
-    this.acknowledge(Number.POSITIVE_INFINITY);
-    this.#windowReleased = true;
+  /** The client is done with all output up to this number. */
+  acknowledge(seq: number): void {
+    this.#acknowledged = Math.max(this.#acknowledged, this.log.offsetAfter(seq));
+    if (this.#windowIsFull()) return;
+    this.#windowOpened?.resolve();
+    this.#windowOpened = undefined;
   }
 
   async #pump(source: ByteSource, stream: OutputStream): Promise<void> {
@@ -190,7 +190,6 @@ export class ManagedProcess {
       this.#lastOutputAt = performance.now();
       for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
         const piece = bytes.length <= MAX_CHUNK_BYTES ? bytes : bytes.slice(start, start + MAX_CHUNK_BYTES);
-        if (!this.#windowReleased) this.#unacknowledged += piece.length;
         this.#emit({ kind: "output", seq: this.log.append(stream, piece), stream, bytes: piece });
       }
       await this.#observer.ready();
@@ -198,9 +197,12 @@ export class ManagedProcess {
     }
   }
 
+  #windowIsFull(): boolean {
+    return this.log.totalBytes - this.#acknowledged > this.#windowBytes;
+  }
+
   #windowReady(): Promise<void> | undefined {
-    const { outputWindowBytes } = this.#options;
-    if (outputWindowBytes === undefined || this.#unacknowledged <= outputWindowBytes) return undefined;
+    if (!this.#windowIsFull()) return undefined;
     this.#windowOpened ??= Promise.withResolvers<void>();
     return this.#windowOpened.promise;
   }

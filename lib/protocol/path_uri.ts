@@ -26,7 +26,7 @@ export function pathFromWire(value: string): string {
     throw new DecodeError("invalid path URI: the percent-encoding is not UTF-8");
   }
   // A bare colon only: an encoded one is part of a POSIX name.
-  return /^\/[A-Za-z]:/.test(url.pathname) ? path.slice(1) : path;
+  return /^\/[A-Za-z]:(\/|$)/.test(url.pathname) ? path.slice(1) : path;
 }
 
 /** The `file:` URI of an absolute native path. Brackets stay bare, as in the peer's. */
@@ -39,5 +39,5 @@ export function pathToUri(path: string): string {
     )
     .join("/");
   // A POSIX folder named like a drive must not be taken for one.
-  return `file://${slashed === path ? encoded.replace(/^\/([A-Za-z]):/, "/$1%3A") : encoded}`;
+  return `file://${slashed === path ? encoded.replace(/^\/([A-Za-z]):(?=\/|$)/, "/$1%3A") : encoded}`;
 }

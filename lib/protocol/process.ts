@@ -72,8 +72,9 @@ export interface StartParams {
   /** Ours (`processResize`): first size of the terminal. @default {columns: 80, rows: 24} */
   terminalSize?: TerminalSizeParams;
   /**
-   * Ours (`processOutputWindow`): the process is held back while more than this many bytes of output were sent
-   * and not yet acknowledged by `process/consumed`.
+   * Ours (`processOutputWindow`): the process is held back while more than this many bytes of its output are not
+   * yet acknowledged by `process/consumed`, also while nobody is attached; so nothing is lost as long as the window
+   * is below what the server retains, to which it is cut.
    */
   outputWindowBytes?: number;
 }
@@ -178,8 +179,8 @@ export interface CloseStdinParams {
 /** Notification `process/consumed`. */
 export interface ConsumedParams {
   processId: string;
-  /** Bytes of output that the client has done with since it last said so. */
-  bytes: number;
+  /** The client is done with all output up to this number. */
+  seq: number;
 }
 
 /** Notification `process/output`. */
@@ -301,7 +302,7 @@ export const closeStdinParams: Schema<CloseStdinParams> = object<CloseStdinParam
 
 export const consumedParams: Schema<ConsumedParams> = object<ConsumedParams>({
   processId: string,
-  bytes: unsigned,
+  seq: unsigned,
 });
 
 export const outputParams: Schema<OutputParams> = object<OutputParams>({

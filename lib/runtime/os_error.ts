@@ -34,6 +34,8 @@ const table: readonly (readonly [number, string, string])[] = [
   [39, "ENOTEMPTY", "Directory not empty"],
   [40, "ELOOP", "Too many levels of symbolic links"],
   [95, "EOPNOTSUPP", "Operation not supported"],
+  [98, "EADDRINUSE", "Address already in use"],
+  [99, "EADDRNOTAVAIL", "Cannot assign requested address"],
   [110, "ETIMEDOUT", "Connection timed out"],
   [111, "ECONNREFUSED", "Connection refused"],
   [122, "EDQUOT", "Disk quota exceeded"],

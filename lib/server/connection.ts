@@ -87,8 +87,8 @@ export class ServerConnection {
       return;
     }
     if (method === "process/consumed" && this.#session) {
-      const { processId, bytes } = decodeNotification(method, params);
-      this.#session.processes.consumed(processId, bytes);
+      const { processId, seq } = decodeNotification(method, params);
+      this.#session.processes.consumed(processId, seq);
       return;
     }
     // Methods of that form are optional by the convention of other JSON-RPC protocols.
@@ -138,10 +138,7 @@ function decodeParams(row: RequestRow<unknown, unknown>, params: unknown): unkno
   }
 }
 
-function decodeNotification(
-  method: "process/consumed",
-  params: unknown,
-): { processId: string; bytes: number } {
+function decodeNotification(method: "process/consumed", params: unknown): { processId: string; seq: number } {
   try {
     return clientNotifications[method].decode(params);
   } catch (error) {

@@ -5,6 +5,7 @@ import { isIPv6 } from "node:net";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { ByteStream, Runtime, StreamHandlers, TcpListener } from "../runtime/runtime.ts";
 import { type HttpHead, HttpHeadReader } from "../transport/http_head.ts";
 import { LineChannel } from "../transport/lines.ts";
@@ -175,7 +176,9 @@ async function bind(
   try {
     return await runtime.listen({ hostname, port }, accept);
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
+    // Bun's message does not say why; the code does.
+    const errno = errnoByName.get((error as { code?: string }).code ?? "");
+    const detail = errno === undefined ? (error as Error).message : osErrorText(errno);
     throw new ExecServerError("ERR_LISTEN", `Cannot listen on ${hostname} port ${port}: ${detail}`, {
       cause: error,
     });

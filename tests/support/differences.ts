@@ -15,6 +15,37 @@ const recent = (does: unknown): Difference["does"] => ({ "codex-0.169.0": does }
 const lastIdWins = "-32601 id 2, stays";
 
 export const differences = {
+  "open bind": { why: "the peer accepts a bind to all addresses silently", does: both(/^ws:\/\/0\.0\.0\.0:\d+$/) },
+  "foreign host": { why: "the peer does not look at Host", does: both(200) },
+  "foreign host upgrade": { why: "the peer does not look at Host", does: both(101) },
+  "SIGTERM listener": {
+    why: "0.138.0 dies by the signal; 0.169.0 drops the sockets without a close frame",
+    does: { ...old({ status: -15, code: 1006 }), ...recent({ status: 0, code: 1006 }) },
+  },
+  "SIGINT listener": {
+    why: "0.138.0 dies by the signal; 0.169.0 drops the sockets without a close frame",
+    does: { ...old({ status: -2, code: 1006 }), ...recent({ status: 0, code: 1006 }) },
+  },
+  "SIGHUP listener": { why: "the peer dies by it", does: both({ status: -1, code: 1006 }) },
+  "SIGTERM stdio": {
+    why: "0.138.0 dies by the signal; 0.169.0 stays until a line or the end of input",
+    does: { ...old(-15), ...recent("lingers") },
+  },
+  "SIGINT stdio": {
+    why: "0.138.0 dies by the signal; 0.169.0 stays until a line or the end of input",
+    does: { ...old(-2), ...recent("lingers") },
+  },
+  "SIGHUP stdio": { why: "the peer dies by it", does: both(-1) },
+  "children outlive a signal": {
+    why: "who dies by a signal does not end children that ignore SIGTERM",
+    does: both(true),
+  },
+  "frame above 16 MiB": { why: "the peer's limit for one frame", does: both("dropped") },
+  "message above 64 MiB": { why: "the peer sends no close frames", does: both("dropped") },
+  "broken frame": { why: "the peer sends no close frames", does: both("dropped") },
+  "close frame": { why: "the peer sends no close frames", does: both("dropped") },
+  "held back answers": { why: "the peer does not set TCP_NODELAY, and is often 40 ms late", does: both(true) },
+  "no line limit": { why: "0.138.0 takes lines of any length", does: old(true) },
   "bad id": {
     why: "0.138.0 takes such a request for a notification, and closes",
     does: old("closes"),
@@ -38,5 +69,21 @@ export const differences = {
   "method process/resize": { why: "ours alone", does: both(false) },
   "method process/closeStdin": { why: "ours alone", does: both(false) },
   "environment/status": { why: "came after 0.138.0", does: old(undefined) },
+  sandboxType: { why: "came after 0.138.0", does: old(undefined) },
+  "cwd as path": { why: "0.169.0 takes URIs only", does: recent(-32602) },
+  "cwd as URI": { why: "0.138.0 takes paths only, and finds no file of that name", does: old(-32603) },
+  "cwd on another host": { why: "0.138.0 as above", does: old(-32603) },
+  "relative cwd": { why: "0.138.0 resolves it against its own", does: {} },
+  "arg0 in a terminal": { why: "the peer runs arg0 in place of the program", does: both(true) },
+  "no PATH in a terminal": { why: "the peer wants a PATH there", does: both(-32603) },
+  metadata: { why: "came after 0.138.0", does: old(["CODEX_THREAD_ID=x"]) },
+  "metadata checked": { why: "came after 0.138.0", does: old(undefined) },
+  "SHELL in a terminal": { why: "the peer adds the login shell", does: both(true) },
+  "missing cwd in a terminal": { why: "the peer goes to HOME in silence", does: both(true) },
+  "own credentials": {
+    why: "the peer hands them on",
+    does: both(["CODEX_ACCESS_TOKEN", "CODEX_API_KEY", "CODEX_EXEC_SERVER_CONNECTION_TOKEN"]),
+  },
+  "stripped names": { why: "0.138.0 strips none", does: old(["CODEX_API_KEY", "NODE_REPL_AUTH_TOKEN"]) },
 } as const satisfies Record<string, Difference>;
 void [both, old, recent];

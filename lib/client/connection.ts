@@ -1,0 +1,96 @@
+/** One channel after its handshake: what a client has until the channel ends. */
+
+import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
+import { Peer } from "../jsonrpc/peer.ts";
+import type { EnvironmentInfo } from "../protocol/environment.ts";
+import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
+import { requests } from "../protocol/methods.ts";
+import { DecodeError } from "../protocol/schema.ts";
+
+/** How to shake hands. */
+export interface HandshakeOptions {
+  /** Name that the server is told. @default {"exec-server"} */
+  clientName?: string;
+  /** Time for the answer to `initialize`. @default {10_000} */
+  initializeTimeoutMs?: number;
+  /** A session to attach to again. */
+  resumeSessionId?: string;
+}
+
+/** Who is told of what comes in. Notifications may come before the handshake is done. */
+export interface ConnectionEvents {
+  notification(method: string, params: unknown): void;
+  closed(connection: Connection, reason: CloseReason): void;
+}
+
+/** The longest that timers take. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class Connection {
+  readonly peer: Peer;
+  sessionId = "";
+  /** Absent from servers up to 0.138.0. */
+  info: EnvironmentInfo | undefined;
+
+  private constructor(channel: Channel, events: ConnectionEvents) {
+    this.peer = new Peer(channel, {
+      request: (method) => {
+        throw new RpcError(rpcCode.methodNotFound, `This client does not implement "${method}"`);
+      },
+      notification: (method, params) => events.notification(method, params),
+      unmatched: () => {},
+      closed: (reason) => events.closed(this, reason),
+    });
+  }
+
+  /**
+   * Shakes hands over a fresh channel, which the connection then owns.
+   * @throws {RpcError} The server refused, as when the session to resume is not known.
+   * @throws {ExecServerError} `ERR_INITIALIZE_TIMEOUT`, `ERR_DISCONNECTED`, `ERR_PROTOCOL`. The channel is closed.
+   */
+  static async open(
+    channel: Channel,
+    events: ConnectionEvents,
+    options: HandshakeOptions,
+  ): Promise<Connection> {
+    const connection = new Connection(channel, events);
+    try {
+      await connection.#initialize(options);
+      return connection;
+    } catch (error) {
+      connection.peer.close({ kind: "normal", message: "the handshake failed" });
+      throw error;
+    }
+  }
+
+  async #initialize(options: HandshakeOptions): Promise<void> {
+    const { clientName = "exec-server", initializeTimeoutMs = 10_000, resumeSessionId } = options;
+    this.peer.open();
+    const params = { clientName, resumeSessionId: resumeSessionId ?? null };
+    let answer: unknown;
+    try {
+      answer = await this.peer.call("initialize", params, {
+        timeoutMs: Math.min(initializeTimeoutMs, MAX_TIMER_MS),
+      });
+    } catch (error) {
+      if (!(error instanceof ExecServerError) || error.code !== "ERR_CALL_TIMEOUT") throw error;
+      const message = `No answer to "initialize" in ${initializeTimeoutMs} ms`;
+      throw new ExecServerError("ERR_INITIALIZE_TIMEOUT", message, { cause: error });
+    }
+    try {
+      const result = requests.initialize.result.decode(answer);
+      this.sessionId = result.sessionId;
+      this.info = result.environmentInfo;
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      throw new ExecServerError("ERR_PROTOCOL", `Cannot use the answer to "initialize": ${error.message}`);
+    }
+    if (resumeSessionId !== undefined && this.sessionId !== resumeSessionId) {
+      throw new ExecServerError(
+        "ERR_PROTOCOL",
+        "The server answered with another session than the one asked for",
+      );
+    }
+    this.peer.notify("initialized", {});
+  }
+}

@@ -1,0 +1,69 @@
+/** What a user asks to start, and how it looks on the wire. */
+
+import type { EnvironmentInfo } from "../protocol/environment.ts";
+import { pathFromWire, pathToUri } from "../protocol/path_uri.ts";
+import type { EnvPolicy, StartParams, TerminalSizeParams } from "../protocol/process.ts";
+
+/** What to start. */
+export interface StartOptions {
+  /** Program and arguments. */
+  argv: readonly string[];
+  /** Absolute native path on the server. @default The working directory of the server. */
+  cwd?: string;
+  /** Variables laid over those of the policy. */
+  env?: Readonly<Record<string, string>>;
+  /**
+   * How the environment begins; null for `env` alone.
+   * @default Everything the server has but names that match `*KEY*`, `*SECRET*` or `*TOKEN*`.
+   */
+  envPolicy?: EnvPolicy | null;
+  /** A terminal of this size instead of pipes. */
+  terminal?: TerminalSizeParams;
+  /** @default {"null"}, which is `/dev/null` */
+  stdin?: "null" | "pipe";
+  /** What the program sees as its own name. */
+  arg0?: string;
+  /** Handle on the wire. @default A new UUID. */
+  processId?: string;
+  /** Gives the start up; a process that starts all the same is killed. */
+  signal?: AbortSignal;
+}
+
+const inheritAll: EnvPolicy = {
+  inherit: "all",
+  ignoreDefaultExcludes: false,
+  exclude: [],
+  set: {},
+  includeOnly: [],
+};
+
+/** The parameters of `process/start` for a server that told this of itself. */
+export function startParams(
+  processId: string,
+  options: StartOptions,
+  info: EnvironmentInfo,
+  outputWindowBytes: number,
+): StartParams {
+  const policy = options.envPolicy === undefined ? inheritAll : options.envPolicy;
+  return {
+    processId,
+    argv: [...options.argv],
+    cwd: wireCwd(options.cwd, info),
+    env: { ...options.env },
+    tty: options.terminal !== undefined,
+    pipeStdin: options.stdin === "pipe",
+    ...(policy === null ? {} : { envPolicy: policy }),
+    ...(options.arg0 === undefined ? {} : { arg0: options.arg0 }),
+    ...(options.terminal && info.capabilities?.processResize ? { terminalSize: options.terminal } : {}),
+    ...(info.capabilities?.processOutputWindow ? { outputWindowBytes } : {}),
+  };
+}
+
+/** In the form that the server takes: URIs since 0.169.0, paths before. */
+function wireCwd(cwd: string | undefined, info: EnvironmentInfo): string {
+  const sendsUris = info.executorVersion !== undefined;
+  if (cwd !== undefined) return sendsUris ? pathToUri(cwd) : cwd;
+  if (info.cwd) return sendsUris ? info.cwd : pathFromWire(info.cwd);
+  // Servers up to 0.138.0 do not tell, but take a relative path.
+  return sendsUris ? "file:///" : ".";
+}

@@ -1,0 +1,206 @@
+/** Whether a text is a whole shell command, or wants more lines: an open quote, a heredoc, `if` without `fi`. */
+
+/** What is open and has to be ended. */
+type Open = "(" | "{" | "if" | "case" | "do" | "loop" | '"' | "${" | "((" | "`";
+
+const openers: Record<string, Open> = {
+  if: "if",
+  case: "case",
+  for: "loop",
+  while: "loop",
+  until: "loop",
+  select: "loop",
+  "{": "{",
+};
+const closers: Record<string, Open> = { fi: "if", esac: "case", done: "do", "}": "{" };
+/** After these words a command begins. */
+const beforeCommand = new Set(["if", "then", "elif", "else", "do", "while", "until", "!", "{", "time"]);
+
+interface Heredoc {
+  delimiter: string;
+  stripTabs: boolean;
+}
+
+/**
+ * Reads POSIX shell with the common additions of bash and zsh. A mistake costs little: the shell itself says
+ * what is wrong, or the user ends the text with Ctrl-C.
+ */
+export function isIncomplete(text: string): boolean {
+  const stack: Open[] = [];
+  const heredocs: Heredoc[] = [];
+  /** A command may begin here, so that reserved words count. */
+  let atCommand = true;
+  /** The last thing was `|`, `&&` or `||`. */
+  let wantsMore = false;
+  let at = 0;
+  const top = (): Open | undefined => stack.at(-1);
+
+  while (at < text.length) {
+    const char = text[at]!;
+    const quoted = top() === '"';
+    if (char === "\\") {
+      if (at + 1 >= text.length) return true;
+      // A newline behind it joins the lines; at the very end the next line is still to come.
+      if (text[at + 1] === "\n" && at + 2 >= text.length) return true;
+      if (text[at + 1] !== "\n") atCommand = wantsMore = false;
+      at += 2;
+      continue;
+    }
+    if (char === '"') {
+      if (quoted) stack.pop();
+      else stack.push('"');
+      atCommand = wantsMore = false;
+      at++;
+      continue;
+    }
+    if (char === "`") {
+      if (stack.includes("`")) while (stack.pop() !== "`");
+      else stack.push("`");
+      atCommand = top() === "`";
+      at++;
+      continue;
+    }
+    if (char === "$" && (text[at + 1] === "(" || text[at + 1] === "{")) {
+      const arithmetic = text.startsWith("$((", at);
+      stack.push(arithmetic ? "((" : text[at + 1] === "(" ? "(" : "${");
+      atCommand = text[at + 1] === "(" && !arithmetic;
+      wantsMore = false;
+      at += arithmetic ? 3 : 2;
+      continue;
+    }
+    if (top() === "${" && char === "}") {
+      stack.pop();
+      atCommand = false;
+      at++;
+      continue;
+    }
+    if (top() === "((" && char === ")") {
+      if (text[at + 1] === ")") at++;
+      stack.pop();
+      atCommand = false;
+      at++;
+      continue;
+    }
+    if (quoted) {
+      at++;
+      continue;
+    }
+    if (char === "'") {
+      const isEscaped = text[at - 1] === "$";
+      let end = at + 1;
+      while (end < text.length && text[end] !== "'") end += isEscaped && text[end] === "\\" ? 2 : 1;
+      if (end >= text.length) return true;
+      atCommand = wantsMore = false;
+      at = end + 1;
+      continue;
+    }
+    if (top() === "${" || top() === "((") {
+      if (top() === "((" && char === "(") stack.push("((");
+      at++;
+      continue;
+    }
+    if (char === "#" && (at === 0 || /[\s;&|()]/.test(text[at - 1]!))) {
+      const end = text.indexOf("\n", at);
+      at = end < 0 ? text.length : end;
+      continue;
+    }
+    if (char === "\n") {
+      at++;
+      while (heredocs.length > 0) {
+        const end = endOfHeredoc(text, at, heredocs.shift()!);
+        if (end === undefined) return true;
+        at = end;
+      }
+      atCommand = true;
+      continue;
+    }
+    if (char === " " || char === "\t") {
+      at++;
+      continue;
+    }
+    if (char === "<" && text[at + 1] === "<" && text[at + 2] !== "<") {
+      const heredoc = /^<<(-?)[ \t]*(?:'([^'\n]*)'|"([^"\n]*)"|([^\s;&|<>()]+))/.exec(text.slice(at, at + 512));
+      if (heredoc) {
+        const [whole, dash, single, double, plain] = heredoc;
+        heredocs.push({ delimiter: single ?? double ?? plain!.replaceAll("\\", ""), stripTabs: dash === "-" });
+        at += whole.length;
+        atCommand = wantsMore = false;
+        continue;
+      }
+    }
+    if (char === "<" || char === ">") {
+      at += text[at + 1] === char || text[at + 1] === "&" ? 2 : 1;
+      wantsMore = false;
+      continue;
+    }
+    if (char === "(") {
+      stack.push("(");
+      atCommand = true;
+      wantsMore = false;
+      at++;
+      continue;
+    }
+    if (char === ")") {
+      // In `case` it ends a pattern.
+      if (top() === "(") {
+        stack.pop();
+        // A function: its body may be on the next line, but an empty `()` looks like this only there.
+        wantsMore = /[\w-]\s*\(\s*\)$/.test(text.slice(Math.max(0, at - 64), at + 1)) && isFunctionHead(text, at);
+        atCommand = wantsMore;
+      } else {
+        atCommand = true;
+      }
+      at++;
+      continue;
+    }
+    if (char === ";" || char === "&" || char === "|") {
+      const two = text.slice(at, at + 2);
+      wantsMore = two === "&&" || two === "||" || (char === "|" && two !== "|&") || two === "|&";
+      at += [";;", "&&", "||", "|&", ";&", "&>"].includes(two) ? 2 : 1;
+      atCommand = two !== "&>";
+      continue;
+    }
+    const word = /^[^\s;&|()<>"'`$\\]+/.exec(text.slice(at, at + 256))?.[0];
+    if (word === undefined) {
+      atCommand = wantsMore = false;
+      at++;
+      continue;
+    }
+    at += word.length;
+    wantsMore = false;
+    // Part of a longer word, like `fi$x`.
+    const isWhole = at >= text.length || /[\s;&|()<>]/.test(text[at]!);
+    if (!atCommand || !isWhole) {
+      // `for x in`, `case x in`: the words behind stand where no command does.
+      atCommand = /^[A-Za-z_]\w*\+?=/.test(word) && atCommand;
+      if (word === "do" && top() === "loop") stack[stack.length - 1] = "do";
+      continue;
+    }
+    if (word === "do") {
+      if (top() === "loop") stack[stack.length - 1] = "do";
+    } else if (Object.hasOwn(openers, word)) {
+      stack.push(openers[word]!);
+    } else if (Object.hasOwn(closers, word)) {
+      if (top() === closers[word]) stack.pop();
+    }
+    atCommand = beforeCommand.has(word) || /^[A-Za-z_]\w*\+?=/.test(word);
+  }
+  return stack.length > 0 || heredocs.length > 0 || wantsMore;
+}
+
+/** Index behind a heredoc that begins at `at`; undefined when its end is not there. */
+function endOfHeredoc(text: string, at: number, { delimiter, stripTabs }: Heredoc): number | undefined {
+  for (let start = at; start < text.length; ) {
+    let end = text.indexOf("\n", start);
+    if (end < 0) end = text.length;
+    const line = text.slice(start, end);
+    if ((stripTabs ? line.replace(/^\t+/, "") : line) === delimiter) return Math.min(end, text.length);
+    start = end + 1;
+  }
+  return undefined;
+}
+
+/** `name ()` at the begin of a command. */
+function isFunctionHead(text: string, closing: number): boolean {
+  return /(?:^|[\n;&|{(]\s*|\b(?:then|do|else)\s+)(?:function\s+)?[\w-]+\s*\(\s*\)$/.test(text.slice(0, closing + 1));
+}

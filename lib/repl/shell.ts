@@ -1,0 +1,156 @@
+/** The shell of one environment: where it stands, and how a line of it is started. */
+
+import { randomUUID } from "node:crypto";
+import type { Client } from "../client/client.ts";
+import type { Process } from "../client/process.ts";
+import type { Environment } from "../environments/environment.ts";
+import type { EnvironmentInfo } from "../protocol/environment.ts";
+import { RpcError } from "../protocol/errors.ts";
+import { pathFromWire } from "../protocol/path_uri.ts";
+import type { TerminalSize } from "../runtime/runtime.ts";
+import { Job } from "./job.ts";
+import { initialState, lineCommand, nextState, type ShellState } from "./shell_script.ts";
+
+export interface LineOptions {
+  stdin: "null" | "pipe";
+  /** Run in a terminal of this size, whose kind is told in TERM. */
+  terminal?: { size: TerminalSize; variables: Readonly<Record<string, string>> };
+}
+
+/** The working directory is not there any more; nothing was run. */
+export class FolderGone extends Error {
+  override readonly name = "FolderGone";
+}
+
+export class Shell {
+  readonly environment: Environment;
+  info: EnvironmentInfo | undefined;
+  state: ShellState = { cwd: undefined, env: null };
+  /** Status of the last line. */
+  status = 0;
+  /** The connection that was seen last. */
+  client: Client | undefined;
+  /** Names of programs on its PATH, by the PATH they are of. */
+  programs: { path: string; names: string[] } | undefined;
+  readonly #onConnected: (shell: Shell, client: Client) => void;
+  /** Variables that only the terminal of a line had. */
+  #terminalVariables: Readonly<Record<string, string>> = {};
+
+  /** @param onConnected Called for every fresh connection. */
+  constructor(environment: Environment, onConnected: (shell: Shell, client: Client) => void) {
+    this.environment = environment;
+    this.#onConnected = onConnected;
+  }
+
+  get id(): string {
+    return this.environment.id;
+  }
+
+  /** Home folder on the machine, if it is known. */
+  get home(): string | undefined {
+    const { userHomeDir } = this.info ?? {};
+    return this.state.env?.HOME ?? (userHomeDir ? pathFromWire(userHomeDir) : undefined);
+  }
+
+  /** True while there is a connection. */
+  get isConnected(): boolean {
+    return this.client !== undefined && this.client.closeReason === undefined;
+  }
+
+  /** Connects if there is no connection. Throws as {@link Environment.client} does. */
+  async connect(): Promise<Client> {
+    const client = await this.environment.client();
+    if (client === this.client) return client;
+    this.info = await client.info();
+    this.client = client;
+    if (this.state.cwd === undefined) this.state = { ...initialState(this.info), env: this.state.env };
+    this.#onConnected(this, client);
+    return client;
+  }
+
+  /**
+   * Starts a line.
+   * @throws {FolderGone} `state` names another folder now.
+   * @throws As {@link connect} and {@link Client.start} do.
+   */
+  async start(text: string, options: LineOptions): Promise<Job> {
+    await this.connect();
+    const nonce = randomUUID().replaceAll("-", "");
+    const { terminal } = options;
+    this.#terminalVariables = terminal?.variables ?? {};
+    const argv = lineCommand(this.info!, text, nonce, this.status);
+    const env = { ...this.state.env, ...terminal?.variables };
+    const process = await this.run(argv, {
+      env,
+      ...(terminal ? { terminal: terminal.size } : { stdin: options.stdin }),
+    });
+    return new Job({ process, nonce, text, environmentId: this.id, terminal: terminal !== undefined });
+  }
+
+  /** Starts any program where the shell stands. */
+  async run(
+    argv: readonly string[],
+    options: {
+      env?: Readonly<Record<string, string>>;
+      terminal?: TerminalSize;
+      stdin?: "null" | "pipe";
+      signal?: AbortSignal;
+    } = {},
+  ): Promise<Process> {
+    const client = await this.connect();
+    const { cwd, env } = this.state;
+    const start = { argv, env: env ?? {}, ...(env ? { envPolicy: null } : {}), ...options };
+    try {
+      return await client.start({ ...start, ...(cwd === undefined ? {} : { cwd }) });
+    } catch (error) {
+      if (!(error instanceof RpcError) || cwd === undefined || (await this.#folderExists(client, cwd))) throw error;
+      throw await this.#leaveFolder(client, cwd);
+    }
+  }
+
+  /** Takes what a line has reported. */
+  adopt(job: Job): void {
+    if (!job.report) return;
+    const terminal = this.#terminalVariables;
+    const next = nextState(this.state, job.report);
+    if (!job.terminal) {
+      this.state = next;
+      return;
+    }
+    // What describes the terminal ends with it.
+    const env: Record<string, string> = { ...next.env };
+    for (const [name, value] of Object.entries(terminal)) {
+      if (env[name] !== value) continue;
+      const before = this.state.env?.[name];
+      if (before === undefined) delete env[name];
+      else env[name] = before;
+    }
+    this.state = { cwd: next.cwd, env };
+  }
+
+  /** Forgets folder and variables. */
+  reset(): void {
+    this.state = this.info ? initialState(this.info) : { cwd: undefined, env: null };
+  }
+
+  async #folderExists(client: Client, cwd: string): Promise<boolean> {
+    try {
+      const { shell } = this.info!;
+      const probe = await client.start({ argv: [shell.path, "-c", "exit 0"], cwd });
+      await probe.wait();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Goes up until there is a folder. */
+  async #leaveFolder(client: Client, gone: string): Promise<FolderGone> {
+    let cwd = gone;
+    do {
+      cwd = cwd.replace(/\/+[^/]*\/*$/, "") || "/";
+    } while (cwd !== "/" && !(await this.#folderExists(client, cwd)));
+    this.state = { ...this.state, cwd };
+    return new FolderGone(`The folder "${gone}" is gone: you are in "${cwd}" now, and the line was not run`);
+  }
+}

@@ -1,0 +1,191 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  applyMask,
+  encodeFrame,
+  encodeText,
+  type Frame,
+  FrameError,
+  FrameParser,
+} from "../../../lib/transport/websocket_frames.ts";
+import { split } from "./support.ts";
+
+const MAX = 1 << 20;
+
+/** All frames of some pieces, with copies of the payloads. */
+function parseAll(pieces: readonly Uint8Array[], masked: boolean, maxPayloadBytes = MAX): Frame[] {
+  const parser = new FrameParser({ maxPayloadBytes, masked });
+  const frames: Frame[] = [];
+  for (const piece of pieces) {
+    parser.feed(piece.slice(), (frame) => frames.push({ ...frame, payload: frame.payload.slice() }));
+  }
+  return frames;
+}
+
+function faultOf(bytes: readonly number[], masked: boolean, maxPayloadBytes = MAX): [number, string] {
+  try {
+    parseAll([new Uint8Array(bytes)], masked, maxPayloadBytes);
+  } catch (error) {
+    expect(error).toBeInstanceOf(FrameError);
+    return [(error as FrameError).status, (error as FrameError).message];
+  }
+  throw new Error("Accepted");
+}
+
+const frame = fc.oneof(
+  fc.record({
+    fin: fc.boolean(),
+    opcode: fc.constantFrom(0, 1, 2),
+    payload: fc.uint8Array({ maxLength: 400 }),
+  }),
+  fc.record({
+    fin: fc.constant(true),
+    opcode: fc.constantFrom(8, 9, 10),
+    payload: fc.uint8Array({ maxLength: 125 }),
+  }),
+);
+
+describe("frames", () => {
+  for (const mask of [true, false]) {
+    test(`any split of the bytes gives the same frames, ${mask ? "masked" : "bare"}`, () => {
+      fc.assert(
+        fc.property(fc.array(frame, { maxLength: 6 }), fc.array(fc.nat()), (frames, cuts) => {
+          const bytes = Buffer.concat(frames.map((one) => encodeFrame(one, mask)));
+          expect(parseAll(split(bytes, cuts), mask)).toEqual(frames.map((one) => ({ ...one })));
+        }),
+        { numRuns: 200 },
+      );
+    });
+
+    test(`one byte at a time gives the same frames, ${mask ? "masked" : "bare"}`, () => {
+      const frames = [
+        { fin: false, opcode: 1, payload: new Uint8Array(130).fill(7) },
+        { fin: true, opcode: 9, payload: new Uint8Array(0) },
+        { fin: true, opcode: 0, payload: new Uint8Array([1, 2, 3]) },
+      ];
+      const bytes = Buffer.concat(frames.map((one) => encodeFrame(one, mask)));
+      expect(parseAll([...bytes].map((byte) => new Uint8Array([byte])), mask)).toEqual(frames);
+    });
+  }
+
+  const heads: [number, number[]][] = [
+    [0, [0x82, 0]],
+    [1, [0x82, 1]],
+    [125, [0x82, 125]],
+    [126, [0x82, 126, 0, 126]],
+    [127, [0x82, 126, 0, 127]],
+    [65_535, [0x82, 126, 0xff, 0xff]],
+    [65_536, [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]],
+    [65_537, [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 1]],
+  ];
+  for (const [length, head] of heads) {
+    test(`a payload of ${length} bytes has the head of the RFC, and comes back`, () => {
+      const payload = new Uint8Array(length).map((_, i) => i * 31);
+      const bare = encodeFrame({ fin: true, opcode: 2, payload }, false);
+      expect([...bare.subarray(0, head.length)]).toEqual(head);
+      expect(bare.length).toBe(head.length + length);
+      const masked = encodeFrame({ fin: true, opcode: 2, payload }, true);
+      expect(masked.length).toBe(head.length + 4 + length);
+      expect(masked[1]).toBe(head[1]! | 0x80);
+      for (const [bytes, mask] of [[bare, false], [masked, true]] as const) {
+        expect(parseAll([bytes], mask)).toEqual([{ fin: true, opcode: 2, payload }]);
+      }
+    });
+  }
+
+  test("encoding leaves the payload as it was", () => {
+    const payload = new Uint8Array([1, 2, 3, 4, 5]);
+    encodeFrame({ fin: true, opcode: 2, payload }, true);
+    expect([...payload]).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test("each masked frame has a key of its own", () => {
+    const keys = new Set<string>();
+    for (let i = 0; i < 600; i++) {
+      const bytes = encodeFrame({ fin: true, opcode: 1, payload: new Uint8Array(0) }, true);
+      keys.add(Buffer.from(bytes.subarray(2, 6)).toString("hex"));
+    }
+    expect(keys.size).toBeGreaterThan(590);
+  });
+
+  test("any text is one text frame of its UTF-8", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.boolean(), (text, mask) => {
+        const [only, ...more] = parseAll([encodeText(text, mask)], mask);
+        expect(more).toEqual([]);
+        expect([only!.fin, only!.opcode, Buffer.from(only!.payload).toString()]).toEqual([true, 1, text]);
+      }),
+    );
+  });
+});
+
+describe("rules of framing", () => {
+  const wrong: [string, number[], boolean, number][] = [
+    ["reserved bit 1", [0xc1, 0], false, 1002],
+    ["reserved bit 2", [0xa1, 0], false, 1002],
+    ["reserved bit 3", [0x91, 0], false, 1002],
+    ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map(
+      (code): [string, number[], boolean, number] => [`opcode ${code}`, [0x80 | code, 0], false, 1002],
+    ),
+    ["no mask where one must be", [0x81, 0], true, 1002],
+    ["a mask where none may be", [0x81, 0x80], false, 1002],
+    ["a close frame in pieces", [0x08, 0], false, 1002],
+    ["a ping in pieces", [0x09, 0], false, 1002],
+    ["a pong of 126 bytes", [0x8a, 126, 0, 126], false, 1002],
+    ["a close of 64-bit length", [0x88, 127, 0, 0, 0, 0, 0, 0, 0, 1], false, 1002],
+    ["a length above the limit", [0x81, 126, 1, 1], false, 1009],
+    ["a 64-bit length above the limit", [0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], false, 1009],
+  ];
+  for (const [what, bytes, masked, status] of wrong) {
+    test(`${what} is refused with ${status}, before its payload has come`, () => {
+      expect(faultOf(bytes, masked, 256)[0]).toBe(status);
+    });
+  }
+
+  test("a frame of exactly the limit passes", () => {
+    const payload = new Uint8Array(256);
+    expect(parseAll([encodeFrame({ fin: true, opcode: 2, payload }, false)], false, 256)).toHaveLength(1);
+    expect(faultOf([...encodeFrame({ fin: true, opcode: 2, payload: new Uint8Array(257) }, false)], false, 256)).toEqual(
+      [1009, "A frame of 257 bytes is above the limit of 256"],
+    );
+  });
+
+  test("frames before the wrong one are still given", () => {
+    const parser = new FrameParser({ maxPayloadBytes: MAX, masked: false });
+    const seen: number[] = [];
+    expect(() => parser.feed(new Uint8Array([0x89, 0, 0x81, 0, 0x83, 0]), ({ opcode }) => seen.push(opcode))).toThrow(
+      "Opcode 3 is reserved",
+    );
+    expect(seen).toEqual([9, 1]);
+  });
+});
+
+describe("the mask", () => {
+  test("is the naive one for every alignment and length", () => {
+    const keys = [0, 1, 0xff000000, 0x12345678, 0xffffffff, 0x80000001];
+    for (const key of keys) {
+      for (let offset = 0; offset < 8; offset++) {
+        for (let length = 0; length < 24; length++) {
+          const whole = new Uint8Array(40).map((_, i) => i * 37 + 11);
+          const expected = whole.slice();
+          for (let i = 0; i < length; i++) expected[offset + i]! ^= (key >>> (24 - 8 * (i % 4))) & 0xff;
+          applyMask(whole.subarray(offset, offset + length), key);
+          expect(whole).toEqual(expected);
+        }
+      }
+    }
+  });
+
+  test("applied twice is nothing", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat({ max: 7 }), fc.nat({ max: 0xffffffff }), (bytes, at, key) => {
+        const room = new Uint8Array(bytes.length + 8);
+        room.set(bytes, at);
+        const view = room.subarray(at, at + bytes.length);
+        applyMask(view, key);
+        applyMask(view, key);
+        expect(view).toEqual(bytes);
+      }),
+    );
+  });
+});

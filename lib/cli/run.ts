@@ -67,6 +67,13 @@ async function runIn(
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(terminal ? { terminal } : {}),
   });
+  const unlisten = client.onConnectionChange((change) => {
+    complain(
+      change.kind === "lost"
+        ? `exec-server: the connection is lost, trying to get it back: ${change.reason.message}`
+        : "exec-server: the connection is back",
+    );
+  });
   const input = wantsInput ? runtime.stdin() : undefined;
   const release = [
     passSignals(child, terminal !== undefined),
@@ -89,6 +96,7 @@ async function runIn(
     return timedOut ? exitStatus.timeout : status;
   } finally {
     clearTimeout(timer);
+    unlisten();
     for (const undo of release) undo?.();
     input?.cancel();
   }

@@ -36,6 +36,8 @@ export interface Channel {
   /** Holds the other side back until `resume`. */
   pause(): void;
   resume(): void;
+  /** Ends the channel unless the other side shows life within this time. Not every transport can tell. */
+  probe?(timeoutMs: number): void;
   /** Ends the channel after what is queued; `closed` follows with this reason. Idempotent. */
   close(reason: CloseReason): void;
 }

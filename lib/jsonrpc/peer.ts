@@ -155,6 +155,11 @@ export class Peer {
     this.#channel.resume();
   }
 
+  /** Ends the connection unless the other side shows life within this time, where the transport can tell. */
+  probe(timeoutMs: number): void {
+    this.#channel.probe?.(timeoutMs);
+  }
+
   close(reason: CloseReason): void {
     this.#channel.close(reason);
   }

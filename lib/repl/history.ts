@@ -86,7 +86,8 @@ export function decodeEntry(line: string): string {
   return line.replace(/\\(.)/g, (_, char: string) => (char === "n" ? "\n" : char === "r" ? "\r" : char));
 }
 
-const secretName = "[A-Za-z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY)[A-Za-z0-9_]*";
+const secretName =
+  "[A-Za-z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY)[A-Za-z0-9_]*";
 const secretPatterns = [
   // NAME=value, but not NAME= and not NAME=$OTHER or NAME=$(command)
   new RegExp(`(?:^|[\\s;&|(])(?:export\\s+)?${secretName}=["']?[^\\s"'$]`, "i"),

@@ -119,10 +119,15 @@ export function isIncomplete(text: string): boolean {
       continue;
     }
     if (char === "<" && text[at + 1] === "<" && text[at + 2] !== "<") {
-      const heredoc = /^<<(-?)[ \t]*(?:'([^'\n]*)'|"([^"\n]*)"|([^\s;&|<>()]+))/.exec(text.slice(at, at + 512));
+      const heredoc = /^<<(-?)[ \t]*(?:'([^'\n]*)'|"([^"\n]*)"|([^\s;&|<>()]+))/.exec(
+        text.slice(at, at + 512),
+      );
       if (heredoc) {
         const [whole, dash, single, double, plain] = heredoc;
-        heredocs.push({ delimiter: single ?? double ?? plain!.replaceAll("\\", ""), stripTabs: dash === "-" });
+        heredocs.push({
+          delimiter: single ?? double ?? plain!.replaceAll("\\", ""),
+          stripTabs: dash === "-",
+        });
         at += whole.length;
         atCommand = wantsMore = false;
         continue;
@@ -145,7 +150,8 @@ export function isIncomplete(text: string): boolean {
       if (top() === "(") {
         stack.pop();
         // A function: its body may be on the next line, but an empty `()` looks like this only there.
-        wantsMore = /[\w-]\s*\(\s*\)$/.test(text.slice(Math.max(0, at - 64), at + 1)) && isFunctionHead(text, at);
+        wantsMore =
+          /[\w-]\s*\(\s*\)$/.test(text.slice(Math.max(0, at - 64), at + 1)) && isFunctionHead(text, at);
         atCommand = wantsMore;
       } else {
         atCommand = true;
@@ -202,5 +208,7 @@ function endOfHeredoc(text: string, at: number, { delimiter, stripTabs }: Heredo
 
 /** `name ()` at the begin of a command. */
 function isFunctionHead(text: string, closing: number): boolean {
-  return /(?:^|[\n;&|{(]\s*|\b(?:then|do|else)\s+)(?:function\s+)?[\w-]+\s*\(\s*\)$/.test(text.slice(0, closing + 1));
+  return /(?:^|[\n;&|{(]\s*|\b(?:then|do|else)\s+)(?:function\s+)?[\w-]+\s*\(\s*\)$/.test(
+    text.slice(0, closing + 1),
+  );
 }

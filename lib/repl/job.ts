@@ -108,7 +108,8 @@ export class Job {
         this.state = "left";
         this.#later(() => this.#settled.resolve(), this.report ? CLOSE_GRACE_MS : REPORT_GRACE_MS);
       } else {
-        for (const piece of this.#stripper.finish()) await this.#take(this.terminal ? "pty" : "stdout", piece);
+        for (const piece of this.#stripper.finish())
+          await this.#take(this.terminal ? "pty" : "stdout", piece);
         this.state = event.kind === "closed" ? "done" : "lost";
       }
     }
@@ -137,7 +138,8 @@ export class Job {
   #watchAlternateScreen(bytes: Uint8Array): void {
     if (this.#controls === "" && !bytes.includes(0x1b)) return;
     const text = this.#controls + new TextDecoder("latin1").decode(bytes);
-    for (const [, onOff] of text.matchAll(/\x1b\[\?(?:1049|1047|47)([hl])/g)) this.inAlternateScreen = onOff === "h";
+    for (const [, onOff] of text.matchAll(/\x1b\[\?(?:1049|1047|47)([hl])/g))
+      this.inAlternateScreen = onOff === "h";
     const last = text.lastIndexOf("\x1b", text.length);
     this.#controls = last >= text.length - 8 && last >= 0 ? text.slice(last) : "";
   }

@@ -83,7 +83,8 @@ export class LineEditor {
     screen.draw(this.#drawing());
     try {
       for (;;) {
-        if ((await Promise.race([terminal.readable(), aborted.promise])) === "aborted") return { kind: "end" };
+        if ((await Promise.race([terminal.readable(), aborted.promise])) === "aborted")
+          return { kind: "end" };
         const bytes = terminal.take();
         if (bytes === null) return { kind: "end" };
         if (bytes === undefined) continue;

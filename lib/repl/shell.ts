@@ -103,7 +103,8 @@ export class Shell {
     try {
       return await client.start({ ...start, ...(cwd === undefined ? {} : { cwd }) });
     } catch (error) {
-      if (!(error instanceof RpcError) || cwd === undefined || (await this.#folderExists(client, cwd))) throw error;
+      if (!(error instanceof RpcError) || cwd === undefined || (await this.#folderExists(client, cwd)))
+        throw error;
       throw await this.#leaveFolder(client, cwd);
     }
   }

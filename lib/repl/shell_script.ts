@@ -1,8 +1,8 @@
 /** What is run on the other side: the user's line, in a wrapper that reports where it has left the shell. */
 
 import { Buffer } from "node:buffer";
-import { pathFromWire } from "../protocol/path_uri.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
+import { pathFromWire } from "../protocol/path_uri.ts";
 
 /** What carries over from line to line. */
 export interface ShellState {
@@ -36,12 +36,12 @@ const wrapper = [
   "__es_n=$1 __es_s=$2; shift 2; __es_t= __es_d=;",
   "for __es_a do __es_t=$__es_t$__es_a; done; set --;",
   '__es_f() { command -p "$@" 2>/dev/null || command "$@" 2>/dev/null; };',
-  "__es_e() { { set +eux; } 2>/dev/null; [ -z \"$__es_d\" ] || return 0; __es_d=1;",
+  '__es_e() { { set +eux; } 2>/dev/null; [ -z "$__es_d" ] || return 0; __es_d=1;',
   "if [ -p /dev/fd/1 ] || [ -S /dev/fd/1 ] || [ -t 1 ]; then",
   '{ printf "%s\\0%s\\0%s\\0%s\\0" "$1" "$$" "$PWD" "${OLDPWD-}";',
   "__es_f env -0 || __es_f cat /proc/self/environ",
   "|| __es_f perl -e 'print map { \"$_=$ENV{$_}\\0\" } keys %ENV'; }",
-  "| __es_f od -An -v -tx1 | __es_f awk -v n=\"$__es_n\" '{ gsub(/ /, \"\"); b = b $0;",
+  '| __es_f od -An -v -tx1 | __es_f awk -v n="$__es_n" \'{ gsub(/ /, ""); b = b $0;',
   'if (length(b) > 3000) { printf "\\036%s%s;", n, b; fflush(); b = "" } }',
   'END { printf "\\036%s%s.;", n, b }\'; fi; };',
   "__es_r() { return $__es_s; };",
@@ -115,7 +115,8 @@ export function nextState(before: ShellState, report: LineReport): ShellState {
   // Each shell counts itself; the next line is not one level deeper.
   const level = Number(before.env?.SHLVL ?? Number.NaN);
   const now = Number(env.SHLVL ?? Number.NaN);
-  if (now === level + 1 || (Number.isNaN(level) && now > 0 && before.env === null)) env.SHLVL = String(now - 1);
+  if (now === level + 1 || (Number.isNaN(level) && now > 0 && before.env === null))
+    env.SHLVL = String(now - 1);
   return { cwd: report.cwd, env };
 }
 

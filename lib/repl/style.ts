@@ -13,7 +13,10 @@ export interface Style {
 }
 
 /** Colours need a terminal that knows them and a user who has not switched them off. */
-export function wantsColours(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
+export function wantsColours(
+  isTerminal: boolean,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
   return isTerminal && !env.NO_COLOR && env.TERM !== "dumb";
 }
 

@@ -18,9 +18,12 @@ const withoutScript = new Set(
   ).split(" "),
 );
 /** Options with which even those do not talk. */
-const notInteractive = /^(?:-[a-zA-Z]*[ceE]|--version|--help|--eval|--print|--command|-V|-h|-p|-m|--execute)$/;
+const notInteractive =
+  /^(?:-[a-zA-Z]*[ceE]|--version|--help|--eval|--print|--command|-V|-h|-p|-m|--execute)$/;
 /** Those take a database, a file or a host, and talk all the same. */
-const argumentIsNoScript = new Set("psql mysql mariadb sqlite3 redis-cli mongo mongosh ftp sftp gdb lldb".split(" "));
+const argumentIsNoScript = new Set(
+  "psql mysql mariadb sqlite3 redis-cli mongo mongosh ftp sftp gdb lldb".split(" "),
+);
 /** Words in front of the program, with the number of words they take. */
 const prefixes: Record<string, RegExp> = {
   sudo: /^-[ugCDhpRrTt]$/,
@@ -56,7 +59,8 @@ function commandWantsTerminal(words: string[], isPiped: SimpleCommand["isPiped"]
   if (program === undefined || isPiped.output) return false;
   if (program === "sudo-itself") return true;
   const name = program.replace(/^.*\//, "");
-  if (always.has(name)) return !args.includes("--version") && !args.includes("--help") && !isBatch(name, args);
+  if (always.has(name))
+    return !args.includes("--version") && !args.includes("--help") && !isBatch(name, args);
   if (withoutScript.has(name)) {
     if (isPiped.input || args.some((arg) => notInteractive.test(arg))) return false;
     return argumentIsNoScript.has(name) ? args.length < 3 : !args.some((arg) => !arg.startsWith("-"));
@@ -73,9 +77,16 @@ function commandWantsTerminal(words: string[], isPiped: SimpleCommand["isPiped"]
 /** Flags with which a full-screen program just prints. */
 function isBatch(name: string, args: readonly string[]): boolean {
   if (name === "top" || name === "atop") return args.some((arg) => /^-[a-z]*b/.test(arg));
-  if (name === "ssh") return args.filter((arg) => !arg.startsWith("-")).length > 1 && !args.some((arg) => /^-t+$/.test(arg));
-  if (name === "tmux") return args.length > 0 && !/^(?:a|at|att|attach|attach-session|new|new-session)$/.test(args[0]!) && !args[0]!.startsWith("-");
-  if (/^(?:vim?|nvim|emacs|ed)$/.test(name)) return args.some((arg) => arg === "-es" || arg === "-Es" || arg === "--batch" || arg === "-s");
+  if (name === "ssh")
+    return args.filter((arg) => !arg.startsWith("-")).length > 1 && !args.some((arg) => /^-t+$/.test(arg));
+  if (name === "tmux")
+    return (
+      args.length > 0 &&
+      !/^(?:a|at|att|attach|attach-session|new|new-session)$/.test(args[0]!) &&
+      !args[0]!.startsWith("-")
+    );
+  if (/^(?:vim?|nvim|emacs|ed)$/.test(name))
+    return args.some((arg) => arg === "-es" || arg === "-Es" || arg === "--batch" || arg === "-s");
   if (name === "fzf") return args.some((arg) => arg.startsWith("--filter") || arg === "-f");
   if (name === "stty" || name === "tput") return false;
   return false;
@@ -84,7 +95,11 @@ function isBatch(name: string, args: readonly string[]): boolean {
 function gitWantsTerminal(args: readonly string[]): boolean {
   const [command, ...rest] = args.filter((arg, i) => i > 0 || !arg.startsWith("-"));
   const has = (...flags: string[]): boolean => rest.some((arg) => flags.includes(arg.split("=")[0]!));
-  if (command === "commit") return !has("-m", "--message", "-F", "--file", "--no-edit", "-C", "-am") && !rest.some((arg) => /^-\w*m/.test(arg));
+  if (command === "commit")
+    return (
+      !has("-m", "--message", "-F", "--file", "--no-edit", "-C", "-am") &&
+      !rest.some((arg) => /^-\w*m/.test(arg))
+    );
   if (command === "rebase") return has("-i", "--interactive");
   if (command === "add" || command === "stash" || command === "checkout" || command === "restore")
     return has("-p", "--patch", "-i", "--interactive");
@@ -129,12 +144,14 @@ function splitCommands(line: string): SimpleCommand[] {
     if (current.words.length > 0) commands.push(current);
     current = { words: [], isPiped: { input: pipe, output: false }, inBackground: false };
   };
-  const token = /\\[\s\S]|'[^']*'|"(?:\\[\s\S]|[^"\\])*"|\$\([^)]*\)|`[^`]*`|&&|\|\||\|&?|[<>]&\d?|&>|[;&\n(){}]|<+|>+|[ \t]+|#|[^\\'"$`&|;\n(){}<> \t#]+|[\s\S]/g;
+  const token =
+    /\\[\s\S]|'[^']*'|"(?:\\[\s\S]|[^"\\])*"|\$\([^)]*\)|`[^`]*`|&&|\|\||\|&?|[<>]&\d?|&>|[;&\n(){}]|<+|>+|[ \t]+|#|[^\\'"$`&|;\n(){}<> \t#]+|[\s\S]/g;
   for (const [text] of line.matchAll(token)) {
     if (/^[ \t]/.test(text)) endWord();
     else if (text === "#" && word === undefined) break;
     else if (text === "|" || text === "|&") endCommand(true);
-    else if (text === "&&" || text === "||" || text === ";" || text === "\n" || text === "(" || text === ")") endCommand(false);
+    else if (text === "&&" || text === "||" || text === ";" || text === "\n" || text === "(" || text === ")")
+      endCommand(false);
     else if ((text === "{" || text === "}") && word === undefined) endCommand(false);
     else if (text === "&") {
       current.inBackground = true;

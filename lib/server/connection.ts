@@ -100,7 +100,11 @@ export class ServerConnection {
     if (this.#session) {
       throw new RpcError(rpcCode.invalidRequest, "initialize may only be sent once per connection");
     }
-    const attachment = { send: (text: string) => this.#peer.send(text), ready: () => this.#ready() };
+    const attachment = {
+      send: (text: string) => this.#peer.send(text),
+      ready: () => this.#ready(),
+      probe: (timeoutMs: number) => this.#peer.probe(timeoutMs),
+    };
     const { sessions } = this.#options;
     this.#session =
       params.resumeSessionId === undefined

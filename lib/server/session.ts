@@ -11,7 +11,14 @@ export interface Attachment {
   send(text: string): void;
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
   ready(): Promise<void> | undefined;
+  /** Ends the connection unless the client shows life within this time. */
+  probe(timeoutMs: number): void;
 }
+
+/** The longest that timers take. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** How long a client whose session somebody else asks for has to show life. */
+const PROBE_MS = 2000;
 
 /** One client's processes. */
 export class Session {
@@ -20,6 +27,8 @@ export class Session {
   #attachment: Attachment | undefined;
   /** Runs while nobody is attached. */
   expiry: ReturnType<typeof setTimeout> | undefined;
+  /** When that ends, by the clock that nobody sets. */
+  expiresAt = 0;
 
   constructor(runtime: Runtime, limits: ProcessLimits) {
     this.processes = new ProcessTable(
@@ -34,6 +43,11 @@ export class Session {
 
   get attached(): boolean {
     return this.#attachment !== undefined;
+  }
+
+  /** Finds out whether the client is still there; if not, the session will be free in a moment. */
+  probe(): void {
+    this.#attachment?.probe(PROBE_MS);
   }
 
   attach(attachment: Attachment): void {
@@ -93,8 +107,13 @@ export class SessionStore {
   /** @throws {RpcError} The id is not known, or somebody is attached. */
   resume(id: string, attachment: Attachment): Session {
     const session = this.#sessions.get(id);
-    if (!session) throw new RpcError(rpcCode.invalidRequest, `unknown session id ${id}`);
+    // A late timer does not make the session live longer.
+    if (session && !session.attached && performance.now() >= session.expiresAt) this.#end(session);
+    if (!session || !this.#sessions.has(id))
+      throw new RpcError(rpcCode.invalidRequest, `unknown session id ${id}`);
     if (session.attached) {
+      // A connection that has died unseen would keep its own client out. Who asks again finds the session free.
+      session.probe();
       throw new RpcError(rpcCode.sessionAttached, `session ${id} is already attached to another connection`);
     }
     session.attach(attachment);
@@ -105,7 +124,10 @@ export class SessionStore {
   detach(session: Session): void {
     session.detach();
     if (this.#options.detachedMs === 0) this.#end(session);
-    else session.expiry = setTimeout(() => this.#end(session), this.#options.detachedMs);
+    else {
+      session.expiresAt = performance.now() + this.#options.detachedMs;
+      session.expiry = setTimeout(() => this.#end(session), Math.min(this.#options.detachedMs, MAX_TIMER_MS));
+    }
   }
 
   /** Ends all sessions; settles when all children have been reaped. */

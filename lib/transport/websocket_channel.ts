@@ -63,6 +63,8 @@ export class WebsocketChannel implements Channel {
   #quietPings = 0;
   #pendingAtPing = 0;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
+  /** Runs while life is looked for. */
+  #probeTimer: ReturnType<typeof setTimeout> | undefined;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(stream: ByteStream, options: WebsocketOptions) {
@@ -121,6 +123,15 @@ export class WebsocketChannel implements Channel {
     this.#stream.resume();
   }
 
+  probe(timeoutMs: number): void {
+    if (this.#reason || this.#probeTimer !== undefined) return;
+    this.#writePing();
+    this.#probeTimer = setTimeout(
+      () => this.close({ kind: "timeout", message: `a ping brought no answer in ${timeoutMs} ms` }),
+      timeoutMs,
+    );
+  }
+
   close(reason: CloseReason): void {
     this.#close(reason, statusOf[reason.kind]);
   }
@@ -141,6 +152,7 @@ export class WebsocketChannel implements Channel {
       return;
     }
     this.#quietPings = 0;
+    this.#endProbe();
     try {
       this.#parser.feed(bytes, (frame) => this.#onFrame(frame));
     } catch (error) {
@@ -233,7 +245,16 @@ export class WebsocketChannel implements Channel {
       });
       return;
     }
+    this.#writePing();
+  }
+
+  #writePing(): void {
     this.#write(encodeFrame({ fin: true, opcode: opcode.ping, payload: new Uint8Array(0) }, this.#mask));
+  }
+
+  #endProbe(): void {
+    clearTimeout(this.#probeTimer);
+    this.#probeTimer = undefined;
   }
 
   #sendClose(status: number, text: string): void {
@@ -275,6 +296,7 @@ export class WebsocketChannel implements Channel {
     const told = this.#reason !== undefined && this.#receiver === undefined;
     this.#reason ??= reason;
     clearInterval(this.#pingTimer);
+    this.#endProbe();
     this.#fragments = [];
     const receiver = this.#receiver;
     this.#receiver = undefined;

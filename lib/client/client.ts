@@ -8,9 +8,10 @@ import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { type RequestRow, type Requests, requests, serverNotifications } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
-import { Process, type ProcessLink } from "./process.ts";
+import { Process } from "./process.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { type RecoveryOptions, retry } from "./recovery.ts";
+import { SessionLink } from "./session_link.ts";
 import { type StartOptions, startParams } from "./start_options.ts";
 
 export type { StartOptions } from "./start_options.ts";
@@ -120,6 +121,11 @@ export class Client implements AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Whether a call would go out at once. */
+  get connected(): boolean {
+    return this.#connection !== undefined && !this.#recovery;
+  }
+
   /** What kind of machine the server runs on; asked for once. */
   async info(): Promise<EnvironmentInfo> {
     this.#info ??= await this.call("environment/info", null);
@@ -163,7 +169,12 @@ export class Client implements AsyncDisposable {
       throw new ExecServerError("ERR_DUPLICATE_PROCESS", `Process id "${processId}" is in use`);
     }
     const params = startParams(processId, options, await this.info(), this.#window.bytes);
-    const process = new Process(processId, this.#link(processId, options.terminal !== undefined));
+    const link = new SessionLink(this, processId, {
+      isTerminal: options.terminal !== undefined,
+      window: this.#window,
+      isLive: () => this.#processes.has(processId),
+    });
+    const process = new Process(processId, link);
     // Output may come before the answer.
     this.#processes.set(processId, process);
     process.closed.then(() => {
@@ -303,42 +314,6 @@ export class Client implements AsyncDisposable {
     for (const listener of [...this.#listeners]) listener(change);
   }
 
-  #link(processId: string, isTerminal: boolean): ProcessLink {
-    const need = (capability: keyof Capabilities, what: string): void => {
-      if (this.capabilities[capability]) return;
-      throw new ExecServerError("ERR_UNSUPPORTED", `The server cannot ${what}: it lacks "${capability}"`);
-    };
-    let writes = 0;
-    return {
-      write: async (chunk) => {
-        const writeId = String(++writes);
-        return (await this.call("process/write", { processId, chunk, writeId })).status;
-      },
-      closeStdin: async () => {
-        if (isTerminal) return (await this.call("process/write", eof(processId, String(++writes)))).status;
-        need("processCloseStdin", "end the input of a process");
-        return (await this.call("process/closeStdin", { processId })).status;
-      },
-      signal: async (signal) => {
-        if (signal !== "interrupt") need("processSignals", `send the signal "${signal}"`);
-        await this.call("process/signal", { processId, signal });
-      },
-      terminate: async () => (await this.call("process/terminate", { processId })).running ?? false,
-      resize: async ({ columns, rows }) => {
-        need("processResize", "set the size of a terminal");
-        await this.call("process/resize", { processId, columns, rows });
-      },
-      consumed: (bytes, seq) => {
-        const acknowledges = this.capabilities.processOutputWindow ?? false;
-        // Of a process that has ended the server wants to know nothing.
-        if (acknowledges && !this.#processes.has(processId)) return;
-        this.#window.consumed(processId, bytes, acknowledges ? seq : undefined);
-      },
-      readAfter: (afterSeq) =>
-        this.#connection ? this.call("process/read", { processId, afterSeq }) : Promise.resolve(undefined),
-    };
-  }
-
   #notification(method: string, params: unknown): void {
     if (!Object.hasOwn(serverNotifications, method)) return;
     try {
@@ -400,9 +375,4 @@ function decodeResult<R>(
 
 function isDisconnect(error: unknown): boolean {
   return error instanceof ExecServerError && error.code === "ERR_DISCONNECTED";
-}
-
-/** What ends the input of a terminal, as typed by a user: Ctrl-D. */
-function eof(processId: string, writeId: string): Requests["process/write"]["params"] {
-  return { processId, chunk: new Uint8Array([4]), writeId };
 }

@@ -101,7 +101,9 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     const cwd = decodeCwd(params.cwd);
     const terminal = params.tty ? decodeSize(params.terminalSize ?? { columns: 80, rows: 24 }) : undefined;
     refuseConfinement(params.sandbox);
-    if (this.#entries.has(processId)) throw new RpcError(rpcCode.invalidRequest, "process ID already exists");
+    if (this.#entries.has(processId)) {
+      throw new RpcError(rpcCode.invalidRequest, `process ${processId} already exists`);
+    }
     if (program === "") {
       throw new RpcError(rpcCode.internal, `missing program for ${params.tty ? "PTY" : "pipe"} spawn`);
     }

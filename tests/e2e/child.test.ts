@@ -103,16 +103,21 @@ suite("child", {}, (t) => {
     });
     await child.says("prompt> ");
     expect(child.text).not.toContain("no job control");
-    await child.write("sleep 100\n");
-    await child.says("sleep 100\r\n");
+    const prompts = (): number => child.text.split("prompt> ").length - 1;
+    const prompted = (count: number): Promise<unknown> => child.client.until(() => prompts() === count);
+    // Keys typed before the program has the terminal would go to the shell.
+    await child.write("sh -c 'echo go$((1)); exec sleep 100'\n");
+    await child.says("go1");
     await child.write("\x1a");
     await child.says("Stopped");
-    await child.write("jobs; kill %1; echo $((40+2))\n");
+    await prompted(2);
+    await child.write("kill %1; wait %1; echo $((40+2))\n");
     await child.says("42");
-    await child.write("cat\n");
-    await child.says("cat\r\n");
+    await prompted(3);
+    await child.write("sh -c 'echo go$((2)); exec cat'\n");
+    await child.says("go2");
     await child.write("\x03");
-    await child.says("^C");
+    await prompted(4);
     await child.write("exit 5\n");
     expect((await child.closed()).exitCode).toBe(5);
   });

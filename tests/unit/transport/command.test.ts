@@ -113,7 +113,7 @@ describe("launching a program", () => {
   });
 
   test("a flood on stderr does not stop it, and the last line is cut", async () => {
-    const one = launch("yes 0123456789 | head -c 1000000 >&2; printf 'y%.0s' $(seq 500) >&2; echo done");
+    const one = launch("yes 0123456789 | head -c 1000000 >&2; echo >&2; printf 'y%.0s' $(seq 500) >&2; echo done");
     await until(WAIT_MS, "answer", () => one.told.messages.length === 1);
     await within(WAIT_MS, "end", one.ended);
     expect(one.lastStderrLine()).toBe("y".repeat(300));

@@ -1,0 +1,85 @@
+/** What a process handle asks of its session: the calls of `process/*` about this one process. */
+
+import type { CallOptions } from "../jsonrpc/peer.ts";
+import type { Capabilities } from "../protocol/environment.ts";
+import { ExecServerError } from "../protocol/errors.ts";
+import type { Requests } from "../protocol/methods.ts";
+import type { ReadResult, SignalName, TerminalSizeParams, WriteStatus } from "../protocol/process.ts";
+import type { ProcessLink } from "./process.ts";
+import type { ReceiveWindow } from "./receive_window.ts";
+
+/** What is needed of a client. */
+export interface Caller {
+  readonly capabilities: Readonly<Capabilities>;
+  readonly connected: boolean;
+  call<M extends keyof Requests>(
+    method: M,
+    params: Requests[M]["params"],
+    options?: CallOptions,
+  ): Promise<Requests[M]["result"]>;
+}
+
+/** What the session knows of the process. */
+export interface LinkOptions {
+  isTerminal: boolean;
+  window: ReceiveWindow;
+  /** False once everything of the process has arrived. */
+  isLive(): boolean;
+}
+
+export class SessionLink implements ProcessLink {
+  readonly #client: Caller;
+  readonly #processId: string;
+  readonly #options: LinkOptions;
+  #writes = 0;
+
+  constructor(client: Caller, processId: string, options: LinkOptions) {
+    this.#client = client;
+    this.#processId = processId;
+    this.#options = options;
+  }
+
+  async write(chunk: Uint8Array): Promise<WriteStatus> {
+    // Servers since 0.169.0 write a repeated one only once.
+    const writeId = String(++this.#writes);
+    return (await this.#client.call("process/write", { processId: this.#processId, chunk, writeId })).status;
+  }
+
+  async closeStdin(): Promise<WriteStatus> {
+    // What ends the input of a terminal, as typed by a user: Ctrl-D.
+    if (this.#options.isTerminal) return await this.write(new Uint8Array([4]));
+    this.#need("processCloseStdin", "end the input of a process");
+    return (await this.#client.call("process/closeStdin", { processId: this.#processId })).status;
+  }
+
+  async signal(signal: SignalName): Promise<void> {
+    if (signal !== "interrupt") this.#need("processSignals", `send the signal "${signal}"`);
+    await this.#client.call("process/signal", { processId: this.#processId, signal });
+  }
+
+  async terminate(): Promise<boolean> {
+    return (await this.#client.call("process/terminate", { processId: this.#processId })).running ?? false;
+  }
+
+  async resize({ columns, rows }: TerminalSizeParams): Promise<void> {
+    this.#need("processResize", "set the size of a terminal");
+    await this.#client.call("process/resize", { processId: this.#processId, columns, rows });
+  }
+
+  consumed(bytes: number, seq: number): void {
+    const acknowledges = this.#client.capabilities.processOutputWindow ?? false;
+    // Of a process that has ended the server wants to know nothing.
+    if (acknowledges && !this.#options.isLive()) return;
+    this.#options.window.consumed(this.#processId, bytes, acknowledges ? seq : undefined);
+  }
+
+  async readAfter(afterSeq: number): Promise<ReadResult | undefined> {
+    if (!this.#client.connected) return undefined;
+    return await this.#client.call("process/read", { processId: this.#processId, afterSeq });
+  }
+
+  #need(capability: keyof Capabilities, what: string): void {
+    if (this.#client.capabilities[capability]) return;
+    throw new ExecServerError("ERR_UNSUPPORTED", `The server cannot ${what}: it lacks "${capability}"`);
+  }
+}

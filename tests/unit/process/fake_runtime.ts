@@ -1,0 +1,67 @@
+/** A runtime whose children are the test's: their output, their end, and what is done to them. */
+
+import type { Child, ExitStatus, Runtime, SpawnOptions, TerminalSize } from "../../../lib/runtime/runtime.ts";
+import { FakeSink, FakeSource } from "../transport/support.ts";
+
+export class FakeChild implements Child {
+  readonly pid = 1;
+  readonly options: SpawnOptions;
+  readonly stdin: FakeSink | null;
+  readonly stdout = new FakeSource();
+  readonly stderr: FakeSource | null;
+  readonly exited: Promise<ExitStatus>;
+  readonly signals: number[] = [];
+  readonly sizes: TerminalSize[] = [];
+  /** Signals that end it at once, as most programs have it. */
+  mortal = false;
+  readonly #exit = Promise.withResolvers<ExitStatus>();
+
+  constructor(options: SpawnOptions) {
+    this.options = options;
+    this.stdin = options.terminal || options.stdin === "pipe" ? new FakeSink() : null;
+    this.stderr = options.terminal ? null : new FakeSource();
+    this.exited = this.#exit.promise;
+  }
+
+  signalGroup(signal: number): boolean {
+    this.signals.push(signal);
+    if (this.mortal) this.end({ code: null, signal });
+    return true;
+  }
+  resize(size: TerminalSize): void {
+    this.sizes.push(size);
+  }
+  /** The program ends; others may hold its streams. */
+  exit(status: ExitStatus): void {
+    this.#exit.resolve(status);
+  }
+  endOutput(): void {
+    this.stdout.push(null);
+    this.stderr?.push(null);
+  }
+  end(status: ExitStatus): void {
+    this.exit(status);
+    this.endOutput();
+  }
+}
+
+/** Only `spawn` works. */
+export class FakeRuntime {
+  readonly children: FakeChild[] = [];
+  /** Given to each new child. */
+  mortal = false;
+  failure: Error | undefined;
+
+  readonly runtime = { spawn: (options: SpawnOptions) => this.#spawn(options) } as unknown as Runtime;
+
+  get last(): FakeChild {
+    return this.children.at(-1)!;
+  }
+  #spawn(options: SpawnOptions): Child {
+    if (this.failure) throw this.failure;
+    const child = new FakeChild(options);
+    child.mortal = this.mortal;
+    this.children.push(child);
+    return child;
+  }
+}

@@ -5,8 +5,9 @@ import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
-import { type RequestRow, type Requests, requests, serverNotifications } from "../protocol/methods.ts";
+import { type Requests, serverNotifications } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { catchUp } from "./catch_up.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
 import { Process } from "./process.ts";
 import { ReceiveWindow } from "./receive_window.ts";
@@ -143,14 +144,12 @@ export class Client implements AsyncDisposable {
     params: Requests[M]["params"],
     options: CallOptions = {},
   ): Promise<Requests[M]["result"]> {
-    const row = requests[method] as unknown as RequestRow<Requests[M]["params"], Requests[M]["result"]>;
     const { callTimeoutMs } = this.#options;
     const limited = callTimeoutMs === undefined ? options : { timeoutMs: callTimeoutMs, ...options };
-    const wire = row.params.encode(params);
     for (;;) {
       const connection = await this.#ready(method);
       try {
-        return decodeResult(row, method, await connection.peer.call(method, wire, limited));
+        return await connection.call(method, params, limited);
       } catch (error) {
         if (method !== "process/read" || !isDisconnect(error) || this.#closeReason) throw error;
       }
@@ -291,17 +290,11 @@ export class Client implements AsyncDisposable {
 
   /** Gets what every process has put out and done meanwhile. */
   async #catchUp(connection: Connection): Promise<void> {
-    const row = requests["process/read"] as RequestRow<
-      Requests["process/read"]["params"],
-      Requests["process/read"]["result"]
-    >;
     const reads = [...this.#processes].map(async ([processId, process]) => {
       // Its start is asked about by who sent it.
       if (this.#starting.has(processId)) return;
       try {
-        const afterSeq = process.lastSeq;
-        const answer = await connection.peer.call("process/read", { processId, afterSeq });
-        process.fill(decodeResult(row, "process/read", answer), afterSeq);
+        await catchUp(connection, process);
       } catch (error) {
         if (!(error instanceof RpcError)) return;
         process.fail(`the server does not know the process any more: ${error.message}`);
@@ -357,19 +350,6 @@ export class Client implements AsyncDisposable {
     for (const process of this.#processes.values()) process.fail(reason.message);
     this.#processes.clear();
     this.#closed.resolve(reason);
-  }
-}
-
-function decodeResult<R>(
-  row: RequestRow<never, R> | RequestRow<unknown, R>,
-  method: string,
-  result: unknown,
-): R {
-  try {
-    return row.result.decode(result);
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    throw new ExecServerError("ERR_PROTOCOL", `Cannot use the answer to "${method}": ${error.message}`);
   }
 }
 

@@ -1,10 +1,10 @@
 /** One channel after its handshake: what a client has until the channel ends. */
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
-import { Peer } from "../jsonrpc/peer.ts";
+import { type CallOptions, Peer } from "../jsonrpc/peer.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
-import { requests } from "../protocol/methods.ts";
+import { type RequestRow, type Requests, requests } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
 
 /** How to shake hands. */
@@ -60,6 +60,26 @@ export class Connection {
     } catch (error) {
       connection.peer.close({ kind: "normal", message: "the handshake failed" });
       throw error;
+    }
+  }
+
+  /**
+   * One request over this connection.
+   * @throws {RpcError} The server's error.
+   * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`, `ERR_PROTOCOL`.
+   */
+  async call<M extends keyof Requests>(
+    method: M,
+    params: Requests[M]["params"],
+    options?: CallOptions,
+  ): Promise<Requests[M]["result"]> {
+    const row = requests[method] as unknown as RequestRow<Requests[M]["params"], Requests[M]["result"]>;
+    const result = await this.peer.call(method, row.params.encode(params), options);
+    try {
+      return row.result.decode(result);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      throw new ExecServerError("ERR_PROTOCOL", `Cannot use the answer to "${method}": ${error.message}`);
     }
   }
 

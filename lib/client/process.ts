@@ -155,7 +155,10 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
 
   /** Merges what `process/read` has given after a number that was {@link lastSeq}. */
   fill(result: ReadResult, afterSeq: number): void {
-    if (!this.#over) this.#sequencer.fill(result, afterSeq);
+    if (this.#over) return;
+    const complete = this.#sequencer.fill(result, afterSeq);
+    if (this.#over || (complete && !this.#sequencer.stalled)) return;
+    this.#fillTimer ??= setTimeout(() => this.#fill(), FILL_AFTER_MS);
   }
 
   /** The connection has ended for good. */
@@ -167,9 +170,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     const afterSeq = this.#sequencer.lastSeq;
     const result = await this.#link.readAfter(afterSeq).catch(() => undefined);
     this.#fillTimer = undefined;
-    if (!result || this.#over) return;
-    this.#sequencer.fill(result, afterSeq);
-    if (this.#sequencer.stalled) this.#fillTimer = setTimeout(() => this.#fill(), FILL_AFTER_MS);
+    if (result) this.fill(result, afterSeq);
   }
 
   #onEvent(event: ProcessEvent): void {

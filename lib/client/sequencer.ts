@@ -50,9 +50,12 @@ export class Sequencer {
     this.#release();
   }
 
-  /** Merges the answer of `process/read` with this `afterSeq`, which was `lastSeq`, and no `maxBytes`. */
-  fill(result: ReadResult, afterSeq: number): void {
-    if (this.#closed) return;
+  /**
+   * Merges the answer of `process/read` with this `afterSeq`, which was `lastSeq`, and no `maxBytes`. False when it
+   * speaks of an end whose number it does not give, so that another one is needed.
+   */
+  fill(result: ReadResult, afterSeq: number): boolean {
+    if (this.#closed) return true;
     const first = this.#next;
     const last = result.nextSeq - 1;
     const lostBytes = this.#lostTo(result, afterSeq);
@@ -87,6 +90,7 @@ export class Sequencer {
       this.#next = gap.lastSeq + 1;
       this.#release();
     }
+    return (this.#exited || !result.exited) && (this.#closed || !result.closed);
   }
 
   /** How much of what the server gave up we lack too, if that is known. */

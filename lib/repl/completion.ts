@@ -124,7 +124,7 @@ const listPaths =
   ' if [ -d "$f" ]; then printf "%s/\\0" "$f"; else printf "%s\\0" "$f"; fi; done';
 const listPrograms =
   `${compatible} IFS=:; for d in $PATH; do for f in "$d"/*; do` +
-  ' if [ -f "$f" ] && [ -x "$f" ]; then printf "%s\\0" "\${f##*/}"; fi; done; done';
+  ' if [ -f "$f" ] && [ -x "$f" ]; then printf "%s\\0" "${f##*/}"; fi; done; done';
 
 /** Names on PATH; asked for again when PATH has changed. */
 async function programs(shell: Shell): Promise<readonly string[]> {
@@ -140,18 +140,27 @@ async function collect(shell: Shell, script: string, args: readonly string[], ma
   // Tab does not connect.
   if (!shell.isConnected || !shell.info) return [];
   const { name, path } = shell.info.shell;
-  const timeout = AbortSignal.timeout(TIME_LIMIT_MS);
+  const late = Promise.withResolvers<never[]>();
+  const abort = new AbortController();
+  const timer = setTimeout(() => {
+    abort.abort(new Error("too late"));
+    late.resolve([]);
+  }, TIME_LIMIT_MS);
+  const names = readNames(shell, [path, "-c", script, name, ...args], abort.signal).catch(() => []);
   try {
-    await using process = await shell.run([path, "-c", script, name, ...args], { signal: timeout });
-    const stop = (): void => void process.terminate().catch(() => {});
-    timeout.addEventListener("abort", stop, { once: true });
-    const chunks: Uint8Array[] = [];
-    for await (const event of process) {
-      if (event.kind === "output" && event.stream === "stdout") chunks.push(event.bytes);
-    }
-    timeout.removeEventListener("abort", stop);
-    return Buffer.concat(chunks).toString("utf8").split("\0").filter(Boolean).slice(0, max);
-  } catch {
-    return [];
+    return (await Promise.race([names, late.promise])).slice(0, max);
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+async function readNames(shell: Shell, argv: readonly string[], signal: AbortSignal): Promise<string[]> {
+  const process = await shell.run(argv, { signal });
+  const stop = (): void => void process.terminate().catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  const chunks: Uint8Array[] = [];
+  for await (const event of process) {
+    if (event.kind === "output" && event.stream === "stdout") chunks.push(event.bytes);
+  }
+  return Buffer.concat(chunks).toString("utf8").split("\0").filter(Boolean);
 }

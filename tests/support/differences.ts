@@ -12,6 +12,12 @@ const both = (does: unknown): Difference["does"] => ({ "codex-0.138.0": does, "c
 const old = (does: unknown): Difference["does"] => ({ "codex-0.138.0": does });
 const recent = (does: unknown): Difference["does"] => ({ "codex-0.169.0": does });
 
+/** By pipe and by terminal. */
+const signalled = (signal: number): Difference => ({
+  why: "0.138.0 says -1; both say 1 in a terminal",
+  does: { ...old([-1, 1]), ...recent([128 + signal, 1]) },
+});
+
 const lastIdWins = "-32601 id 2, stays";
 
 export const differences = {
@@ -87,5 +93,25 @@ export const differences = {
     does: both(["CODEX_ACCESS_TOKEN", "CODEX_API_KEY", "CODEX_EXEC_SERVER_CONNECTION_TOKEN"]),
   },
   "stripped names": { why: "0.138.0 strips none", does: old(["CODEX_API_KEY", "NODE_REPL_AUTH_TOKEN"]) },
+  "read result": {
+    why: "sandboxDenied came after 0.138.0",
+    does: old({ exited: false, exitCode: null, closed: false, failure: null }),
+  },
+  nextSeq: { why: "0.138.0 says the number after the last chunk", does: old(2) },
+  "write after the exit": { why: "the peer accepts and drops it", does: both("accepted") },
+  "repeated writeId": { why: "0.138.0 does not know it", does: old("a\na\nb\na\nb\nend\n") },
+  "no writeId": { why: "0.169.0 demands it", does: recent(-32602) },
+  "empty writeId": { why: "0.138.0 does not know it", does: old("accepted") },
+  "empty writeId, no process": { why: "0.138.0 does not know it", does: old("unknownProcess") },
+  "killed by TERM": signalled(15),
+  "killed by KILL": signalled(9),
+  "killed by SEGV": signalled(11),
+  "killed by USR1": signalled(10),
+  "exit code of terminate": signalled(9),
+  "exit codes of interrupt": { ...signalled(2), does: { ...old([]), ...recent([130, 1]) } },
+  "held up in a terminal": { why: "0.138.0 waits for the grandchild", does: old(true) },
+  "signal terminate": { why: "the peer knows interrupt only", does: both(-32602) },
+  sandboxDenied: { why: "came after 0.138.0", does: old(undefined) },
+  lostBytes: { why: "the peer does not say what it gave up", does: both(false) },
 } as const satisfies Record<string, Difference>;
 void [both, old, recent];

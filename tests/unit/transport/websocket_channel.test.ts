@@ -377,3 +377,40 @@ test("pause, resume and drained are handed on", () => {
   channel.streamHandlers.drain();
   expect(told.drains).toBe(1);
 });
+
+describe("a probe", () => {
+  afterEach(() => void jest.useRealTimers());
+
+  test("sends a ping, and anything that comes in time is life", () => {
+    jest.useFakeTimers();
+    const { channel, told } = openChannel();
+    channel.probe(100);
+    jest.advanceTimersByTime(99);
+    channel.streamHandlers.data(bare(10, ""));
+    jest.advanceTimersByTime(1000);
+    expect(told.closes).toEqual([]);
+  });
+
+  test("without an answer it ends the channel at once, and a second one does not put that off", () => {
+    jest.useFakeTimers();
+    const { channel, stream, told } = openChannel();
+    channel.probe(100);
+    jest.advanceTimersByTime(60);
+    channel.probe(100);
+    jest.advanceTimersByTime(40);
+    expect(told.closes).toEqual([{ kind: "timeout", message: "a ping brought no answer in 100 ms" }]);
+    expect(framesOf(stream, true).map(({ opcode }) => opcode)).toEqual([9, 8]);
+    expect(stream.calls).toEqual(["destroy"]);
+  });
+
+  test("leaves no timer when the channel ends first", () => {
+    jest.useFakeTimers();
+    const { channel, told } = openChannel();
+    channel.probe(100);
+    channel.streamHandlers.close();
+    channel.probe(100);
+    expect(jest.getTimerCount()).toBe(0);
+    jest.advanceTimersByTime(1000);
+    expect(told.closes).toHaveLength(1);
+  });
+});

@@ -1,0 +1,181 @@
+/** A TCP proxy that treats its connections badly, at random from a seed: cuts, stalls, halves and delays. */
+
+import { randomFrom } from "./random.ts";
+
+export interface FaultOptions {
+  seed: number;
+  /** Each connection is cut after so many bytes to the client, drawn between the two. Not cut when absent. */
+  cutAfterBytes?: [number, number];
+  /** After so many cuts nothing is cut any more. */
+  maxCuts?: number;
+  /** Pieces that are cut in two and sent apart, of 1. @default {0.2} */
+  halved?: number;
+  /** Pieces after which nothing moves for up to 20 ms, of 1. @default {0.02} */
+  stalled?: number;
+}
+
+export interface FaultProxy {
+  readonly url: string;
+  /** Connections cut so far. */
+  readonly cuts: number;
+  /** Cuts what is open now. */
+  cut(): void;
+  /** Nothing passes, and nobody is told. */
+  freeze(): void;
+  /** New connections are refused until `accept`. */
+  refuse(): void;
+  accept(): void;
+  close(): void;
+}
+
+type Socket = Bun.Socket<Link>;
+
+/** One way of a connection: what waits, in order. */
+interface Way {
+  to: Socket | undefined;
+  queue: Uint8Array[];
+  busy: boolean;
+}
+
+interface Link {
+  link: {
+    down: Way;
+    up: Way;
+    client: Socket;
+    server?: Socket;
+    bytesLeft: number;
+    over: boolean;
+  };
+}
+
+const MAX_STALL_MS = 20;
+
+export function startFaultProxy(targetUrl: string, options: FaultOptions): FaultProxy {
+  const random = randomFrom(options.seed);
+  const { halved = 0.2, stalled = 0.02, maxCuts = Number.POSITIVE_INFINITY } = options;
+  const target = new URL(targetUrl);
+  const links = new Set<Link["link"]>();
+  let cuts = 0;
+  let frozen = false;
+  let refusing = false;
+
+  const budget = (): number => {
+    if (!options.cutAfterBytes || cuts >= maxCuts) return Number.POSITIVE_INFINITY;
+    const [low, high] = options.cutAfterBytes;
+    return low + Math.floor(random() * (high - low));
+  };
+  const end = (link: Link["link"]): void => {
+    if (link.over) return;
+    link.over = true;
+    links.delete(link);
+    link.client.terminate();
+    link.server?.terminate();
+  };
+  const cutLink = (link: Link["link"]): void => {
+    if (link.over) return;
+    cuts++;
+    end(link);
+  };
+  const push = (link: Link["link"], way: Way, bytes: Uint8Array): void => {
+    if (frozen) return;
+    if (bytes.length > 1 && random() < halved) {
+      const middle = 1 + Math.floor(random() * (bytes.length - 1));
+      way.queue.push(bytes.slice(0, middle), bytes.slice(middle));
+    } else {
+      way.queue.push(bytes.slice());
+    }
+    move(link, way);
+  };
+  const move = (link: Link["link"], way: Way): void => {
+    while (!way.busy && !link.over && !frozen && way.to && way.queue.length > 0) {
+      const piece = way.queue[0]!;
+      const written = Math.max(0, way.to.write(piece));
+      if (written < piece.length) way.queue[0] = piece.subarray(written);
+      else way.queue.shift();
+      if (way === link.down) {
+        link.bytesLeft -= written;
+        if (link.bytesLeft <= 0) {
+          cutLink(link);
+          return;
+        }
+      }
+      // Its drain goes on; the sender is held back by what waits here, which a test bounds.
+      if (written < piece.length) return;
+      if (random() < stalled) {
+        way.busy = true;
+        setTimeout(() => {
+          way.busy = false;
+          move(link, way);
+        }, random() * MAX_STALL_MS);
+      }
+    }
+    // A sender that is ahead waits, so that this proxy does not hold all the output.
+    const sender = way === link.down ? link.server : link.client;
+    if (way.queue.length > 64) sender?.pause();
+    else sender?.resume();
+  };
+
+  const listener = Bun.listen<Link>({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open: (client) => {
+        if (refusing) return void client.terminate();
+        const link: Link["link"] = {
+          down: { to: client, queue: [], busy: false },
+          up: { to: undefined, queue: [], busy: false },
+          client,
+          bytesLeft: budget(),
+          over: false,
+        };
+        links.add(link);
+        client.data = { link };
+        Bun.connect<Link>({
+          hostname: target.hostname,
+          port: Number(target.port),
+          socket: {
+            open: (server) => {
+              server.data = { link };
+              if (link.over) return void server.terminate();
+              link.server = server;
+              link.up.to = server;
+              move(link, link.up);
+            },
+            data: (_server, bytes) => push(link, link.down, bytes),
+            drain: () => move(link, link.up),
+            close: () => end(link),
+            error: () => end(link),
+          },
+        }).catch(() => end(link));
+      },
+      data: (client, bytes) => push(client.data.link, client.data.link.up, bytes),
+      drain: (client) => move(client.data.link, client.data.link.down),
+      close: (client) => {
+        if (client.data) end(client.data.link);
+      },
+    },
+  });
+
+  return {
+    url: `ws://127.0.0.1:${listener.port}`,
+    get cuts() {
+      return cuts;
+    },
+    cut: () => {
+      for (const link of [...links]) cutLink(link);
+    },
+    freeze: () => {
+      frozen = true;
+    },
+    refuse: () => {
+      refusing = true;
+    },
+    accept: () => {
+      refusing = false;
+    },
+    close: () => {
+      for (const link of [...links]) end(link);
+      listener.stop(true);
+    },
+  };
+}

@@ -146,6 +146,22 @@ export const requirements = {
   "state: an exited process that is not closed takes signals and terminations in silence": "protocol §4.8",
   "retention: the newest output stays, events are all sent": "protocol §4.7",
   "retention: a reader that comes too late is told how many bytes are gone": "brief: the server",
+  "sessions: a process outlives its connection and is found again": "protocol §3 rule 2",
+  "sessions: output while nobody is attached is kept and not sent again": "protocol §3 rules 2 and 7",
+  "sessions: after a resume events flow at once, requests after initialized": "protocol §3 rule 7",
+  "sessions: one that is attached is refused to others": "protocol §3 rule 4",
+  "sessions: an id that is not known is refused, and compared exactly": "protocol §3 rule 5",
+  "sessions: a waiting read does not hold a session whose connection has ended": "protocol §3 rule 2",
+  "sessions: sessions do not see each other's processes": "protocol §3 rule 1",
+  "sessions: one that nobody comes back to expires, with all that it started": "protocol §3 rule 3",
+  "sessions: a resume starts the clock anew": "protocol §3 rule 3",
+  "sessions: a start runs to its end, whatever becomes of the connection": "protocol §3 rule 9",
+  "sessions: a connection that is dead gives way to the next": "protocol §3 rule 4",
+  "environment/info: names the login shell, not that of SHELL": "protocol §5",
+  "environment/info: says where it is, whose home and which folder for temporary files": "protocol §5",
+  "environment/info: a working directory that is gone is null": "protocol §5",
+  "environment/info: odd names become URIs": "protocol §5",
+  "environment/info: advertises what is implemented and nothing else": "protocol §5",
 } as const satisfies Record<string, string>;
 
 /** A sentence of the table. */

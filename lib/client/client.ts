@@ -173,7 +173,7 @@ export class Client implements AsyncDisposable {
       window: this.#window,
       isLive: () => this.#processes.has(processId),
     });
-    const process = new Process(processId, link);
+    const process = new Process(processId, link, options);
     // Output may come before the answer.
     this.#processes.set(processId, process);
     process.closed.then(() => {
@@ -197,6 +197,7 @@ export class Client implements AsyncDisposable {
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
+    process.started();
     return process;
   }
 

@@ -2,14 +2,12 @@
 
 import { ExecServerError } from "../protocol/errors.ts";
 import type { ReadResult, SignalName, TerminalSizeParams, WriteStatus } from "../protocol/process.ts";
+import { Ending, type EndingOptions, type ProcessEnd } from "./ending.ts";
+import { inputStream } from "./input_stream.ts";
+import { OutputStreams, type StreamName } from "./output_streams.ts";
 import { type NumberedEvent, type ProcessEvent, Sequencer } from "./sequencer.ts";
 
-/** How a process ended, as far as we know. */
-export type ProcessEnd =
-  /** It ended by itself or by a signal (128 + n). */
-  | { kind: "exited"; exitCode: number; sandboxDenied: boolean }
-  /** The connection was lost first: the process may have ended or may run on. */
-  | { kind: "lost"; message: string };
+export type { ProcessEnd } from "./ending.ts";
 
 /** What the handle needs of its client. */
 export interface ProcessLink {
@@ -25,39 +23,97 @@ export interface ProcessLink {
   readAfter(seq: number): Promise<ReadResult | undefined>;
 }
 
+/** What the start of a process said of its handle. */
+export interface ProcessOptions extends EndingOptions {
+  /** It has a terminal. */
+  terminal?: TerminalSizeParams;
+}
+
 /** A missing number is asked for after this time. */
 const FILL_AFTER_MS = 250;
 
 /**
- * A process handle. Its events are read by `for await (const event of process)`, once; output that is not read
- * holds the process back. It ends with the `closed` or the `failed` event.
+ * A process handle. Its output is read in one of these ways, once; output that is not read holds the process back.
+ *
+ * - `for await (const event of process)`: all events in order, up to `closed` or `failed`.
+ * - {@link stdout} and {@link stderr}, or {@link output}: streams of bytes.
+ * - {@link wait} alone: the output is dropped.
  */
 export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   /** Handle on the wire. */
   readonly id: string;
   readonly #link: ProcessLink;
   readonly #sequencer = new Sequencer((event) => this.#onEvent(event));
-  readonly #exit = Promise.withResolvers<ProcessEnd>();
+  readonly #options: ProcessOptions;
+  readonly #ending = new Ending(() => this.terminate());
   readonly #ended = Promise.withResolvers<void>();
   #queue: ProcessEvent[] = [];
   #wake: PromiseWithResolvers<void> | undefined;
-  #reader: "none" | "iterator" | "discard" = "none";
+  #reader: "none" | "iterator" | "streams" | "discard" = "none";
+  #streams: OutputStreams | undefined;
+  #stdin: WritableStream<Uint8Array> | undefined;
   #over = false;
   #fillTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(id: string, link: ProcessLink) {
+  constructor(id: string, link: ProcessLink, options: ProcessOptions = {}) {
     this.id = id;
     this.#link = link;
+    this.#options = options;
+  }
+
+  /**
+   * What the program writes to its standard output, or all output of a terminal. Read as fast as the reader takes
+   * it: output that waits here holds the process back.
+   *
+   * To take a stream is to choose this way of reading. Of `stdout` and `stderr`, the one that is not taken in the
+   * same turn as the other is dropped, and can not be taken later. Who takes both must read both. A cancelled stream
+   * drops its output and lets the process run. The stream closes when nothing more will come; what is missing is an
+   * error of the stream, behind all that came before it:
+   *
+   * - `ERR_OUTPUT_GAP`: output is missing that the server has given up (which stream's is not known: both fail).
+   * - `ERR_DISCONNECTED`: the connection was lost.
+   * - `ERR_CLOSED`: the handle was disposed of.
+   *
+   * ```ts
+   * for await (const line of process.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()))
+   * ```
+   *
+   * @throws {ExecServerError} `ERR_CLOSED`: the output is read in another way, or is dropped.
+   */
+  get stdout(): ReadableStream<Uint8Array> {
+    return this.#take("stdout");
+  }
+
+  /** What the program writes to its standard error, as {@link stdout}. Of a terminal it is empty and closed. */
+  get stderr(): ReadableStream<Uint8Array> {
+    return this.#take("stderr");
+  }
+
+  /** {@link stdout} and {@link stderr} in one stream, in the order in which the server saw them; instead of both. */
+  get output(): ReadableStream<Uint8Array> {
+    return this.#take("output");
+  }
+
+  /**
+   * The input of a process that was started with `stdin: "pipe"` or a terminal. A write settles when the server has
+   * answered, which it does not while much waits for the program. Large chunks are sent in pieces of 64 KiB, up to 16
+   * at a time, so over a slow line they go faster than small ones.
+   *
+   * To close it is {@link closeStdin}. To abort it kills the process, as a program must not take half of its input
+   * for the whole: with `pipeTo(process.stdin, { preventAbort: true })` a failing source does not. A failed write is
+   * the error of the stream: `ERR_STDIN_CLOSED`, `ERR_DISCONNECTED` (how much arrived is not known), or an `RpcError`.
+   */
+  get stdin(): WritableStream<Uint8Array> {
+    this.#stdin ??= inputStream(this);
+    return this.#stdin;
   }
 
   /**
    * The events, in order. A second reader is an error.
-   * @throws {ExecServerError} `ERR_CLOSED`
+   * @throws {ExecServerError} `ERR_CLOSED`: the output is read already, or is dropped.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<ProcessEvent, void> {
-    if (this.#reader === "iterator") {
-      throw new ExecServerError("ERR_CLOSED", `The events of process "${this.id}" are being read already`);
-    }
+    if (this.#reader !== "none") throw this.#notReadable();
     this.#reader = "iterator";
     try {
       for (;;) {
@@ -82,12 +138,12 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   }
 
   /**
-   * Waits for the end of the program; output may still follow. Never rejects. Output that nobody reads is
-   * dropped from here on, so that it cannot hold the process back.
+   * Waits for the end of the program; output may still follow. Never rejects. Output that nobody has begun to read
+   * is dropped from here on, so that it cannot hold the process back.
    */
   wait(): Promise<ProcessEnd> {
     if (this.#reader === "none") this.#discard();
-    return this.#exit.promise;
+    return this.#ending.promise;
   }
 
   /** Settles after the last event: `closed`, or `failed`. */
@@ -137,6 +193,11 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     await this.#ended.promise;
   }
 
+  /** The server says that it runs. */
+  started(): void {
+    this.#ending.watch(this.#options);
+  }
+
   /** A notification came. */
   accept(event: NumberedEvent): void {
     this.#sequencer.accept(event);
@@ -174,10 +235,8 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   }
 
   #onEvent(event: ProcessEvent): void {
-    if (event.kind === "exited") {
-      this.#exit.resolve({ kind: "exited", exitCode: event.exitCode, sandboxDenied: event.sandboxDenied });
-    }
-    if (event.kind === "failed") this.#exit.resolve({ kind: "lost", message: event.message });
+    if (event.kind === "exited") this.#ending.exited(event.exitCode, event.sandboxDenied);
+    if (event.kind === "failed") this.#ending.lost(event.message);
     if (event.kind === "closed" || event.kind === "failed") {
       this.#over = true;
       clearTimeout(this.#fillTimer);
@@ -187,12 +246,39 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
       if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
       return;
     }
+    if (this.#streams) {
+      this.#streams.accept(event);
+      return;
+    }
     this.#queue.push(event);
     this.#wake?.resolve();
   }
 
+  #take(name: StreamName): ReadableStream<Uint8Array> {
+    if (this.#reader === "none") {
+      this.#reader = "streams";
+      this.#streams = new OutputStreams({
+        processId: this.id,
+        isTerminal: this.#options.terminal !== undefined,
+        consumed: (bytes, seq) => this.#link.consumed(bytes, seq),
+      });
+      for (const event of this.#queue) this.#streams.accept(event);
+      this.#queue = [];
+    }
+    if (!this.#streams) throw this.#notReadable();
+    return this.#streams.take(name);
+  }
+
+  #notReadable(): ExecServerError {
+    const why = this.#reader === "discard" ? "is dropped" : "is being read already";
+    return new ExecServerError("ERR_CLOSED", `Cannot read the output of process "${this.id}": it ${why}`);
+  }
+
   #discard(): void {
     this.#reader = "discard";
+    this.#streams?.destroy(
+      new ExecServerError("ERR_CLOSED", `Cannot read on from process "${this.id}": it was disposed of`),
+    );
     for (const event of this.#queue)
       if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
     this.#queue = [];

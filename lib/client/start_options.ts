@@ -25,8 +25,10 @@ export interface StartOptions {
   arg0?: string;
   /** Handle on the wire. @default A new UUID. */
   processId?: string;
-  /** Gives the start up; a process that starts all the same is killed. */
+  /** Gives the start up, or kills the process that runs; one that starts all the same is killed too. */
   signal?: AbortSignal;
+  /** Kills the process when it has run for so long after the answer to its start. No limit by default. */
+  timeoutMs?: number;
 }
 
 const inheritAll: EnvPolicy = {

@@ -23,6 +23,7 @@ import { findProgram } from "../runtime/find_program.ts";
 import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { childEnv } from "./child_env.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
+import { killTrees } from "./process_tree.ts";
 
 /** Bounds of the processes of a session. */
 export interface ProcessLimits {
@@ -212,6 +213,8 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     this.detach();
     const entries = [...this.#entries.values()];
     this.#entries.clear();
+    const roots = entries.filter(({ process }) => !process.closed).map(({ process }) => process.root);
+    if (roots.length > 0) killTrees(roots);
     for (const { process, forget } of entries) {
       clearTimeout(forget);
       process.dispose();

@@ -3,6 +3,7 @@
 import type { OutputStream, WriteStatus } from "../protocol/process.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
+import { killTrees, type TreeRoot } from "./process_tree.ts";
 
 /** What a process tells, in the order of the numbers. */
 export type ProcessEvent =
@@ -149,15 +150,22 @@ export class ManagedProcess {
     if (!this.exited) this.#child.signalGroup(signal);
   }
 
-  /** Kills the group; true when the child was running. Output that is there is still read. */
+  /** Kills the group and all other descendants; true when the child was running. Output that is there is still read. */
   terminate(): boolean {
     if (this.exited) return false;
     this.#killed = true;
+    killTrees([this.root]);
+    // Where there is no process table.
     this.#child.signalGroup(SIGKILL);
     return true;
   }
 
-  /** Kills whatever is left of the group and stops reading. */
+  /** Where its tree begins. */
+  get root(): TreeRoot {
+    return { pid: this.#child.pid, exited: this.exited, files: this.#child.outputFiles() };
+  }
+
+  /** Kills whatever is left of the group and stops reading. Who has left the group is for {@link killTrees}. */
   dispose(): void {
     this.#killed = true;
     // Also when the leader has gone: its group may live on. Not after `closed`: the number may be another's by then.

@@ -53,6 +53,14 @@ export type ErrorCode =
   | "ERR_CALL_TIMEOUT"
   /** A process id is in use already on this client. */
   | "ERR_DUPLICATE_PROCESS"
+  /** Output is missing that the server has given up. */
+  | "ERR_OUTPUT_GAP"
+  /** The process takes no input: it has none, has closed it, or has ended. */
+  | "ERR_STDIN_CLOSED"
+  /** No session of that id: it never was, has been told of to its end, or was forgotten. */
+  | "ERR_UNKNOWN_SESSION"
+  /** As many sessions as are allowed are running. */
+  | "ERR_TOO_MANY_SESSIONS"
   /** The listener could not be opened, or was refused as unsafe. */
   | "ERR_LISTEN"
   /** The program could not be started. */

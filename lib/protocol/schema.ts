@@ -54,9 +54,12 @@ export const boolean: Schema<boolean> = plain("boolean", (value) => {
   throw mistyped(value, "a boolean");
 });
 
-/** A whole number from 0; those above 2^53 lose their last digits, which no count of ours reaches. */
+/**
+ * A whole number from 0; those above 2^53 lose their last digits, which no count of ours reaches. The highest that
+ * a peer may send, 2^64 - 1, is read as 2^64.
+ */
 export const unsigned: Schema<number> = plain("unsigned integer", (value) => {
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 64) return value;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 2 ** 64) return value;
   throw mistyped(value, "u64");
 });
 

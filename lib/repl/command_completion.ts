@@ -37,7 +37,11 @@ export async function complete(repl: ReplContext, text: string, cursor: number):
   return { from: cursor - typed.length, candidates };
 }
 
-function choices(repl: ReplContext, kind: ArgumentKind, words: readonly string[]): Omit<Completion, "final">[] {
+function choices(
+  repl: ReplContext,
+  kind: ArgumentKind,
+  words: readonly string[],
+): Omit<Completion, "final">[] {
   const plain = (names: readonly string[]): { text: string }[] => names.map((text) => ({ text }));
   switch (kind) {
     case "environment":

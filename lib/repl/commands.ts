@@ -30,7 +30,9 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-export const settingValues: Readonly<Record<string, readonly string[]>> = { tty: ["auto", "always", "never"] };
+export const settingValues: Readonly<Record<string, readonly string[]>> = {
+  tty: ["auto", "always", "never"],
+};
 
 export const commands: readonly Command[] = [
   {
@@ -71,7 +73,8 @@ export const commands: readonly Command[] = [
       const { screen } = repl;
       const { shell } = repl;
       const info = shell?.info;
-      if (!shell || !info) throw new UsageError("There is no connection yet: type a line, or :use an environment");
+      if (!shell || !info)
+        throw new UsageError("There is no connection yet: type a line, or :use an environment");
       const can = Object.entries(info.capabilities ?? {}).filter(([, value]) => value);
       const rows = [
         ["environment", shell.id],
@@ -82,7 +85,10 @@ export const commands: readonly Command[] = [
         ["shell", `${info.shell.name} (${info.shell.path})`],
         ["folder", shell.state.cwd ?? "not told"],
         ["home", info.userHomeDir ? pathFromWire(info.userHomeDir) : "not told"],
-        ["variables", shell.state.env ? `${Object.keys(shell.state.env).length} exported` : "those of the server"],
+        [
+          "variables",
+          shell.state.env ? `${Object.keys(shell.state.env).length} exported` : "those of the server",
+        ],
         ["extensions", can.map(([name]) => name).join(", ") || "none"],
       ];
       screen.answer(formatTable(rows).join("\n"));
@@ -161,7 +167,8 @@ export const commands: readonly Command[] = [
       const [id = "", name = "TERM"] = argument.split(/\s+/);
       if (id === "") throw new UsageError("Usage: :kill JOB [SIGNAL]");
       const signal = parseSignal(name);
-      if (!signal) throw new UsageError(`There is no signal "${name}": take one of ${signalNames.join(", ")}`);
+      if (!signal)
+        throw new UsageError(`There is no signal "${name}": take one of ${signalNames.join(", ")}`);
       const job = findJob(repl, id);
       if (job.isOver) throw new UsageError(`Job ${job.id} has ended`);
       await signalJob(repl, job, signal);
@@ -298,7 +305,8 @@ export async function signalJob(repl: ReplContext, job: Job, signal: SignalName)
   }
   // The server signals running processes only; the process group lives on.
   const shell = repl.shellOf(job.environmentId);
-  if (!shell?.info || !job.report) throw new UsageError(`Job ${job.id} has left its shell and cannot be signalled`);
+  if (!shell?.info || !job.report)
+    throw new UsageError(`Job ${job.id} has left its shell and cannot be signalled`);
   const process: Process = await shell.run([
     shell.info.shell.path,
     "-c",
@@ -334,7 +342,10 @@ function help({ screen }: ReplContext, topic: string): string {
   if (Object.hasOwn(topics, topic)) return topics[topic]!;
   const command = findCommand(topic);
   if (!command) throw new UsageError(`There is no help on "${topic}": see :help`);
-  return [`${style.bold(command.usage)}  ${command.summary}`, ...(command.details ? [command.details] : [])].join("\n");
+  return [
+    `${style.bold(command.usage)}  ${command.summary}`,
+    ...(command.details ? [command.details] : []),
+  ].join("\n");
 }
 
 function findJob(repl: ReplContext, id: string): Job {

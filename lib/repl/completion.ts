@@ -35,7 +35,8 @@ export function wordAt(text: string, cursor: number): Word {
   let inWord = false;
   const endWord = (next: number, commandFollows: boolean): void => {
     if (inWord) isCommand = isCommand && /^[A-Za-z_]\w*=/.test(value);
-    if (inWord && /^(?:sudo|command|exec|nohup|time|if|then|else|elif|do|while|until|!)$/.test(value)) isCommand = true;
+    if (inWord && /^(?:sudo|command|exec|nohup|time|if|then|else|elif|do|while|until|!)$/.test(value))
+      isCommand = true;
     if (commandFollows) isCommand = true;
     inWord = false;
     value = "";
@@ -75,11 +76,21 @@ export function quoteWord(value: string, quote: Word["quote"], isWhole: boolean)
   if (quote === "'") return `'${value.replaceAll("'", "'\\''")}${close}`;
   if (quote === '"') return `"${value.replace(/["\\$`]/g, "\\$&")}${close}`;
   const tilde = /^~[^/]*\//.exec(value)?.[0] ?? "";
-  return tilde + value.slice(tilde.length).replace(/[^\p{L}\p{N}_@%+=:,./-]/gu, (char) => (char === "\n" ? "'\n'" : `\\${char}`));
+  return (
+    tilde +
+    value
+      .slice(tilde.length)
+      .replace(/[^\p{L}\p{N}_@%+=:,./-]/gu, (char) => (char === "\n" ? "'\n'" : `\\${char}`))
+  );
 }
 
 /** Completes a line of the shell. Never throws. */
-export async function completeLine(shell: Shell, text: string, cursor: number, offset = 0): Promise<Completions> {
+export async function completeLine(
+  shell: Shell,
+  text: string,
+  cursor: number,
+  offset = 0,
+): Promise<Completions> {
   const word = wordAt(text, cursor);
   const variable = word.quote === "'" ? null : /^\$(\w*)$/.exec(word.value);
   const from = word.from + offset;
@@ -124,6 +135,7 @@ const listPaths =
   ' if [ -d "$f" ]; then printf "%s/\\0" "$f"; else printf "%s\\0" "$f"; fi; done';
 const listPrograms =
   `${compatible} IFS=:; for d in $PATH; do for f in "$d"/*; do` +
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
   ' if [ -f "$f" ] && [ -x "$f" ]; then printf "%s\\0" "${f##*/}"; fi; done; done';
 
 /** Names on PATH; asked for again when PATH has changed. */
@@ -136,7 +148,12 @@ async function programs(shell: Shell): Promise<readonly string[]> {
 }
 
 /** Runs a small script on the other side and reads the names that it prints. */
-async function collect(shell: Shell, script: string, args: readonly string[], max = MAX_CANDIDATES): Promise<string[]> {
+async function collect(
+  shell: Shell,
+  script: string,
+  args: readonly string[],
+  max = MAX_CANDIDATES,
+): Promise<string[]> {
   // Tab does not connect.
   if (!shell.isConnected || !shell.info) return [];
   const { name, path } = shell.info.shell;

@@ -26,6 +26,17 @@ interface Heredoc {
  * what is wrong, or the user ends the text with Ctrl-C.
  */
 export function isIncomplete(text: string): boolean {
+  return scan(text) !== undefined;
+}
+
+/** What a text waits for; undefined when it is whole. */
+export interface Awaited {
+  /** Only a line like this, but for tabs before it, can make a difference. */
+  heredoc?: string;
+}
+
+/** Says what {@link isIncomplete} says, and a little more. */
+export function scan(text: string): Awaited | undefined {
   const stack: Open[] = [];
   const heredocs: Heredoc[] = [];
   /** A command may begin here, so that reserved words count. */
@@ -39,9 +50,9 @@ export function isIncomplete(text: string): boolean {
     const char = text[at]!;
     const quoted = top() === '"';
     if (char === "\\") {
-      if (at + 1 >= text.length) return true;
+      if (at + 1 >= text.length) return {};
       // A newline behind it joins the lines; at the very end the next line is still to come.
-      if (text[at + 1] === "\n" && at + 2 >= text.length) return true;
+      if (text[at + 1] === "\n" && at + 2 >= text.length) return {};
       if (text[at + 1] !== "\n") atCommand = wantsMore = false;
       at += 2;
       continue;
@@ -89,7 +100,7 @@ export function isIncomplete(text: string): boolean {
       const isEscaped = text[at - 1] === "$";
       let end = at + 1;
       while (end < text.length && text[end] !== "'") end += isEscaped && text[end] === "\\" ? 2 : 1;
-      if (end >= text.length) return true;
+      if (end >= text.length) return {};
       atCommand = wantsMore = false;
       at = end + 1;
       continue;
@@ -107,8 +118,9 @@ export function isIncomplete(text: string): boolean {
     if (char === "\n") {
       at++;
       while (heredocs.length > 0) {
-        const end = endOfHeredoc(text, at, heredocs.shift()!);
-        if (end === undefined) return true;
+        const heredoc = heredocs.shift()!;
+        const end = endOfHeredoc(text, at, heredoc);
+        if (end === undefined) return { heredoc: heredoc.delimiter };
         at = end;
       }
       atCommand = true;
@@ -191,7 +203,7 @@ export function isIncomplete(text: string): boolean {
     }
     atCommand = beforeCommand.has(word) || /^[A-Za-z_]\w*\+?=/.test(word);
   }
-  return stack.length > 0 || heredocs.length > 0 || wantsMore;
+  return stack.length > 0 || heredocs.length > 0 || wantsMore ? {} : undefined;
 }
 
 /** Index behind a heredoc that begins at `at`; undefined when its end is not there. */

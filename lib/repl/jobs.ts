@@ -46,8 +46,11 @@ export class JobList {
     for (const job of this.all) {
       if (job.isOver && !this.#told.has(job)) {
         this.#told.add(job);
-        const output = job.unseenBytes > 0 ? `, ${formatBytes(job.unseenBytes)} of output (:attach ${job.id})` : "";
-        lines.push(`${label(job, style)} ${describeState(job)}${output}: ${style.dim(shorten(job.text, 50))}`);
+        const output =
+          job.unseenBytes > 0 ? `, ${formatBytes(job.unseenBytes)} of output (:attach ${job.id})` : "";
+        lines.push(
+          `${label(job, style)} ${describeState(job)}${output}: ${style.dim(shorten(job.text, 50))}`,
+        );
         if (job.unseenBytes === 0) this.remove(job);
       } else if (!job.isOver && job.unseenBytes > 0 && this.#toldBytes.get(job) !== job.bytes) {
         this.#toldBytes.set(job, job.bytes);
@@ -62,6 +65,11 @@ export class JobList {
   /** The user was told of the end in another way. */
   told(job: Job): void {
     this.#told.add(job);
+  }
+
+  /** The user is to be told of its end. */
+  unTell(job: Job): void {
+    this.#told.delete(job);
   }
 
   readonly #told = new WeakSet<Job>();

@@ -30,7 +30,7 @@ export async function watchPipe(job: Job, { terminal, screen }: PipeSessionOptio
   });
 
   const interrupt = (): void => {
-    screen.echo("^C");
+    screen.echo("^C\n");
     if (performance.now() - interruptedAt < KILL_WITHIN_MS) {
       clearTimeout(hint);
       screen.say(screen.style.dim("killed"));
@@ -41,7 +41,9 @@ export async function watchPipe(job: Job, { terminal, screen }: PipeSessionOptio
     interruptedAt = performance.now();
     clearTimeout(hint);
     hint = setTimeout(() => {
-      screen.say(screen.style.dim("still running: Ctrl-C again kills it, Ctrl-Z puts it into the background"));
+      screen.say(
+        screen.style.dim("still running: Ctrl-C again kills it, Ctrl-Z puts it into the background"),
+      );
       interruptedAt = performance.now();
     }, HINT_AFTER_MS);
     job.process.signal("interrupt").catch((error: Error) => screen.say(error.message));
@@ -63,7 +65,8 @@ export async function watchPipe(job: Job, { terminal, screen }: PipeSessionOptio
       if (bytes) input.push(bytes);
       for (let event = input.next(); event; event = input.next()) {
         if (event.kind === "interrupt") interrupt();
-        else if (event.kind === "quit") job.process.signal("quit").catch((error: Error) => screen.say(error.message));
+        else if (event.kind === "quit")
+          job.process.signal("quit").catch((error: Error) => screen.say(error.message));
         else if (event.kind === "background") return "background";
         else if (event.kind === "line" && event.text.trim() === ":bg") return "background";
         else if (event.kind === "line") write(`${event.text}\n`);
@@ -82,6 +85,10 @@ async function closeInput(job: Job, screen: Screen): Promise<void> {
     await job.process.closeStdin();
   } catch (error) {
     if (!(error instanceof ExecServerError) || error.code !== "ERR_UNSUPPORTED") return;
-    screen.say(screen.style.yellow("This server cannot end the input of a command: use Ctrl-C, or :tty for a terminal"));
+    screen.say(
+      screen.style.yellow(
+        "This server cannot end the input of a command: use Ctrl-C, or :tty for a terminal",
+      ),
+    );
   }
 }

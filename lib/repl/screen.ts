@@ -17,12 +17,13 @@ export interface ScreenOptions {
   stderr: ByteSink;
   /** Both are the same terminal: everything goes one way, so that it stays in order. */
   isTerminal: boolean;
+  /** Standard error goes somewhere else all the same. @default {false} */
+  stderrElsewhere?: boolean;
   style: Style;
   /** Width of the terminal. */
   columns(): number;
 }
 
-const NEWLINE = 10;
 const redOn = "\x1b[31m";
 const redOff = "\x1b[39m";
 
@@ -49,7 +50,9 @@ export class Screen {
 
   /** Output of a command, byte for byte. Settles when it has been taken. */
   output(stream: OutputStream, bytes: Uint8Array): Promise<void> {
-    if (!this.isTerminal) return this.#write(stream === "stderr" ? "stderr" : "stdout", bytes);
+    if (stream === "stderr" && (!this.isTerminal || this.#options.stderrElsewhere))
+      return this.#write("stderr", bytes);
+    if (!this.isTerminal) return this.#write("stdout", bytes);
     const red = stream === "stderr" && this.style.colours;
     if (red !== this.#inRed) this.#write("stdout", this.#encoder.encode(red ? redOn : redOff));
     this.#inRed = red;
@@ -68,7 +71,7 @@ export class Screen {
   say(text: string): void {
     const lines = `${text}\n`;
     if (!this.isTerminal) {
-      this.#write("stderr", this.#encoder.encode(lines));
+      this.#write("stderr", this.#encoder.encode(`exec-server: ${lines}`));
       return;
     }
     if (this.overlay) {
@@ -93,7 +96,6 @@ export class Screen {
     this.#inRed = false;
     if (this.#tainted) text += "\x1b[0m\x1b(B\x0f\x1b[?25h";
     this.#tainted = false;
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences
     if (!/\n(\x1b\[[0-9;]*[mK])*$/.test(this.#tail)) {
       // Fills the line: from its begin the mark is written over, from elsewhere we get to the next line.
       text += `${this.style.dim("⏎")}${" ".repeat(Math.max(0, this.#options.columns() - 1))}\r\x1b[K`;

@@ -38,6 +38,7 @@ const wrapper = [
   '__es_f() { command -p "$@" 2>/dev/null || command "$@" 2>/dev/null; };',
   '__es_e() { { set +eux; } 2>/dev/null; [ -z "$__es_d" ] || return 0; __es_d=1;',
   "if [ -p /dev/fd/1 ] || [ -S /dev/fd/1 ] || [ -t 1 ]; then",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
   '{ printf "%s\\0%s\\0%s\\0%s\\0" "$1" "$$" "$PWD" "${OLDPWD-}";',
   "__es_f env -0 || __es_f cat /proc/self/environ",
   "|| __es_f perl -e 'print map { \"$_=$ENV{$_}\\0\" } keys %ENV'; }",

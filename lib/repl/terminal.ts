@@ -51,7 +51,7 @@ export class Terminal implements Disposable {
   raw(): void {
     if (this.#raw) return;
     this.#raw = true;
-    (process.stdin as RawModeStream).setRawMode?.(true);
+    setRawMode(true);
   }
 
   /** Nothing that we write is touched either: what comes from another terminal was treated there. */
@@ -66,7 +66,7 @@ export class Terminal implements Disposable {
     this.passThrough(false);
     if (!this.#raw) return;
     this.#raw = false;
-    (process.stdin as RawModeStream).setRawMode?.(false);
+    setRawMode(false);
   }
 
   /** Settles when `take` has something to give. May be given up: the next who asks gets the same bytes. */
@@ -126,6 +126,14 @@ export class Terminal implements Disposable {
     } catch {
       // No such signal on this system.
     }
+  }
+}
+
+function setRawMode(on: boolean): void {
+  try {
+    (process.stdin as RawModeStream).setRawMode?.(on);
+  } catch {
+    // The terminal has gone.
   }
 }
 

@@ -25,20 +25,20 @@ const argumentIsNoScript = new Set(
   "psql mysql mariadb sqlite3 redis-cli mongo mongosh ftp sftp gdb lldb".split(" "),
 );
 /** Words in front of the program, with the number of words they take. */
-const prefixes: Record<string, RegExp> = {
-  sudo: /^-[ugCDhpRrTt]$/,
-  doas: /^-[uC]$/,
-  command: /^$/,
-  exec: /^-a$/,
-  env: /^-[uC]$/,
-  nohup: /^$/,
-  nice: /^-n$/,
-  time: /^$/,
-  stdbuf: /^-[ioe]$/,
-  then: /^$/,
-  do: /^$/,
-  "!": /^$/,
-};
+const prefixes: ReadonlyMap<string, RegExp> = new Map([
+  ["sudo", /^-[ugCDhpRrTt]$/],
+  ["doas", /^-[uC]$/],
+  ["command", /^$/],
+  ["exec", /^-a$/],
+  ["env", /^-[uC]$/],
+  ["nohup", /^$/],
+  ["nice", /^-n$/],
+  ["time", /^$/],
+  ["stdbuf", /^-[ioe]$/],
+  ["then", /^$/],
+  ["do", /^$/],
+  ["!", /^$/],
+]);
 
 /** Whether a line should get a terminal, in the setting `auto`. */
 export function wantsTerminal(line: string): boolean {
@@ -113,7 +113,7 @@ function findProgram(words: readonly string[]): [string | undefined, string[]] {
   for (; i < words.length; i++) {
     const word = words[i]!;
     if (/^[A-Za-z_]\w*=/.test(word)) continue;
-    const takesValue = Object.hasOwn(prefixes, word) ? prefixes[word]! : undefined;
+    const takesValue = prefixes.get(word);
     if (!takesValue) break;
     if (word === "sudo" || word === "doas") viaSudo = true;
     while (words[i + 1]?.startsWith("-") || /^[A-Za-z_]\w*=/.test(words[i + 1] ?? "")) {

@@ -72,7 +72,11 @@ export class TypedInput {
 
   #type(text: string): void {
     this.#line += text;
-    this.#echo(graphemes(text).map((grapheme) => (grapheme === "\t" || grapheme === "\n" ? grapheme : shown(grapheme))).join(""));
+    this.#echo(
+      graphemes(text)
+        .map((grapheme) => (grapheme === "\t" || grapheme === "\n" ? grapheme : shown(grapheme)))
+        .join(""),
+    );
   }
 
   #erase(count: number): void {

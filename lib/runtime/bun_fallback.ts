@@ -44,6 +44,7 @@ function spawnPipes(options: SpawnOptions): Child {
     exited: exitOf(child),
     signalGroup: (signal) => signalChild(child.pid, signal),
     resize: () => {},
+    outputFiles: () => [],
   };
 }
 
@@ -79,6 +80,7 @@ function spawnTerminal(options: SpawnOptions): Child {
     stderr: null,
     exited: exitOf(child),
     signalGroup: (signal) => signalChild(child.pid, signal),
+    outputFiles: () => [],
     resize: ({ columns, rows }) => {
       if (!terminal.closed) terminal.resize(columns, rows);
     },
@@ -119,6 +121,7 @@ function spawnBunPty(options: SpawnOptions): Child {
     stderr: null,
     exited: exit.promise,
     signalGroup: (signal) => signalChild(pty.pid, signal),
+    outputFiles: () => [],
     resize: ({ columns, rows }) => pty.resize(columns, rows),
   };
 }

@@ -25,6 +25,8 @@ export interface SpawnedFds {
   stdout: number;
   /** Null with a terminal. */
   stderr: number | null;
+  /** Path of the child's side of its terminal; null without one. */
+  terminal: string | null;
 }
 
 const EINVAL = 22;
@@ -35,6 +37,7 @@ const ATTRIBUTES_BYTES = 512;
 const SIGSET_BYTES = 128;
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const allSignals = new Uint8Array(SIGSET_BYTES).fill(0xff);
 const noSignals = new Uint8Array(SIGSET_BYTES);
 const devNull = cString("/dev/null");
@@ -90,7 +93,13 @@ export function posixSpawn(libc: Libc, options: SpawnOptions): SpawnedFds {
     for (const fd of new Set([made.stdin, made.stdout, made.stderr])) {
       if (fd !== null) libc.fcntl(fd, F_SETFL, O_NONBLOCK | (options.terminal ? O_RDWR : 0));
     }
-    return { pid: pid[0]!, stdin: made.stdin, stdout: made.stdout, stderr: made.stderr };
+    return {
+      pid: pid[0]!,
+      stdin: made.stdin,
+      stdout: made.stdout,
+      stderr: made.stderr,
+      terminal: made.terminal,
+    };
   } catch (error) {
     for (const fd of [...open]) close(fd);
     throw error;
@@ -106,6 +115,7 @@ export function setTerminalSize(libc: Libc, master: number, size: TerminalSize):
 }
 
 interface Ends {
+  terminal: string | null;
   stdin: number | null;
   stdout: number;
   stderr: number | null;
@@ -129,7 +139,8 @@ function terminalActions(libc: Libc, actions: Uint8Array, open: number[], size: 
   check(libc.posix_spawn_file_actions_addopen(actions, 0, name, O_RDWR, 0));
   check(libc.posix_spawn_file_actions_adddup2(actions, 0, 1));
   check(libc.posix_spawn_file_actions_adddup2(actions, 0, 2));
-  return { stdin: master, stdout: master, stderr: null, childEnds: [] };
+  const terminal = decoder.decode(name.subarray(0, name.indexOf(0)));
+  return { stdin: master, stdout: master, stderr: null, childEnds: [], terminal };
 }
 
 function pipeActions(libc: Libc, actions: Uint8Array, open: number[], stdin: "null" | "pipe"): Ends {
@@ -148,7 +159,7 @@ function pipeActions(libc: Libc, actions: Uint8Array, open: number[], stdin: "nu
   check(libc.posix_spawn_file_actions_adddup2(actions, errors[1], 2));
   const childEnds = [output[1], errors[1]];
   if (input) childEnds.push(input[0]);
-  return { stdin: input ? input[1] : null, stdout: output[0], stderr: errors[0], childEnds };
+  return { stdin: input ? input[1] : null, stdout: output[0], stderr: errors[0], childEnds, terminal: null };
 }
 
 function check(errno: number): void {

@@ -71,6 +71,8 @@ export interface Child {
   signalGroup(signal: number): boolean;
   /** Sets the size of the terminal; nothing without one. */
   resize(size: TerminalSize): void;
+  /** Its output as `/proc/PID/fd` names it (`pipe:[123]`, `/dev/pts/4`); empty where there is no such thing. */
+  outputFiles(): string[];
 }
 
 /** A program could not be started. Nothing was left behind. */

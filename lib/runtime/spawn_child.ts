@@ -1,6 +1,6 @@
 /** A child with its streams and its end, out of what the runtime lends: the C library and a reactor. */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { type EpollWait, Reactor } from "./epoll.ts";
 import { FdSink, FdSource } from "./fd_streams.ts";
 import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
@@ -32,7 +32,7 @@ function ignoresSigchld(): boolean {
 
 /** @throws {SpawnError} */
 export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): Child {
-  const { pid, stdin, stdout, stderr } = posixSpawn(libc, options);
+  const { pid, stdin, stdout, stderr, terminal } = posixSpawn(libc, options);
   const close = (fd: number): void => {
     reactor.forget(fd);
     libc.close(fd);
@@ -50,10 +50,22 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
     exited,
     // Once the group is empty its number is free for another.
     signalGroup: (signal) => groupLeft && (groupLeft = signalGroup(pid, signal)),
+    outputFiles: () => (terminal === null ? outputFiles([stdout, stderr!]) : [terminal]),
     resize: (size) => {
       if (master?.open) setTerminalSize(libc, stdout, size);
     },
   };
+}
+
+/** Both ends of a pipe have the same name. */
+function outputFiles(pipes: readonly number[]): string[] {
+  return pipes.flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** Settles when the process has ended: its pidfd becomes readable then. */

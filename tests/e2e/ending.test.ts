@@ -53,6 +53,7 @@ suite("ending", {}, (t) => {
   verifies("process/terminate: who is left of a group whose leader has ended is not signalled", async () => {
     const child = await t.start("sleep 1 & echo $!; exit 0");
     await child.exited();
+    await child.says("\n");
     const pid = Number(child.text);
     expect(await child.terminate()).toBe(false);
     expect(isAlive(pid)).toBe(true);

@@ -105,8 +105,9 @@ suite("events", {}, (t) => {
     const limit = t.ours ? 4 * 1024 * 1024 : 1024 * 1024;
     expect(kept).toBeLessThanOrEqual(limit);
     expect(kept).toBeGreaterThan(limit - 256 * 1024);
-    const seqs = chunks.map(({ seq }: Json) => seq);
-    expect(seqs).toEqual(counted(seqs.length).map((i) => i + seqs[0] - 1));
+    // The exit may have its number among those of the output.
+    const sent = child.events.filter(({ kind }) => kind === "output").map(({ seq }) => seq);
+    expect(chunks.map(({ seq }: Json) => seq)).toEqual(sent.sort((a, b) => a - b).slice(-chunks.length));
     t.same("lostBytes", lostBytes === total - kept, true);
   });
 });

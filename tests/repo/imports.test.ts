@@ -16,6 +16,7 @@ const ranks: Record<string, number> = {
   server: 4,
   client: 4,
   environments: 5,
+  exec: 5,
   relay: 5,
   repl: 6,
   cli: 7,

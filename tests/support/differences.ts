@@ -113,5 +113,7 @@ export const differences = {
   "signal terminate": { why: "the peer knows interrupt only", does: both(-32602) },
   sandboxDenied: { why: "came after 0.138.0", does: old(undefined) },
   lostBytes: { why: "the peer does not say what it gave up", does: both(false) },
+  attached: { why: "0.138.0 has no code of its own for it", does: old(-32600) },
+  "environment/info": { why: "0.138.0 says the shell only", does: old(true) },
 } as const satisfies Record<string, Difference>;
 void [both, old, recent];

@@ -7,7 +7,8 @@ import type { ReadResult } from "../../../lib/protocol/process.ts";
 function historyOf(sizes: readonly number[], exitAt: number): NumberedEvent[] {
   const at = exitAt % (sizes.length + 1);
   const events: NumberedEvent[] = [];
-  const exit = (): void => void events.push({ kind: "exited", seq: events.length + 1, exitCode: 7, sandboxDenied: false });
+  const exit = (): void =>
+    void events.push({ kind: "exited", seq: events.length + 1, exitCode: 7, sandboxDenied: false });
   for (const [i, size] of sizes.entries()) {
     if (i === at) exit();
     const seq = events.length + 1;
@@ -19,7 +20,11 @@ function historyOf(sizes: readonly number[], exitAt: number): NumberedEvent[] {
 }
 
 /** What `process/read` answers when this much has happened and the first outputs are given up. */
-function readOf(history: readonly NumberedEvent[], afterSeq: number, options: { givenUp?: number; old?: boolean } = {}): ReadResult {
+function readOf(
+  history: readonly NumberedEvent[],
+  afterSeq: number,
+  options: { givenUp?: number; old?: boolean } = {},
+): ReadResult {
   const { givenUp = 0, old = false } = options;
   const output = history.flatMap((event) => (event.kind === "output" && event.seq > afterSeq ? [event] : []));
   const kept = output.filter(({ seq }) => seq > givenUp);
@@ -42,7 +47,9 @@ function collect(): { sequencer: Sequencer; told: ProcessEvent[] } {
   return { sequencer: new Sequencer((event) => told.push(event)), told };
 }
 
-const history = fc.tuple(fc.array(fc.nat({ max: 5 }), { maxLength: 12 }), fc.nat()).map(([sizes, at]) => historyOf(sizes, at));
+const history = fc
+  .tuple(fc.array(fc.nat({ max: 5 }), { maxLength: 12 }), fc.nat())
+  .map(([sizes, at]) => historyOf(sizes, at));
 /** A history, and its events in any order, some twice and some not at all. */
 const shuffled = history.chain((all) =>
   fc.record({
@@ -126,7 +133,9 @@ describe("an answer to process/read", () => {
         for (let reads = 0; reads < 3; reads++) {
           if (sequencer.fill(readOf(all, sequencer.lastSeq, { old: true }), sequencer.lastSeq)) break;
         }
-        expect(told.filter(({ kind }) => kind === "output")).toEqual(all.filter(({ kind }) => kind === "output"));
+        expect(told.filter(({ kind }) => kind === "output")).toEqual(
+          all.filter(({ kind }) => kind === "output"),
+        );
         expect(told).toEqual(all);
       }),
       { numRuns: 500 },
@@ -142,7 +151,9 @@ describe("an answer to process/read", () => {
         const givenUp = drop % (all.length + 1);
         const arrived = new Set(arrivals.map(({ seq }) => seq));
         sequencer.fill(readOf(all, afterSeq, { givenUp }), afterSeq);
-        const lost = all.filter((event) => event.kind === "output" && event.seq <= givenUp && !arrived.has(event.seq));
+        const lost = all.filter(
+          (event) => event.kind === "output" && event.seq <= givenUp && !arrived.has(event.seq),
+        );
         // Each number is told once, as an event or in a gap, in order.
         const numbers = told.flatMap((event) => {
           if (event.kind === "gap") return range(event.firstSeq, event.lastSeq);
@@ -159,8 +170,12 @@ describe("an answer to process/read", () => {
         expect(inGaps).toBe(lost.length);
         // The exit has no number in the answer, so it may stand in for a lost piece; what came in order may not.
         const exitCame = all.some((event) => event.kind === "exited" && arrived.has(event.seq));
-        if (exitCame) expect(gaps.flatMap((gap) => range(gap.firstSeq, gap.lastSeq))).toEqual(lost.map(({ seq }) => seq));
-        const bytes = lost.reduce((sum, event) => sum + (event.kind === "output" ? event.bytes.length : 0), 0);
+        if (exitCame)
+          expect(gaps.flatMap((gap) => range(gap.firstSeq, gap.lastSeq))).toEqual(lost.map(({ seq }) => seq));
+        const bytes = lost.reduce(
+          (sum, event) => sum + (event.kind === "output" ? event.bytes.length : 0),
+          0,
+        );
         if (gaps.length === 1 && bytes > 0) expect(gaps[0]!.lostBytes ?? 0).toBe(bytes);
         if (gaps.length > 1) expect(gaps.every((gap) => gap.lostBytes === undefined)).toBe(true);
       }),

@@ -1,0 +1,103 @@
+/** How a process ended, and what its user said beforehand would end it: a signal, or the time. */
+
+/** How a process ended, as far as we know. */
+export type ProcessEnd =
+  /** It ended by itself or by a signal (128 + n). */
+  | { kind: "exited"; exitCode: number; sandboxDenied: boolean }
+  /**
+   * It still ran `timeoutMs` after its start and was killed. `killConfirmed` says that its end was seen, and then
+   * there is its exit code; else it may run on.
+   */
+  | { kind: "timeout"; timeoutMs: number; killConfirmed: boolean; exitCode?: number }
+  /** The connection was lost first: the process may have ended or may run on. */
+  | { kind: "lost"; message: string };
+
+/** What ends a process. */
+export interface EndingOptions {
+  /** Kills the process when it is aborted. */
+  signal?: AbortSignal;
+  /** Kills the process when it has run for so long. */
+  timeoutMs?: number;
+}
+
+/** How long the end of a killed process is waited for. */
+const KILL_CONFIRM_MS = 5000;
+/** The longest that timers take; a longer wait is as good as for ever. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class Ending {
+  readonly #terminate: () => Promise<boolean>;
+  readonly #end = Promise.withResolvers<ProcessEnd>();
+  readonly #onAbort = (): void => void this.#terminate().catch(() => {});
+  /** `asked`: the time is up and the kill not yet answered. */
+  #phase: "running" | "asked" | "killed" | "settled" = "running";
+  #exit: Extract<ProcessEnd, { kind: "exited" }> | undefined;
+  #timeoutMs = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #signal: AbortSignal | undefined;
+
+  /** @param terminate Kills the process; answers whether it was running. */
+  constructor(terminate: () => Promise<boolean>) {
+    this.#terminate = terminate;
+  }
+
+  /** Settles with the end; never rejects. */
+  get promise(): Promise<ProcessEnd> {
+    return this.#end.promise;
+  }
+
+  /** The program runs: from here on the signal and the time count. */
+  watch({ signal, timeoutMs = Number.POSITIVE_INFINITY }: EndingOptions): void {
+    if (this.#phase === "settled") return;
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal?.aborted) this.#onAbort();
+    if (timeoutMs <= MAX_TIMER_MS) this.#timer = setTimeout(() => this.#expire(timeoutMs), timeoutMs);
+  }
+
+  /** The program has ended. */
+  exited(exitCode: number, sandboxDenied: boolean): void {
+    this.#exit = { kind: "exited", exitCode, sandboxDenied };
+    this.#decide();
+  }
+
+  /** Nothing more will be known. */
+  lost(message: string): void {
+    if (this.#phase === "running") this.#settle({ kind: "lost", message });
+    else this.#giveUp();
+  }
+
+  async #expire(timeoutMs: number): Promise<void> {
+    this.#phase = "asked";
+    this.#timeoutMs = timeoutMs;
+    this.#timer = setTimeout(() => this.#giveUp(), KILL_CONFIRM_MS);
+    const wasRunning = await this.#terminate().catch(() => true);
+    if (this.#phase !== "asked") return;
+    // One that had ended by itself was faster than its time; the news of it is here or on its way.
+    this.#phase = wasRunning ? "killed" : "running";
+    this.#decide();
+  }
+
+  #decide(): void {
+    if (!this.#exit || this.#phase === "asked") return;
+    if (this.#phase === "running") this.#settle(this.#exit);
+    else this.#giveUp();
+  }
+
+  /** The time was up: with what is known now. */
+  #giveUp(): void {
+    const timeoutMs = this.#timeoutMs;
+    if (!this.#exit) this.#settle({ kind: "timeout", timeoutMs, killConfirmed: false });
+    else {
+      const { exitCode } = this.#exit;
+      this.#settle({ kind: "timeout", timeoutMs, killConfirmed: true, exitCode });
+    }
+  }
+
+  #settle(end: ProcessEnd): void {
+    this.#phase = "settled";
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#end.resolve(end);
+  }
+}

@@ -1,0 +1,135 @@
+/** Everything that a process has started, also what has left its group: found in the process table of Linux. */
+
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import process from "node:process";
+
+/** One row of the process table. */
+export interface ProcessRow {
+  pid: number;
+  parent: number;
+  group: number;
+  session: number;
+  /** Ticks since boot; with the pid it names one process for ever. */
+  startTime: number;
+}
+
+/** All processes; empty where there is no `/proc`. */
+export function processTable(): ProcessRow[] {
+  let names: string[];
+  try {
+    names = readdirSync("/proc");
+  } catch {
+    return [];
+  }
+  const rows: ProcessRow[] = [];
+  for (const name of names) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const row = parseStat(readFileSync(`/proc/${name}/stat`, "latin1"));
+      if (row) rows.push(row);
+    } catch {
+      // It has ended since.
+    }
+  }
+  return rows;
+}
+
+/** A line of `/proc/PID/stat`; undefined for a zombie, which is no more than a row. */
+export function parseStat(line: string): ProcessRow | undefined {
+  // The name is in parentheses and may hold anything, parentheses too.
+  const pid = Number.parseInt(line, 10);
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  const [state, parent, group, session] = fields;
+  if (state === "Z" || state === "X") return undefined;
+  return {
+    pid,
+    parent: Number(parent),
+    group: Number(group),
+    session: Number(session),
+    startTime: Number(fields[19]),
+  };
+}
+
+/**
+ * The tree of a leader: the leader, who is of its session or group, and who descends from one of these. Our own
+ * process is never part of it.
+ */
+export function treeOf(leaders: ReadonlySet<number>, table: readonly ProcessRow[]): ProcessRow[] {
+  const members = new Map<number, ProcessRow>();
+  let grown = true;
+  while (grown) {
+    grown = false;
+    for (const row of table) {
+      if (members.has(row.pid) || row.pid === process.pid) continue;
+      const belongs =
+        leaders.has(row.pid) || leaders.has(row.session) || leaders.has(row.group) || members.has(row.parent);
+      if (!belongs) continue;
+      members.set(row.pid, row);
+      grown = true;
+    }
+  }
+  return [...members.values()];
+}
+
+/** Processes of the table that hold one of these files open, such as `pipe:[123]` or `/dev/pts/4`. */
+export function holdersOf(files: ReadonlySet<string>, table: readonly ProcessRow[]): ProcessRow[] {
+  if (files.size === 0) return [];
+  return table.filter(
+    ({ pid }) => pid !== process.pid && [0, 1, 2].some((fd) => files.has(fileOf(pid, fd) ?? "")),
+  );
+}
+
+/** What a descriptor of a process is, as the system names it. */
+export function fileOf(pid: number, fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** How often the table is read at most: who is found may just have forked. */
+const MAX_ROUNDS = 10;
+
+/** What is known of a process whose tree is to go. */
+export interface TreeRoot {
+  pid: number;
+  /** It has been waited for: its number may be another's by now. */
+  exited: boolean;
+  /** Its output, as {@link fileOf} names it: who holds it belongs to the tree. */
+  files: readonly string[];
+}
+
+/**
+ * Kills the trees of these processes. They are stopped first, round by round until the table has nobody new: a parent
+ * that died before its children were found would take the trace to them along.
+ */
+export function killTrees(roots: readonly TreeRoot[]): void {
+  const files = new Set(roots.flatMap((root) => root.files));
+  const members = new Map<string, number>();
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const table = processTable();
+    const found = [...treeOf(leadersOf(roots, table), table), ...holdersOf(files, table)];
+    const fresh = found.filter((row) => !members.has(`${row.pid} ${row.startTime}`));
+    if (fresh.length === 0) break;
+    for (const row of fresh) {
+      members.set(`${row.pid} ${row.startTime}`, row.pid);
+      signalProcess(row.pid, "SIGSTOP");
+    }
+  }
+  for (const pid of members.values()) signalProcess(pid, "SIGKILL");
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended since, or is not ours to end.
+  }
+}
+
+/** A number whose process has ended and that is in use again names somebody else's group and session too. */
+function leadersOf(roots: readonly TreeRoot[], table: readonly ProcessRow[]): Set<number> {
+  const inUse = new Set(table.map(({ pid }) => pid));
+  return new Set(roots.filter(({ pid, exited }) => !(exited && inUse.has(pid))).map(({ pid }) => pid));
+}

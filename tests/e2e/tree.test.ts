@@ -1,0 +1,64 @@
+/** Terminate, and the end of a session, take everything along that a process has started. */
+
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { currentRuntime, localEnvironment, type StartOptions } from "../../mod.ts";
+import { until } from "../support/deadline.ts";
+
+const runtime = await currentRuntime();
+
+/** A number of seconds that no other process sleeps. */
+let marker = 0;
+const nextMarker = (): string => `${70_000 + (process.pid % 10_000)}.${++marker}`;
+
+/** How many processes sleep that long. */
+function sleepers(seconds: string): number {
+  return readdirSync("/proc").filter((name) => {
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, "latin1") === `sleep\0${seconds}\0`;
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+const shapes: [name: string, script: (sleep: string) => string, sleepers: number][] = [
+  ["a child that ignores SIGTERM", (sleep) => `trap '' TERM; ${sleep}; true`, 1],
+  ["background jobs", (sleep) => `${sleep} & ${sleep} & wait`, 2],
+  ["a child in a session of its own", (sleep) => `setsid ${sleep} & wait`, 1],
+  ["one that has lost its parent and left the session", (sleep) => `(setsid ${sleep} &); ${sleep}; true`, 2],
+  [
+    "a family in a session of its own, without our pipes",
+    (sleep) => `setsid sh -c '${sleep} & ${sleep}; true' >/dev/null 2>&1 </dev/null & ${sleep}; true`,
+    3,
+  ],
+];
+
+const ways: [string, Partial<StartOptions>][] = [
+  ["by pipe", {}],
+  ["by terminal", { terminal: { columns: 80, rows: 24 } }],
+];
+
+describe.each(ways)("a process started %s", (_way, options) => {
+  test.each(shapes)("terminate takes %s along", async (_name, script, count) => {
+    await using environment = localEnvironment(runtime);
+    const seconds = nextMarker();
+    const child = await environment.start({ argv: ["sh", "-c", script(`sleep ${seconds}`)], ...options });
+    await until(5000, `${count} sleepers`, () => sleepers(seconds) === count);
+    expect(await child.terminate()).toBe(true);
+    expect(await child.wait()).toMatchObject({ kind: "exited", exitCode: 137 });
+    await child.closed;
+    await until(5000, "the end of all sleepers", () => sleepers(seconds) === 0);
+  });
+});
+
+test("the end of the session takes along what an ended command has left behind", async () => {
+  const environment = localEnvironment(runtime);
+  const seconds = nextMarker();
+  const script = `sleep ${seconds} & setsid sleep ${seconds} & exit 3`;
+  const child = await environment.start({ argv: ["sh", "-c", script] });
+  expect(await child.wait()).toMatchObject({ exitCode: 3 });
+  await until(5000, "two sleepers", () => sleepers(seconds) === 2);
+  await environment.close();
+  await until(5000, "the end of all sleepers", () => sleepers(seconds) === 0);
+});

@@ -1,0 +1,260 @@
+import { describe, expect, test } from "bun:test";
+import { Process, type ProcessLink } from "../../../lib/client/process.ts";
+import type { NumberedEvent, ProcessEvent } from "../../../lib/client/sequencer.ts";
+import { ExecServerError } from "../../../lib/protocol/errors.ts";
+import type { ReadResult } from "../../../lib/protocol/process.ts";
+import { until, within } from "../../support/deadline.ts";
+
+const WAIT_MS = 5000;
+
+/** A link that notes what it is asked. */
+class FakeLink implements ProcessLink {
+  readonly calls: string[] = [];
+  readonly consumedSeqs: number[] = [];
+  consumedBytes = 0;
+  answer: ReadResult | undefined;
+  onTerminate: (() => void) | undefined;
+
+  async write(bytes: Uint8Array) {
+    this.calls.push(`write ${bytes.length}`);
+    return "accepted" as const;
+  }
+  async closeStdin() {
+    this.calls.push("closeStdin");
+    return "accepted" as const;
+  }
+  async signal(signal: string) {
+    this.calls.push(`signal ${signal}`);
+  }
+  async terminate() {
+    this.calls.push("terminate");
+    this.onTerminate?.();
+    return true;
+  }
+  async resize({ columns, rows }: { columns: number; rows: number }) {
+    this.calls.push(`resize ${columns}x${rows}`);
+  }
+  consumed(bytes: number, seq: number) {
+    this.consumedBytes += bytes;
+    this.consumedSeqs.push(seq);
+  }
+  async readAfter(seq: number) {
+    this.calls.push(`read ${seq}`);
+    return this.answer;
+  }
+}
+
+function make(): { link: FakeLink; process: Process } {
+  const link = new FakeLink();
+  return { link, process: new Process("p", link) };
+}
+
+const output = (seq: number, text = "x"): NumberedEvent => ({
+  kind: "output",
+  seq,
+  stream: "stdout",
+  bytes: Buffer.from(text),
+});
+const exited = (seq: number, exitCode = 0): NumberedEvent => ({
+  kind: "exited",
+  seq,
+  exitCode,
+  sandboxDenied: false,
+});
+const closed = (seq: number): NumberedEvent => ({ kind: "closed", seq });
+
+async function all(process: Process): Promise<ProcessEvent[]> {
+  return await within(WAIT_MS, "all events", Array.fromAsync(process));
+}
+
+describe("reading the events", () => {
+  test("gives those from before and from after, and ends with closed", async () => {
+    const { link, process } = make();
+    process.accept(output(1));
+    const events = all(process);
+    await Bun.sleep(1);
+    process.accept(output(2, "yy"));
+    process.accept(exited(3, 5));
+    process.accept(closed(4));
+    expect((await events).map(({ kind }) => kind)).toEqual(["output", "output", "exited", "closed"]);
+    expect([link.consumedBytes, link.consumedSeqs]).toEqual([3, [1, 2]]);
+  });
+
+  test("ends with failed when the connection is lost, after what had come", async () => {
+    const { process } = make();
+    process.accept(output(1));
+    process.fail("cut");
+    process.fail("again");
+    expect(await all(process)).toEqual([output(1), { kind: "failed", message: "cut" }]);
+    expect(await process.wait()).toEqual({ kind: "lost", message: "cut" });
+    await within(WAIT_MS, "closed", process.closed);
+  });
+
+  test("output counts as taken only when the reader asks for more", async () => {
+    const { link, process } = make();
+    process.accept(output(1));
+    process.accept(output(2));
+    const reader = process[Symbol.asyncIterator]();
+    await reader.next();
+    await Bun.sleep(1);
+    expect(link.consumedSeqs).toEqual([]);
+    await reader.next();
+    expect(link.consumedSeqs).toEqual([1]);
+    await reader.return();
+  });
+
+  test("a second reader is an error with a code", async () => {
+    const { process } = make();
+    process.accept(output(1));
+    const first = process[Symbol.asyncIterator]();
+    await first.next();
+    const second = process[Symbol.asyncIterator]().next();
+    const error = (await second.catch((refusal) => refusal)) as ExecServerError;
+    expect(error).toBeInstanceOf(ExecServerError);
+    expect(error.code).toBe("ERR_CLOSED");
+    await first.return();
+  });
+
+  test("who stops early has taken everything, also the last piece and what comes later", async () => {
+    const { link, process } = make();
+    for (const seq of [1, 2, 3]) process.accept(output(seq, "abc"));
+    for await (const event of process) {
+      expect(event).toEqual(output(1, "abc"));
+      break;
+    }
+    expect([link.consumedBytes, link.consumedSeqs]).toEqual([9, [1, 2, 3]]);
+    process.accept(output(4, "abc"));
+    expect(link.consumedSeqs).toEqual([1, 2, 3, 4]);
+    process.accept(exited(5, 1));
+    process.accept(closed(6));
+    await within(WAIT_MS, "closed", process.closed);
+  });
+
+  test("who throws in the loop has taken everything too", async () => {
+    const { link, process } = make();
+    process.accept(output(1, "abc"));
+    const loop = async (): Promise<void> => {
+      for await (const _ of process) throw new Error("mine");
+    };
+    await expect(loop()).rejects.toThrow("mine");
+    expect(link.consumedBytes).toBe(3);
+  });
+});
+
+describe("waiting", () => {
+  test("without a reader drops output, so that it holds nothing back", async () => {
+    const { link, process } = make();
+    process.accept(output(1, "ab"));
+    const end = process.wait();
+    process.accept(output(2, "cd"));
+    expect(link.consumedBytes).toBe(4);
+    process.accept(exited(3, 9));
+    expect(await within(WAIT_MS, "end", end)).toEqual({ kind: "exited", exitCode: 9, sandboxDenied: false });
+  });
+
+  test("beside a reader drops nothing", async () => {
+    const { process } = make();
+    const events = all(process);
+    await Bun.sleep(1);
+    const end = process.wait();
+    process.accept(output(1));
+    process.accept(exited(2));
+    process.accept(output(3));
+    process.accept(closed(4));
+    expect((await end).kind).toBe("exited");
+    expect((await events).map(({ kind }) => kind)).toEqual(["output", "exited", "output", "closed"]);
+  });
+});
+
+describe("a missing number", () => {
+  test("is read after 250 ms, and filled", async () => {
+    const { link, process } = make();
+    link.answer = {
+      chunks: [1, 2].map((seq) => ({ seq, stream: "stdout", chunk: Buffer.from("x") })),
+      nextSeq: 5,
+      exited: true,
+      exitCode: 3,
+      closed: true,
+      failure: null,
+    };
+    const from = performance.now();
+    process.accept(output(2));
+    const events = await all(process);
+    expect(performance.now() - from).toBeGreaterThanOrEqual(240);
+    expect(link.calls).toEqual(["read 0"]);
+    expect(events).toEqual([output(1), output(2), exited(3, 3), closed(4)]);
+  });
+
+  test("that comes in time is not read", async () => {
+    const { link, process } = make();
+    process.accept(output(2));
+    await Bun.sleep(50);
+    process.accept(output(1));
+    await Bun.sleep(300);
+    expect(link.calls).toEqual([]);
+  });
+
+  test("of a server whose answer does not number the end is read again", async () => {
+    const { link, process } = make();
+    // As 0.138.0 has it: `nextSeq` follows the last chunk, though 3 and 4 are the exit and the end.
+    const old = { exited: true, exitCode: 3, closed: true, failure: null };
+    link.answer = {
+      chunks: [1, 2].map((seq) => ({ seq, stream: "stdout", chunk: Buffer.from("x") })),
+      nextSeq: 3,
+      ...old,
+    };
+    process.accept(output(2));
+    await until(WAIT_MS, "first read", () => link.calls.length === 1);
+    link.answer = { chunks: [], nextSeq: 5, ...old };
+    expect(await all(process)).toEqual([output(1), output(2), exited(3, 3), closed(4)]);
+    expect(link.calls).toEqual(["read 0", "read 2"]);
+  });
+
+  test("leaves no timer when the process fails first", async () => {
+    const { link, process } = make();
+    process.accept(output(2));
+    process.fail("cut");
+    await Bun.sleep(300);
+    expect(link.calls).toEqual([]);
+  });
+});
+
+describe("disposing", () => {
+  test("kills a process that runs, drops its output and waits for its end", async () => {
+    const { link, process } = make();
+    process.accept(output(1, "abc"));
+    link.onTerminate = () => {
+      setTimeout(() => {
+        process.accept(exited(2, 137));
+        process.accept(closed(3));
+      }, 5);
+    };
+    await within(WAIT_MS, "end", process[Symbol.asyncDispose]());
+    expect(link.calls).toEqual(["terminate"]);
+    expect(link.consumedBytes).toBe(3);
+  });
+
+  test("leaves an ended one alone, and does not fail when the call does", async () => {
+    const ended = make();
+    ended.process.accept(exited(1));
+    ended.process.accept(closed(2));
+    await ended.process[Symbol.asyncDispose]();
+    expect(ended.link.calls).toEqual([]);
+    const lost = make();
+    lost.link.terminate = () => {
+      lost.process.fail("cut");
+      return Promise.reject(new Error("cut"));
+    };
+    await within(WAIT_MS, "end", lost.process[Symbol.asyncDispose]());
+  });
+});
+
+test("what is asked of the process goes to the link", async () => {
+  const { link, process } = make();
+  expect(await process.write(new Uint8Array(3))).toBe("accepted");
+  expect(await process.closeStdin()).toBe("accepted");
+  await process.signal("hangup");
+  await process.resize({ columns: 1, rows: 2 });
+  expect(await process.terminate()).toBe(true);
+  expect(link.calls).toEqual(["write 3", "closeStdin", "signal hangup", "resize 1x2", "terminate"]);
+});

@@ -30,6 +30,18 @@ export {
   type TransportConfig,
   type WebsocketTransportConfig,
 } from "./lib/environments/toml.ts";
+export type { ExecProcess } from "./lib/exec/exec_session.ts";
+export { type DrainOptions, HeadTailBuffer, type Rendered } from "./lib/exec/head_tail_buffer.ts";
+export { type ProcessState, processExited, processFailed, processRunning } from "./lib/exec/process_state.ts";
+export {
+  type ExecCommandOptions,
+  type ExecResult,
+  type ExecSessionInfo,
+  type ExecTarget,
+  UnifiedExec,
+  type UnifiedExecOptions,
+  type WriteStdinOptions,
+} from "./lib/exec/unified_exec.ts";
 export { type Channel, type ChannelReceiver, type CloseReason, channelPair } from "./lib/jsonrpc/channel.ts";
 export type { CallOptions } from "./lib/jsonrpc/peer.ts";
 export type { ProcessLimits } from "./lib/process/handlers.ts";

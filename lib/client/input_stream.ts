@@ -28,7 +28,9 @@ export async function writeInput(process: InputTarget, bytes: Uint8Array): Promi
 }
 
 /** The stream of {@link Process.stdin}. */
-export function inputStream(process: Pick<Process, "write" | "closeStdin" | "terminate">): WritableStream<Uint8Array> {
+export function inputStream(
+  process: Pick<Process, "write" | "closeStdin" | "terminate">,
+): WritableStream<Uint8Array> {
   let killed: Promise<unknown> | undefined;
   return new WritableStream<Uint8Array>(
     {
@@ -55,5 +57,8 @@ export function inputStream(process: Pick<Process, "write" | "closeStdin" | "ter
 async function writePiece(process: InputTarget, bytes: Uint8Array): Promise<void> {
   const status = await process.write(bytes);
   if (status === "accepted") return;
-  throw new ExecServerError("ERR_STDIN_CLOSED", `The process takes no input: the server answered "${status}"`);
+  throw new ExecServerError(
+    "ERR_STDIN_CLOSED",
+    `The process takes no input: the server answered "${status}"`,
+  );
 }

@@ -47,7 +47,10 @@ export class OutputStreams {
     if (name === "stderr" && this.#options.isTerminal) {
       outlet.end();
     } else if (!this.#early) {
-      throw this.#refusal(name, "it is dropped, as only another stream was taken: take both at the same time");
+      throw this.#refusal(
+        name,
+        "it is dropped, as only another stream was taken: take both at the same time",
+      );
     } else if (name === "output" ? this.#outlets.size > 0 : this.#outlets.has("output")) {
       throw this.#refusal(name, 'take "output", or "stdout" and "stderr"');
     }
@@ -71,7 +74,8 @@ export class OutputStreams {
       const { seq, bytes, stream } = event;
       const piece: Piece = { seq, bytes, taken: false };
       this.#pieces.push(piece);
-      const outlet = this.#outlets.get("output") ?? this.#outlets.get(stream === "stderr" ? stream : "stdout");
+      const outlet =
+        this.#outlets.get("output") ?? this.#outlets.get(stream === "stderr" ? stream : "stdout");
       if (outlet) outlet.push(piece);
       else this.#onTaken(piece);
     } else if (event.kind !== "exited") {

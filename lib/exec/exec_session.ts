@@ -6,7 +6,7 @@ import type { ProcessEvent } from "../client/sequencer.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { settlesWithin } from "./deadline.ts";
 import { HeadTailBuffer, type Rendered } from "./head_tail_buffer.ts";
-import { exited, failed, type ProcessState, runningState } from "./process_state.ts";
+import { type ProcessState, processExited, processFailed, processRunning } from "./process_state.ts";
 
 /** What is needed of a process. Its events are read to the end. */
 export type ExecProcess = AsyncIterable<ProcessEvent> & Pick<Process, "write" | "signal" | "terminate">;
@@ -33,7 +33,7 @@ export class ExecSession {
   readonly #buffer: HeadTailBuffer;
   readonly #exited = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
-  #state: ProcessState = runningState;
+  #state: ProcessState = processRunning;
   #exitedAt = 0;
   #isOver = false;
 
@@ -82,11 +82,13 @@ export class ExecSession {
    */
   async write(chars: string, withinMs: number): Promise<void> {
     if (this.#state.hasExited) return;
+    if (!this.options.tty && chars !== INTERRUPT) {
+      const message = `Cannot write to session ${this.options.id}: its input is empty, as it has no terminal`;
+      throw new ExecServerError("ERR_STDIN_CLOSED", message);
+    }
     try {
-      const written = this.#send(chars);
-      const settled = Promise.race([written, this.#exited.promise]);
+      const settled = Promise.race([this.#send(chars), this.#exited.promise]);
       if (!(await settlesWithin(settled, withinMs))) {
-        written.catch(() => {});
         const message = `Cannot write to session ${this.options.id}: no answer in ${withinMs} ms`;
         throw new ExecServerError("ERR_CALL_TIMEOUT", message);
       }
@@ -103,22 +105,19 @@ export class ExecSession {
    */
   async terminate(withinMs: number): Promise<void> {
     const end = performance.now() + withinMs;
-    const asked = this.#process.terminate();
+    let failure: { error: unknown } | undefined;
+    const asked = this.#process.terminate().catch((error: unknown) => {
+      failure = { error };
+    });
     // Its answer does not matter once the end is known.
-    await settlesWithin(Promise.race([asked.catch(() => {}), this.#exited.promise]), withinMs);
-    if (await settlesWithin(this.#exited.promise, end - performance.now())) return;
-    await Promise.race([asked, Promise.resolve()]);
+    await settlesWithin(Promise.race([asked, this.#exited.promise]), withinMs);
+    await settlesWithin(this.#exited.promise, failure ? NEWS_MS : end - performance.now());
+    if (failure && !this.#state.hasExited) throw failure.error;
   }
 
   async #send(chars: string): Promise<void> {
-    if (this.options.tty) {
-      await writeInput(this.#process, new TextEncoder().encode(chars));
-    } else if (chars === INTERRUPT) {
-      await this.#process.signal("interrupt");
-    } else {
-      const message = `Cannot write to session ${this.options.id}: its input is empty, as it has no terminal`;
-      throw new ExecServerError("ERR_STDIN_CLOSED", message);
-    }
+    if (this.options.tty) await writeInput(this.#process, new TextEncoder().encode(chars));
+    else await this.#process.signal("interrupt");
   }
 
   async #collect(): Promise<void> {
@@ -142,13 +141,15 @@ export class ExecSession {
         return;
       }
       case "exited":
-        this.#state = exited(this.#state, event.exitCode);
+        this.#state = processExited(this.#state, event.exitCode);
         break;
       case "failed":
-        this.#state = failed(this.#state, event.message);
+        this.#state = processFailed(this.#state, event.message);
         this.#isOver = true;
         break;
       case "closed":
+        if (!this.#state.hasExited)
+          this.#state = processFailed(this.#state, "it has ended, but its exit code was lost");
         this.#isOver = true;
     }
     if (this.#exitedAt === 0) this.#exitedAt = performance.now();

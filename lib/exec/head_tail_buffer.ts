@@ -16,6 +16,14 @@ export interface DrainOptions {
   final?: boolean;
 }
 
+/** The first and the last bytes of a stream. */
+interface Kept {
+  head: Uint8Array;
+  /** Between the two. */
+  omittedBytes: number;
+  tail: Uint8Array;
+}
+
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
@@ -67,7 +75,7 @@ export class HeadTailBuffer {
    * too. Bytes that are no UTF-8 become U+FFFD.
    */
   render(maxBytes: number = this.maxBytes): Rendered {
-    return render(this.#kept(), this.#totalBytes, maxBytes);
+    return render(this.#kept(), maxBytes);
   }
 
   /**
@@ -76,9 +84,12 @@ export class HeadTailBuffer {
    */
   drain({ maxBytes = this.maxBytes, final = false }: DrainOptions = {}): Rendered {
     const kept = this.#kept();
-    const whole = final ? kept.length : kept.length - unfinishedAtEnd(kept);
-    const unfinished = kept.subarray(whole);
-    const rendered = render(kept.subarray(0, whole), this.#totalBytes - unfinished.length, maxBytes);
+    const last = kept.tail.length > 0 ? kept.tail : kept.head;
+    const whole = last.length - (final ? 0 : unfinishedAtEnd(last));
+    const unfinished = last.subarray(whole);
+    if (last === kept.tail) kept.tail = last.subarray(0, whole);
+    else kept.head = last.subarray(0, whole);
+    const rendered = render(kept, maxBytes);
     this.#head.clear();
     this.#tail.clear();
     this.#totalBytes = 0;
@@ -86,12 +97,14 @@ export class HeadTailBuffer {
     return rendered;
   }
 
-  /** Head and tail, one behind the other. */
-  #kept(): Uint8Array {
-    const kept = new Uint8Array(this.keptBytes);
-    this.#head.copyTo(kept);
-    this.#tail.copyTo(kept.subarray(this.#head.length));
-    return kept;
+  /** A copy, in which what is complete is all in the head. */
+  #kept(): Kept {
+    const bytes = new Uint8Array(this.keptBytes);
+    this.#head.copyTo(bytes);
+    this.#tail.copyTo(bytes.subarray(this.#head.length));
+    const { omittedBytes } = this;
+    const seam = omittedBytes === 0 ? bytes.length : this.#head.length;
+    return { head: bytes.subarray(0, seam), omittedBytes, tail: bytes.subarray(seam) };
   }
 }
 
@@ -142,22 +155,25 @@ class Ring {
   }
 }
 
-/** @param kept The first and the last of `totalBytes`, as many of the one as of the other if any lack. */
-function render(kept: Uint8Array, totalBytes: number, maxBytes: number): Rendered {
-  if (kept.length === totalBytes && kept.length <= maxBytes) {
-    return { text: decoder.decode(kept), omittedBytes: 0 };
-  }
-  const room = Math.min(maxBytes, kept.length);
-  const headBytes = Math.floor(room / 2);
-  const head = kept.subarray(0, headBytes);
-  const tail = kept.subarray(kept.length - (room - headBytes));
-  const wholeHead = head.subarray(0, head.length - unfinishedAtEnd(head));
-  const wholeTail = tail.subarray(continuationAtStart(tail));
-  const omittedBytes = totalBytes - wholeHead.length - wholeTail.length;
-  const before = decoder.decode(wholeHead);
+function render({ head, omittedBytes, tail }: Kept, maxBytes: number): Rendered {
+  if (omittedBytes === 0 && head.length <= maxBytes) return { text: decoder.decode(head), omittedBytes: 0 };
+  const totalBytes = head.length + omittedBytes + tail.length;
+  const headBytes = Math.floor(maxBytes / 2);
+  const first = head.subarray(0, headBytes);
+  const last = lastBytes(omittedBytes === 0 ? head : tail, maxBytes - headBytes);
+  const wholeFirst = first.subarray(0, first.length - unfinishedAtEnd(first));
+  const wholeLast = last.subarray(continuationAtStart(last));
+  const before = decoder.decode(wholeFirst);
   const lineEnd = before === "" || before.endsWith("\n") ? "" : "\n";
-  const text = `${before}${lineEnd}[... ${omittedBytes} bytes omitted ...]\n${decoder.decode(wholeTail)}`;
-  return { text, omittedBytes };
+  const omitted = totalBytes - wholeFirst.length - wholeLast.length;
+  return {
+    text: `${before}${lineEnd}[... ${omitted} bytes omitted ...]\n${decoder.decode(wholeLast)}`,
+    omittedBytes: omitted,
+  };
+}
+
+function lastBytes(bytes: Uint8Array, count: number): Uint8Array {
+  return bytes.subarray(Math.max(0, bytes.length - count));
 }
 
 /** Bytes at the end that begin a UTF-8 character and do not finish it. */

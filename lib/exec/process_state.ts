@@ -11,14 +11,14 @@ export interface ProcessState {
 }
 
 /** The first state. */
-export const runningState: ProcessState = { hasExited: false };
+export const processRunning: ProcessState = { hasExited: false };
 
 /** The program has ended. A failure that came before stays. */
-export function exited(state: ProcessState, exitCode: number): ProcessState {
+export function processExited(state: ProcessState, exitCode: number): ProcessState {
   return { ...state, hasExited: true, exitCode };
 }
 
 /** Nothing more can be known. An exit code that came before stays. */
-export function failed(state: ProcessState, failureMessage: string): ProcessState {
+export function processFailed(state: ProcessState, failureMessage: string): ProcessState {
   return { ...state, hasExited: true, failureMessage };
 }

@@ -22,6 +22,7 @@ import { DecodeError } from "../protocol/schema.ts";
 import { findProgram } from "../runtime/find_program.ts";
 import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { childEnv } from "./child_env.ts";
+import { type Guardian, guardianOf } from "./guardian.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
 import { killTrees } from "./process_tree.ts";
 
@@ -72,6 +73,7 @@ interface Entry {
 /** Starts and keeps the processes of one session; the answers to `process/*` requests. */
 export class ProcessTable implements Pick<Handlers, Family<"process">> {
   readonly #runtime: Runtime;
+  readonly #guardian: Guardian;
   readonly #observer: ProcessObserver;
   readonly #limits: ProcessLimits;
   readonly #entries = new Map<string, Entry>();
@@ -83,12 +85,16 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
 
   constructor(runtime: Runtime, observer: ProcessObserver, limits: ProcessLimits) {
     this.#runtime = runtime;
+    this.#guardian = guardianOf(runtime);
     this.#limits = limits;
     this.#observer = {
       ready: () => observer.ready(),
       event: (process, event) => {
         observer.event(process, event);
-        if (event.kind === "closed") this.#onClosed(process);
+        if (event.kind === "exited") this.#guardian.exited(process.pid);
+        if (event.kind !== "closed") return;
+        this.#guardian.gone(process.pid);
+        this.#onClosed(process);
       },
     };
   }
@@ -129,6 +135,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         maxStdinBytes: this.#limits.maxStdinBytes,
         outputWindowBytes: params.outputWindowBytes,
       });
+      this.#guardian.started(child.pid, child.outputFiles());
       this.#entries.set(processId, { process, writeIds: new Set() });
     } catch (error) {
       if (error instanceof SpawnError)

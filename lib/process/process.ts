@@ -84,6 +84,10 @@ export class ManagedProcess {
     Promise.all([exited, ...ended]).then(() => this.#onClosed());
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   get isTerminal(): boolean {
     return this.#child.stderr === null;
   }

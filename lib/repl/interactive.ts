@@ -28,7 +28,7 @@ export async function runInteractive(
   const read = isDumb ? (prompt: string) => readPlainly(session, terminal, prompt) : editor.read.bind(editor);
   terminal.onEnd = (signal) => {
     session.quit(signal === "SIGTERM" ? 143 : 129);
-    session.endForeground();
+    session.releaseForeground();
     editor.abort();
   };
   const shell = session.begin(environmentId);

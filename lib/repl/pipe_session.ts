@@ -12,6 +12,8 @@ export type Leaving = "settled" | "background";
 export interface PipeSessionOptions {
   terminal: Terminal;
   screen: Screen;
+  /** Settles when the prompt is to come back although the command has not ended. */
+  released: Promise<void>;
 }
 
 /** A second Ctrl-C within this time kills. */
@@ -20,14 +22,22 @@ const KILL_WITHIN_MS = 2000;
 const HINT_AFTER_MS = 700;
 
 /** Until the command has ended or was put into the background. */
-export async function watchPipe(job: Job, { terminal, screen }: PipeSessionOptions): Promise<Leaving> {
+export async function watchPipe(
+  job: Job,
+  { terminal, screen, released }: PipeSessionOptions,
+): Promise<Leaving> {
   const input = new TypedInput((text) => screen.echo(text));
   let interruptedAt = Number.NEGATIVE_INFINITY;
   let hint: ReturnType<typeof setTimeout> | undefined;
-  let settled = false;
-  const end = job.settled.then(() => {
-    settled = true;
-  });
+  let leaving: Leaving | undefined;
+  const end = Promise.race([
+    job.settled.then(() => {
+      leaving ??= "settled";
+    }),
+    released.then(() => {
+      leaving ??= "background";
+    }),
+  ]);
 
   const interrupt = (): void => {
     screen.echo("^C\n");
@@ -55,12 +65,12 @@ export async function watchPipe(job: Job, { terminal, screen }: PipeSessionOptio
   try {
     for (;;) {
       await Promise.race([terminal.readable(), end]);
-      if (settled) return "settled";
+      if (leaving) return leaving;
       const bytes = terminal.take();
       // The terminal has gone: whoever reads next finds out.
       if (bytes === null) {
         await end;
-        return "settled";
+        return leaving!;
       }
       if (bytes) input.push(bytes);
       for (let event = input.next(); event; event = input.next()) {

@@ -17,24 +17,28 @@ const enterAlternateScreen = "\x1b[?1049h\x1b[2J\x1b[H";
 /** Until the program has ended or was left in the background. */
 export async function watchTerminal(
   job: Job,
-  { terminal, screen }: PipeSessionOptions,
+  { terminal, screen, released }: PipeSessionOptions,
   options: { again: boolean },
 ): Promise<Leaving> {
-  let settled = false;
-  const end = job.settled.then(() => {
-    settled = true;
-  });
+  let leaving: Leaving | undefined;
+  const end = Promise.race([
+    job.settled.then(() => {
+      leaving ??= "settled";
+    }),
+    released.then(() => {
+      leaving ??= "background";
+    }),
+  ]);
   const resize = (): void => void job.process.resize(terminal.size).catch(() => {});
   if (options.again && job.inAlternateScreen) screen.draw(enterAlternateScreen);
   terminal.passThrough(true);
   terminal.onResize = resize;
   job.attach((_stream, bytes) => screen.passThrough(bytes));
   if (options.again) redraw(job, terminal);
-  let leaving: Leaving = "settled";
   try {
     for (;;) {
       await Promise.race([terminal.readable(), end]);
-      if (settled) break;
+      if (leaving) break;
       const bytes = terminal.take();
       if (bytes === null) {
         await end;
@@ -50,8 +54,8 @@ export async function watchTerminal(
       terminal.unread(bytes.slice(at + 1));
       if (await isDoubled(terminal, end)) {
         send(job, Uint8Array.of(DETACH));
-      } else if (!settled) {
-        leaving = "background";
+      } else {
+        leaving ??= "background";
         break;
       }
     }
@@ -64,7 +68,7 @@ export async function watchTerminal(
       screen.draw((job.inAlternateScreen ? leaveAlternateScreen : "") + leaveModes);
     }
   }
-  return leaving;
+  return leaving ?? "settled";
 }
 
 function send(job: Job, bytes: Uint8Array): void {

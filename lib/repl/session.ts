@@ -9,7 +9,7 @@ import { describeStatus } from "./exit_status.ts";
 import type { History } from "./history.ts";
 import type { Job } from "./job.ts";
 import { JobList, label } from "./jobs.ts";
-import { watchPipe } from "./pipe_session.ts";
+import { type Leaving, watchPipe } from "./pipe_session.ts";
 import { watchTerminal } from "./pty_session.ts";
 import type { Screen } from "./screen.ts";
 import { FolderGone, Shell } from "./shell.ts";
@@ -20,8 +20,8 @@ import { wantsTerminal } from "./tty_programs.ts";
 
 /** Our own failures, as of `ssh`. */
 export const OWN_FAILURE = 255;
-/** "Connecting …" is shown after this time. */
-const SAY_CONNECTING_MS = 300;
+/** That we wait is shown after this time. */
+const SAY_WAITING_MS = 300;
 /** On leaving, how long the jobs may take to end. */
 const END_JOBS_MS = 2000;
 
@@ -49,6 +49,10 @@ export class Session implements ReplContext {
   /** All that have not ended. */
   readonly #active = new Set<Job>();
   readonly #said = new Set<string>();
+  /** Connections that we have ended ourselves. */
+  readonly #hungUp = new WeakSet<Client>();
+  #foregroundJob: { job: Job; release(): void } | undefined;
+  #giveUp: (() => void) | undefined;
   #leaving = false;
 
   constructor({ manager, screen, history, terminal }: SessionOptions) {
@@ -74,8 +78,8 @@ export class Session implements ReplContext {
   async use(id: string): Promise<boolean> {
     const environment = this.manager.get(id);
     const shell = this.#shells.get(id) ?? new Shell(environment, (...args) => this.#onConnected(...args));
-    // A program that has ended is started again only when it is asked for.
-    if (shell.client?.closeReason) await environment.close();
+    // A program that has ended is started again, and a lost session is given up, only when it is asked for.
+    if (shell.client && !shell.client.connected) await this.#hangUp(shell);
     if (!(await this.connect(shell))) return false;
     this.#shells.set(id, shell);
     this.shell = shell;
@@ -92,22 +96,13 @@ export class Session implements ReplContext {
 
   /** Connects, or says why not. */
   async connect(shell: Shell): Promise<boolean> {
-    const { screen } = this;
-    const waiting = setTimeout(() => {
-      if (screen.isTerminal)
-        screen.draw(`${screen.style.dim(`connecting to ${shell.id} … (Ctrl-C gives up)`)}\r`);
-    }, SAY_CONNECTING_MS);
     try {
-      const connected = await this.#interruptible(shell.connect());
-      if (screen.isTerminal) screen.draw("\x1b[K");
-      if (!connected) screen.say(`Gave up connecting to "${shell.id}"`);
+      const connected = await this.#interruptible(shell.connect(), `connecting to ${shell.id}`);
+      if (!connected) this.screen.say(`Gave up connecting to "${shell.id}"`);
       return connected !== undefined;
     } catch (error) {
-      if (screen.isTerminal) screen.draw("\x1b[K");
       this.complain(error);
       return false;
-    } finally {
-      clearTimeout(waiting);
     }
   }
 
@@ -130,7 +125,9 @@ export class Session implements ReplContext {
 
   async runLine(text: string, how?: "terminal" | "pipe"): Promise<number> {
     const shell = this.shell!;
-    if (!shell.isConnected && !(await this.connect(shell))) return OWN_FAILURE;
+    // Nothing is lost with the old session when nothing runs in it.
+    if (shell.isComingBack && !this.#runsIn(shell)) await this.#hangUp(shell);
+    if (!shell.isConnected && !shell.isComingBack && !(await this.connect(shell))) return OWN_FAILURE;
     this.#sayShellOnce(shell);
     const terminal = this.#terminal;
     const { tty } = this.settings;
@@ -144,10 +141,15 @@ export class Session implements ReplContext {
         stdin: terminal ? "pipe" : "null",
         ...(inTerminal ? { terminal: { size: terminal.size, variables: terminalVariables() } } : {}),
       });
-      job = await this.#interruptible(starting);
+      const comesBack = shell.isComingBack;
+      job = await this.#interruptible(starting, `waiting for ${shell.id}`);
       if (!job) {
         starting.then((late) => late.process[Symbol.asyncDispose]()).catch(() => {});
-        this.screen.say("Gave up: the server does not answer. Whether the line runs is not known");
+        this.screen.say(
+          comesBack
+            ? `Gave up waiting for "${shell.id}" (:use ${shell.id} connects afresh, without the jobs there)`
+            : "Gave up: the server does not answer. Whether the line runs is not known",
+        );
         return OWN_FAILURE;
       }
     } catch (error) {
@@ -200,14 +202,15 @@ export class Session implements ReplContext {
     await this.screen.flush();
   }
 
-  /** Ends what is in the foreground, so that the loop can go on. */
-  endForeground(): void {
-    for (const job of this.#active) if (job.id === undefined) job.process.terminate().catch(() => {});
+  /** Leaves what is in the foreground, so that the loop can go on. */
+  releaseForeground(): void {
+    this.#foregroundJob?.release();
+    this.#giveUp?.();
   }
 
   /** Sends what Ctrl-C sends. */
   interruptForeground(): void {
-    for (const job of this.#active) if (job.id === undefined) job.process.signal("interrupt").catch(() => {});
+    this.#foregroundJob?.job.process.signal("interrupt").catch(() => {});
   }
 
   async #runCommand(name: string, argument: string): Promise<number> {
@@ -225,15 +228,18 @@ export class Session implements ReplContext {
     const { screen, jobs } = this;
     const terminal = this.#terminal;
     jobs.told(job);
-    let leaving: "settled" | "background" = "settled";
+    let leaving: Leaving = "settled";
+    const released = Promise.withResolvers<void>();
+    this.#foregroundJob = { job, release: released.resolve };
     if (terminal && job.terminal) {
-      leaving = await watchTerminal(job, { terminal, screen }, { again });
+      leaving = await watchTerminal(job, { terminal, screen, released: released.promise }, { again });
     } else {
       const dropped = job.attach((stream, bytes) => screen.output(stream, bytes));
       if (dropped > 0) screen.say(screen.style.dim(`(${dropped} bytes before this are not kept)`));
-      if (terminal) leaving = await watchPipe(job, { terminal, screen });
+      if (terminal) leaving = await watchPipe(job, { terminal, screen, released: released.promise });
       else await job.settled;
     }
+    this.#foregroundJob = undefined;
     if (leaving === "background") {
       job.detach();
       jobs.unTell(job);
@@ -302,41 +308,71 @@ export class Session implements ReplContext {
     this.screen.say(this.screen.style.yellow(text));
   }
 
+  #runsIn(shell: Shell): boolean {
+    return [...this.#active].some((job) => job.environmentId === shell.id);
+  }
+
+  async #hangUp(shell: Shell): Promise<void> {
+    if (shell.client) this.#hungUp.add(shell.client);
+    await shell.environment.close();
+  }
+
+  /** What becomes of a connection is said when it happens, even at an idle prompt. */
   #onConnected(shell: Shell, client: Client): void {
+    const { screen } = this;
+    client.onConnectionChange((change) => {
+      if (this.#leaving || this.#hungUp.has(client)) return;
+      if (change.kind === "resumed") {
+        screen.say(screen.style.dim(`Connection to "${shell.id}" is back`));
+        return;
+      }
+      screen.say(
+        screen.style.red(`Connection to "${shell.id}" lost: ${change.reason.message}. Trying to get it back`),
+      );
+      if (this.isInteractive && this.#foregroundJob?.job.environmentId === shell.id)
+        this.#foregroundJob.release();
+    });
     client.closed.then((reason) => {
-      if (this.#leaving) return;
-      const lost = [...this.#active].filter(
-        (job) => job.environmentId === shell.id && job.id !== undefined,
-      ).length;
-      const jobs = lost === 0 ? "" : `; ${lost} ${lost === 1 ? "job is" : "jobs are"} lost`;
+      if (this.#leaving || this.#hungUp.has(client)) return;
+      const lost = [...this.#active].filter((job) => job.environmentId === shell.id).length;
+      const jobs = lost === 0 ? "" : `; ${lost === 1 ? "1 job is" : `${lost} jobs are`} lost`;
       const next =
         shell.environment.url || !shell.environment.isRemote ? "" : ` (:use ${shell.id} starts it again)`;
-      this.screen.say(
-        this.screen.style.red(`Connection to "${shell.id}" lost: ${reason.message}${jobs}${next}`),
-      );
+      screen.say(screen.style.red(`Connection to "${shell.id}" lost: ${reason.message}${jobs}${next}`));
     });
   }
 
-  /** What a promise gives, or undefined when Ctrl-C came first. Other keys are left for later. */
-  async #interruptible<T>(promise: Promise<T>): Promise<T | undefined> {
+  /**
+   * What a promise gives, or undefined when Ctrl-C came first. Other keys are left for later.
+   * @param what Shown when it takes time.
+   */
+  async #interruptible<T>(promise: Promise<T>, what: string): Promise<T | undefined> {
     const terminal = this.#terminal;
     if (!terminal) return await promise;
-    let settled = false;
-    const end = promise.then(
-      () => {
-        settled = true;
-      },
-      () => {
-        settled = true;
-      },
-    );
+    const { screen } = this;
+    let shown = false;
+    const waiting = setTimeout(() => {
+      shown = true;
+      screen.draw(`${screen.style.dim(`${what} … (Ctrl-C gives up)`)}\r`);
+    }, SAY_WAITING_MS);
+    let over: "settled" | "given up" | undefined;
+    const settled = (): void => {
+      over ??= "settled";
+    };
+    const given = Promise.withResolvers<void>();
+    this.#giveUp = () => {
+      over ??= "given up";
+      given.resolve();
+    };
+    const end = Promise.race([promise.then(settled, settled), given.promise]);
     const early: Uint8Array[] = [];
     try {
       for (;;) {
         await Promise.race([end, terminal.readable()]);
-        if (settled) return await promise;
+        if (over === "settled") return await promise;
+        if (over === "given up") return undefined;
         const bytes = terminal.take();
-        if (bytes === null) return await promise;
+        if (bytes === null) return undefined;
         if (bytes?.includes(3)) {
           early.length = 0;
           return undefined;
@@ -344,6 +380,9 @@ export class Session implements ReplContext {
         if (bytes) early.push(bytes);
       }
     } finally {
+      this.#giveUp = undefined;
+      clearTimeout(waiting);
+      if (shown) screen.draw("\r\x1b[K");
       for (const bytes of early.reverse()) terminal.unread(bytes);
     }
   }

@@ -54,7 +54,12 @@ export class Shell {
 
   /** True while there is a connection. */
   get isConnected(): boolean {
-    return this.client !== undefined && this.client.closeReason === undefined;
+    return this.client?.connected ?? false;
+  }
+
+  /** The connection is lost, but the session with its jobs may come back. */
+  get isComingBack(): boolean {
+    return this.client !== undefined && !this.client.connected && this.client.closeReason === undefined;
   }
 
   /** Connects if there is no connection. Throws as {@link Environment.client} does. */

@@ -34,7 +34,8 @@ export function environmentInfo(): EnvironmentInfo {
       process.platform === "darwin" ? "macos" : process.platform === "win32" ? "windows" : process.platform,
     prependPathDirs: [],
     temporaryDirectories: temporary ? [pathToUri(temporary)] : [],
-    tempDir: pathToUri(tmpdir()),
+    // Not `tmpdir()` alone, which looks at TMP and TEMP too; the peer does so on Windows only.
+    tempDir: pathToUri(process.platform === "win32" ? tmpdir() : temporary || "/tmp"),
     capabilities: serverCapabilities,
   };
 }
@@ -83,7 +84,9 @@ function homeDir(): string | undefined {
 
 function workingDir(): string | null {
   try {
-    return process.cwd();
+    const cwd = process.cwd();
+    // Bun answers from its memory when the folder is gone.
+    return existsSync(cwd) ? cwd : null;
   } catch {
     return null;
   }

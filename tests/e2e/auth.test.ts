@@ -70,58 +70,61 @@ suite("auth at start", { transports: ["stdio"], servers: knowsAuth }, (t) => {
   });
 });
 
-suite(
-  "auth at the upgrade",
-  {
-    transports: ["websocket"],
-    servers: knowsAuth,
-    launch: { args: [...address, ...mode, "--ws-token-sha256", digest] },
-  },
-  (t) => {
-    const ask = async (
-      start: string,
-      headers: Record<string, string>,
-    ): Promise<{ status: number; body: string; headers: Record<string, string> }> =>
-      await (await t.socket()).http(start, { Host: "127.0.0.1", ...headers });
-    const rows: Record<string, [value: string | undefined, body: string]> = {
-      "no header": [undefined, "missing websocket bearer token"],
-      "another scheme": [`Basic ${TOKEN}`, "invalid authorization header"],
-      "no space": ["Bearer", "invalid authorization header"],
-      "an empty token": ["Bearer   ", "invalid authorization header"],
-      "a wrong token": ["Bearer x", "invalid websocket bearer token"],
-      "the digest itself": [`Bearer ${digest}`, "invalid websocket bearer token"],
-    };
-    for (const [name, [value, body]] of Object.entries(rows)) {
-      verifies("auth: wrong credentials are 401 and say why", name, async () => {
-        const headers = value === undefined ? upgradeHeaders : { ...upgradeHeaders, Authorization: value };
-        const answer = await ask("GET /", headers);
-        expect({ status: answer.status, body: answer.body }).toEqual({ status: 401, body });
-        expect(answer.headers["www-authenticate"]).toBeUndefined();
-        expect(answer.headers["content-type"]).toStartWith("text/plain");
-      });
-    }
-
-    verifies("auth: the scheme is in any case and the token trimmed", async () => {
-      for (const value of [`Bearer ${TOKEN}`, `bearer ${TOKEN}`, `BEARER   ${TOKEN}  `]) {
-        expect((await ask("GET /", { ...upgradeHeaders, Authorization: value })).status).toBe(101);
-      }
+suite("auth at the upgrade", {
+  transports: ["websocket"],
+  servers: knowsAuth,
+  launch: { args: [...address, ...mode, "--ws-token-sha256", digest] },
+}, (t) => {
+  const ask = async (
+    start: string,
+    headers: Record<string, string>,
+  ): Promise<{ status: number; body: string; headers: Record<string, string> }> =>
+    await (await t.socket()).http(start, { Host: "127.0.0.1", ...headers });
+  const rows: Record<string, [value: string | undefined, body: string]> = {
+    "no header": [undefined, "missing websocket bearer token"],
+    "another scheme": [`Basic ${TOKEN}`, "invalid authorization header"],
+    "no space": ["Bearer", "invalid authorization header"],
+    "an empty token": ["Bearer   ", "invalid authorization header"],
+    "a wrong token": ["Bearer x", "invalid websocket bearer token"],
+    "the digest itself": [`Bearer ${digest}`, "invalid websocket bearer token"],
+  };
+  for (const [name, [value, body]] of Object.entries(rows)) {
+    verifies("auth: wrong credentials are 401 and say why", name, async () => {
+      const headers = value === undefined ? upgradeHeaders : { ...upgradeHeaders, Authorization: value };
+      const answer = await ask("GET /", headers);
+      expect({ status: answer.status, body: answer.body }).toEqual({ status: 401, body });
+      expect(answer.headers["www-authenticate"]).toBeUndefined();
+      expect(answer.headers["content-type"]).toStartWith("text/plain");
     });
+  }
 
-    verifies("auth: credentials are asked for after origin and upgrade headers, and not at /readyz", async () => {
+  verifies("auth: the scheme is in any case and the token trimmed", async () => {
+    for (const value of [`Bearer ${TOKEN}`, `bearer ${TOKEN}`, `BEARER   ${TOKEN}  `]) {
+      expect((await ask("GET /", { ...upgradeHeaders, Authorization: value })).status).toBe(101);
+    }
+  });
+
+  verifies(
+    "auth: credentials are asked for after origin and upgrade headers, and not at /readyz",
+    async () => {
       expect((await ask("GET /", { ...upgradeHeaders, Origin: "null" })).status).toBe(403);
       expect((await ask("GET /", {})).status).toBe(400);
       expect((await ask("GET /readyz", {})).status).toBe(200);
       expect((await ask("GET /nowhere", {})).status).toBe(404);
       expect((await ask(`GET /?token=${encodeURIComponent(TOKEN)}`, { ...upgradeHeaders })).status).toBe(401);
-    });
+    },
+  );
 
-    verifies("auth: credentials are asked for after origin and upgrade headers, and not at /readyz", "a refused connection speaks no protocol", async () => {
+  verifies(
+    "auth: credentials are asked for after origin and upgrade headers, and not at /readyz",
+    "a refused connection speaks no protocol",
+    async () => {
       const socket = await RawSocket.connect(t.listening.port);
       await socket.http("GET /", { Host: "127.0.0.1", ...upgradeHeaders });
       socket.frame('{"id":1,"method":"initialize","params":{"clientName":"x"}}');
       const answer = await Promise.race([socket.nextJson(2000).catch(() => undefined), socket.gone]);
       socket.close();
       expect(answer).toBeUndefined();
-    });
-  },
-);
+    },
+  );
+});

@@ -12,7 +12,11 @@ suite("child", {}, (t) => {
     const env = { B: "2", "odd name": "x=y", EMPTY: "", É: "ü", "A-B": "line\nline" };
     const told = await t.run(["/usr/bin/env", "-0"], { env });
     const found = told.stdout.split("\0").slice(0, -1).sort();
-    expect(found).toEqual(Object.entries(env).map(([name, value]) => `${name}=${value}`).sort());
+    expect(found).toEqual(
+      Object.entries(env)
+        .map(([name, value]) => `${name}=${value}`)
+        .sort(),
+    );
     expect((await t.run(["/usr/bin/env"], { env: {} })).stdout).toBe("");
   });
 
@@ -30,7 +34,9 @@ suite("child", {}, (t) => {
   });
 
   verifies("child: stdout and stderr are two pipes that can be opened again", async () => {
-    const told = await t.run("echo one; echo two > /dev/stderr; echo three > /dev/stdout; readlink /proc/self/fd/1 /proc/self/fd/2");
+    const told = await t.run(
+      "echo one; echo two > /dev/stderr; echo three > /dev/stdout; readlink /proc/self/fd/1 /proc/self/fd/2",
+    );
     expect(told.stderr).toBe("two\n");
     expect(told.stdout).toMatch(/^one\nthree\npipe:\[\d+\]\npipe:\[\d+\]\n$/);
     const [, , out, err] = lines(told.stdout);
@@ -51,7 +57,9 @@ suite("child", {}, (t) => {
 
   verifies("child: it has no descriptor above 2", async () => {
     // A pile of other children first, whose descriptors must not leak.
-    const others = await Promise.all([1, 2, 3].map((i) => t.start("sleep 100", { tty: i === 2, pipeStdin: true })));
+    const others = await Promise.all(
+      [1, 2, 3].map((i) => t.start("sleep 100", { tty: i === 2, pipeStdin: true })),
+    );
     for (const tty of [false, true]) {
       const told = await t.run(["/bin/ls", "-1", "/proc/self/fd"], { tty });
       // 3 is the folder that ls itself reads.
@@ -63,7 +71,10 @@ suite("child", {}, (t) => {
   verifies("child: no signal is blocked or ignored", async () => {
     for (const tty of [false, true]) {
       const told = await t.run(["/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"], { tty });
-      expect(lines(told.bytes.toString())).toEqual(["SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"]);
+      expect(lines(told.bytes.toString())).toEqual([
+        "SigBlk:\t0000000000000000",
+        "SigIgn:\t0000000000000000",
+      ]);
     }
   });
 
@@ -79,15 +90,19 @@ suite("child", {}, (t) => {
     const [size, ...rest] = lines(told.pty);
     expect(size).toBe("24 80");
     const modes = rest.join(" ");
-    for (const mode of ["echo", "icanon", "onlcr", "isig", "icrnl"]) expect(modes).toMatch(new RegExp(`\\s${mode}\\b`));
+    for (const mode of ["echo", "icanon", "onlcr", "isig", "icrnl"])
+      expect(modes).toMatch(new RegExp(`\\s${mode}\\b`));
     expect(modes).toMatch(/-iutf8\b/);
     expect(modes).toContain("/dev/pts/");
   });
 
   verifies("child: all three descriptors of a terminal child are the terminal", async () => {
-    const told = await t.run("test -t 0 && test -t 1 && test -t 2 && echo yes; echo err >&2; echo tty > /dev/tty", {
-      tty: true,
-    });
+    const told = await t.run(
+      "test -t 0 && test -t 1 && test -t 2 && echo yes; echo err >&2; echo tty > /dev/tty",
+      {
+        tty: true,
+      },
+    );
     expect(told.pty).toBe("yes\r\nerr\r\ntty\r\n");
   });
 
@@ -134,7 +149,11 @@ suite("child", {}, (t) => {
 
   verifies("child: a missing working directory is an error in a terminal too", async () => {
     const client = await t.client();
-    const params = t.params("pwd", { tty: true, cwd: t.path("/no/such"), env: { PATH: "/bin", HOME: t.folder.home } });
+    const params = t.params("pwd", {
+      tty: true,
+      cwd: t.path("/no/such"),
+      env: { PATH: "/bin", HOME: t.folder.home },
+    });
     const { RawProcess } = await import("../support/raw_process.ts");
     const child = new RawProcess(client);
     const answer = await client.ask("process/start", { processId: child.id, ...params });

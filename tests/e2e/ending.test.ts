@@ -47,11 +47,13 @@ suite("ending", {}, (t) => {
     const child = await t.start("true");
     await child.closed();
     expect(await child.terminate()).toBe(false);
-    expect(await (await t.client()).call("process/terminate", { processId: "none" })).toEqual({ running: false });
+    expect(await (await t.client()).call("process/terminate", { processId: "none" })).toEqual({
+      running: false,
+    });
   });
 
   verifies("process/terminate: who is left of a group whose leader has ended is not signalled", async () => {
-    const child = await t.start("sleep 1 & echo $!; exit 0");
+    const child = await t.start("sleep 0.4 & echo $!; exit 0");
     await child.exited();
     await child.says("\n");
     const pid = Number(child.text);
@@ -62,13 +64,13 @@ suite("ending", {}, (t) => {
 
   verifies("process/terminate: a grandchild in its own session does not hold up the end", async () => {
     for (const tty of [false, true]) {
-      const child = await t.start("setsid sleep 1.5 & echo ready; exec sleep 100", { tty });
+      const child = await t.start("setsid sleep 0.8 & echo ready; exec sleep 100", { tty });
       await child.says("ready");
       await Bun.sleep(50);
       const from = performance.now();
       await child.terminate();
       await child.closed();
-      const held = performance.now() - from > 1000;
+      const held = performance.now() - from > 500;
       if (tty) t.same("held up in a terminal", held, false);
       else expect(held).toBe(false);
     }

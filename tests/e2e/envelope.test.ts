@@ -154,7 +154,10 @@ suite("envelope", {}, (t) => {
     const client = await t.client();
     for (const method of ["no/such", "initialized", "", "toString", "__proto__", "x".repeat(100_000)]) {
       const { error } = await client.ask(method, {});
-      expect(error).toEqual({ code: -32601, message: `exec-server stub does not implement \`${method}\` yet` });
+      expect(error).toEqual({
+        code: -32601,
+        message: `exec-server stub does not implement \`${method}\` yet`,
+      });
     }
   });
 

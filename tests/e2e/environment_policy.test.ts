@@ -34,7 +34,9 @@ suite("environment policy", { launch: { env: serverEnv } }, (t) => {
   ): Promise<Record<string, string>> => {
     const told = await t.run(["/usr/bin/env", "-0"], { env, envPolicy: { ...base, ...policy } });
     const pairs = told.stdout.split("\0").slice(0, -1);
-    return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));
+    return Object.fromEntries(
+      pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+    );
   };
 
   verifies("envPolicy: inherit all, core and none", async () => {
@@ -48,7 +50,8 @@ suite("environment policy", { launch: { env: serverEnv } }, (t) => {
 
   verifies("envPolicy: names that look like credentials are dropped unless told otherwise", async () => {
     const kept = await names({});
-    for (const name of ["MY_API_KEY", "MONKEY", "aSecretThing", "TOKENIZER"]) expect(kept).not.toContain(name);
+    for (const name of ["MY_API_KEY", "MONKEY", "aSecretThing", "TOKENIZER"])
+      expect(kept).not.toContain(name);
     const all = await names({ ignoreDefaultExcludes: true });
     for (const name of ["MY_API_KEY", "MONKEY", "aSecretThing", "TOKENIZER"]) expect(all).toContain(name);
   });
@@ -77,7 +80,10 @@ suite("environment policy", { launch: { env: serverEnv } }, (t) => {
       PLAIN: "replaced",
     });
     const env = { ADDED: "from env", OTHER_SECRET: "kept" };
-    expect(await variables({ ...policy, includeOnly: ["PLAIN"] }, env)).toEqual({ PLAIN: "replaced", ...env });
+    expect(await variables({ ...policy, includeOnly: ["PLAIN"] }, env)).toEqual({
+      PLAIN: "replaced",
+      ...env,
+    });
   });
 
   verifies("envPolicy: all five members are wanted, of the right type", async () => {
@@ -85,7 +91,13 @@ suite("environment policy", { launch: { env: serverEnv } }, (t) => {
       const policy = { ...base, [name]: undefined };
       expect((await t.refusal(t.params("true", { envPolicy: policy }))).code).toBe(-32602);
     }
-    for (const bad of [{ inherit: "ALL" }, { inherit: "some" }, { exclude: "A" }, { set: { A: 1 } }, { set: null }]) {
+    for (const bad of [
+      { inherit: "ALL" },
+      { inherit: "some" },
+      { exclude: "A" },
+      { set: { A: 1 } },
+      { set: null },
+    ]) {
       expect((await t.refusal(t.params("true", { envPolicy: { ...base, ...bad } }))).code).toBe(-32602);
     }
   });
@@ -93,7 +105,11 @@ suite("environment policy", { launch: { env: serverEnv } }, (t) => {
   verifies("envPolicy: the credentials of the server itself stay with it", async () => {
     const found = await names({ ignoreDefaultExcludes: true });
     const own = ["CODEX_ACCESS_TOKEN", "CODEX_API_KEY", "CODEX_EXEC_SERVER_CONNECTION_TOKEN"];
-    t.same("own credentials", found.filter((name) => own.includes(name)), []);
+    t.same(
+      "own credentials",
+      found.filter((name) => own.includes(name)),
+      [],
+    );
     const given = await names({ inherit: "none" }, { NODE_REPL_AUTH_TOKEN: "x", CODEX_API_KEY: "given" });
     t.same("stripped names", given, ["CODEX_API_KEY"]);
   });

@@ -32,7 +32,7 @@ suite("events", {}, (t) => {
   });
 
   verifies("events: exited is not delayed by a grandchild that holds a pipe, closed is", async () => {
-    for (const redirect of ["", ">/dev/null", "2>/dev/null"]) {
+    const check = async (redirect: string): Promise<void> => {
       const from = performance.now();
       const child = await t.start(`(sleep 0.7; echo late; echo late >&2) ${redirect} & echo early; exit 4`);
       expect(await child.exited()).toBe(4);
@@ -43,7 +43,8 @@ suite("events", {}, (t) => {
       expect(told.kinds.at(-1)).toBe("closed");
       expect(told.stdout).toBe(redirect.startsWith(">") ? "early\n" : "early\nlate\n");
       expect(told.stderr).toBe(redirect.startsWith("2") ? "" : "late\n");
-    }
+    };
+    await Promise.all(["", ">/dev/null", "2>/dev/null"].map(check));
   });
 
   verifies("events: a child that closes its streams has exited and closed when it ends", async () => {
@@ -86,14 +87,17 @@ suite("events", {}, (t) => {
     expect(await child.terminate()).toBe(false);
   });
 
-  verifies("state: an exited process that is not closed takes signals and terminations in silence", async () => {
-    const child = await t.start("(sleep 0.5; echo late) & exit 0", { pipeStdin: true });
-    await child.exited();
-    expect(await child.read()).toMatchObject({ exited: true, closed: false });
-    expect(await child.terminate()).toBe(false);
-    t.same("write after the exit", await child.write("x"), "stdinClosed");
-    expect((await child.closed()).stdout).toBe("late\n");
-  });
+  verifies(
+    "state: an exited process that is not closed takes signals and terminations in silence",
+    async () => {
+      const child = await t.start("(sleep 0.5; echo late) & exit 0", { pipeStdin: true });
+      await child.exited();
+      expect(await child.read()).toMatchObject({ exited: true, closed: false });
+      expect(await child.terminate()).toBe(false);
+      t.same("write after the exit", await child.write("x"), "stdinClosed");
+      expect((await child.closed()).stdout).toBe("late\n");
+    },
+  );
 
   verifies("retention: the newest output stays, events are all sent", async () => {
     const total = 6_000_000;
@@ -101,7 +105,10 @@ suite("events", {}, (t) => {
     const told = await child.closed(20_000);
     expect(told.bytes.length).toBe(total);
     const { chunks, lostBytes } = await child.read();
-    const kept = chunks.reduce((sum: number, { chunk }: Json) => sum + Buffer.from(chunk, "base64").length, 0);
+    const kept = chunks.reduce(
+      (sum: number, { chunk }: Json) => sum + Buffer.from(chunk, "base64").length,
+      0,
+    );
     const limit = t.ours ? 4 * 1024 * 1024 : 1024 * 1024;
     expect(kept).toBeLessThanOrEqual(limit);
     expect(kept).toBeGreaterThan(limit - 256 * 1024);
@@ -112,7 +119,11 @@ suite("events", {}, (t) => {
   });
 });
 
-suite("retention, ours", { servers: ours, launch: { args: ["--retain-bytes", "100000"] }, transports: ["stdio"] }, (t) => {
+suite("retention, ours", {
+  servers: ours,
+  launch: { args: ["--retain-bytes", "100000"] },
+  transports: ["stdio"],
+}, (t) => {
   verifies("retention: a reader that comes too late is told how many bytes are gone", async () => {
     const child = await t.start("for i in 1 2 3 4 5 6 7 8; do head -c 30000 /dev/zero; sleep 0.02; done");
     await child.closed();
@@ -120,7 +131,10 @@ suite("retention, ours", { servers: ours, launch: { args: ["--retain-bytes", "10
     for (const { seq } of [{ seq: 0 }, ...all]) {
       const { chunks, lostBytes = 0 } = await child.read({ afterSeq: seq });
       const after = all.filter((event) => event.seq > seq).reduce((sum, { bytes }) => sum + bytes!.length, 0);
-      const kept = chunks.reduce((sum: number, { chunk }: Json) => sum + Buffer.from(chunk, "base64").length, 0);
+      const kept = chunks.reduce(
+        (sum: number, { chunk }: Json) => sum + Buffer.from(chunk, "base64").length,
+        0,
+      );
       expect({ seq, sum: kept + lostBytes }).toEqual({ seq, sum: after });
       expect(kept).toBeLessThanOrEqual(100_000);
     }

@@ -78,7 +78,10 @@ suite("websocket framing", { transports: ["websocket"] }, (t) => {
       const socket = await open();
       const bytes = Buffer.from(request(size));
       for (let at = 0; at < size; at += 8 * MIB) {
-        socket.frame(bytes.subarray(at, at + 8 * MIB), { opcode: at === 0 ? 1 : 0, fin: at + 8 * MIB >= size });
+        socket.frame(bytes.subarray(at, at + 8 * MIB), {
+          opcode: at === 0 ? 1 : 0,
+          fin: at + 8 * MIB >= size,
+        });
       }
       const result = await outcome(socket);
       if (size === 64 * MIB) expect(result).toBe("answered 1");
@@ -169,7 +172,12 @@ suite("stdio framing", { transports: ["stdio"] }, (t) => {
   });
 
   verifies("stdio: a line may come in pieces and several at once", async () => {
-    const input = ['{"id":', '1,"method":"no/s', 'uch"}\n{"id":2,"method":"no/such"}\n{"id"', ':3,"method":"no/such"}\n'];
+    const input = [
+      '{"id":',
+      '1,"method":"no/s',
+      'uch"}\n{"id":2,"method":"no/such"}\n{"id"',
+      ':3,"method":"no/such"}\n',
+    ];
     expect(await answers(t, input)).toEqual([1, 2, 3]);
   });
 

@@ -12,7 +12,11 @@ const upgrade: Headers = { ...host, ...upgradeHeaders };
 const without = (name: string): Headers =>
   Object.fromEntries(Object.entries(upgrade).filter(([key]) => key !== name));
 
-async function ask(t: Harness, start: string, headers: Headers): Promise<{ status: number; body: string; headers: Headers }> {
+async function ask(
+  t: Harness,
+  start: string,
+  headers: Headers,
+): Promise<{ status: number; body: string; headers: Headers }> {
   return await (await t.socket()).http(start, headers);
 }
 
@@ -97,8 +101,18 @@ suite("http", { transports: ["websocket"] }, (t) => {
 
   verifies("http: a Host that is none of our names is 403", async () => {
     const port = t.listening.port;
-    for (const name of ["127.0.0.1", `127.0.0.1:${port}`, "[::1]:80", "localhost", `LOCALHOST:${port}`, hostname()]) {
-      expect({ name, status: (await ask(t, "GET /readyz", { Host: name })).status }).toEqual({ name, status: 200 });
+    for (const name of [
+      "127.0.0.1",
+      `127.0.0.1:${port}`,
+      "[::1]:80",
+      "localhost",
+      `LOCALHOST:${port}`,
+      hostname(),
+    ]) {
+      expect({ name, status: (await ask(t, "GET /readyz", { Host: name })).status }).toEqual({
+        name,
+        status: 200,
+      });
     }
     for (const name of ["example.com", `evil.localhost.example:${port}`, "127.0.0.1.nip.io"]) {
       t.same("foreign host", (await ask(t, "GET /readyz", { Host: name })).status, 403);

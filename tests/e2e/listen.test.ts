@@ -6,7 +6,10 @@ import { type Harness, ours, suite, verifies } from "../support/harness.ts";
 import { Listening, Running } from "../support/servers.ts";
 
 /** Runs a server that is to end by itself. */
-async function ended(t: Harness, args: readonly string[]): Promise<{ status: number; stderr: string; stdout: string }> {
+async function ended(
+  t: Harness,
+  args: readonly string[],
+): Promise<{ status: number; stderr: string; stdout: string }> {
   const running = new Running(t.server, t.folder, { args });
   const stdout = new Response(running.child.stdout).text();
   const status = await running.exit();
@@ -17,13 +20,21 @@ async function ended(t: Harness, args: readonly string[]): Promise<{ status: num
 async function listened(t: Harness, args: readonly string[]): Promise<{ url: string; stdout: string }> {
   const listening = await Listening.start(t.server, t.folder, { args });
   const { url } = listening;
-  expect((await fetch(`${url.replace("ws://", "http://").replace("0.0.0.0", "127.0.0.1")}/readyz`)).status).toBe(200);
+  expect(
+    (await fetch(`${url.replace("ws://", "http://").replace("0.0.0.0", "127.0.0.1")}/readyz`)).status,
+  ).toBe(200);
   await listening.stop();
   return { url, stdout: await listening.allStdout() };
 }
 
 const invalid = ["ws://localhost:0", "ws://127.0.0.1", "ws://127.0.0.1:0/", "ws://", "ws://:0", "ws://::1:0"];
-const more = ["ws://127.0.0.1:65536", "ws://127.0.0.1:x", "ws://256.0.0.1:0", "ws://127.0.0.1:0?x", "ws://[::1]"];
+const more = [
+  "ws://127.0.0.1:65536",
+  "ws://127.0.0.1:x",
+  "ws://256.0.0.1:0",
+  "ws://127.0.0.1:0?x",
+  "ws://[::1]",
+];
 const unsupported = ["wss://127.0.0.1:0", "http://127.0.0.1:0", "127.0.0.1:0", "WS://127.0.0.1:0", "STDIO"];
 const others = ["stdio:", "", " ws://127.0.0.1:0", "stdio ", "unix:///x"];
 

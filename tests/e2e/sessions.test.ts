@@ -38,7 +38,9 @@ suite("sessions", { transports: ["websocket"] }, (t) => {
   for (const [name, end] of Object.entries(endings)) {
     verifies("sessions: a process outlives its connection and is found again", name, async () => {
       const first = await t.fresh();
-      const child = await new RawProcess(first).start(t.params("read line; echo got $line", { pipeStdin: true }));
+      const child = await new RawProcess(first).start(
+        t.params("read line; echo got $line", { pipeStdin: true }),
+      );
       await end(first);
       const second = await resumed(first.sessionId);
       const again = new RawProcess(second, child.id);
@@ -63,7 +65,9 @@ suite("sessions", { transports: ["websocket"] }, (t) => {
   verifies("sessions: output while nobody is attached is kept and not sent again", async () => {
     const first = await t.fresh();
     const child = await new RawProcess(first).start(
-      t.params("echo one; sleep 0.3; echo two; sleep 0.2; echo three; read x; echo four", { pipeStdin: true }),
+      t.params("echo one; sleep 0.3; echo two; sleep 0.2; echo three; read x; echo four", {
+        pipeStdin: true,
+      }),
     );
     await child.says("one");
     await first.close();
@@ -113,7 +117,11 @@ suite("sessions", { transports: ["websocket"] }, (t) => {
     const first = await t.fresh();
     await first.close();
     const client = await t.fresh({ initialize: false });
-    for (const id of [first.sessionId.toUpperCase(), ` ${first.sessionId}`, "00000000-0000-4000-8000-000000000000"]) {
+    for (const id of [
+      first.sessionId.toUpperCase(),
+      ` ${first.sessionId}`,
+      "00000000-0000-4000-8000-000000000000",
+    ]) {
       const { error } = await client.ask("initialize", { clientName: "raw", resumeSessionId: id });
       expect(error).toEqual({ code: -32600, message: `unknown session id ${id}` });
     }
@@ -142,65 +150,69 @@ suite("sessions", { transports: ["websocket"] }, (t) => {
   });
 });
 
-suite(
-  "sessions, ours",
-  { transports: ["websocket"], servers: ours, launch: { args: ["--listen", "ws://127.0.0.1:0", "--detached-seconds", "1"] } },
-  (t) => {
-    verifies("sessions: one that nobody comes back to expires, with all that it started", async () => {
-      const client = await t.fresh();
-      const script = "trap '' TERM INT HUP; echo ready $$; while :; do sleep 100; done";
-      const child = await new RawProcess(client).start(t.params(script));
-      await child.says("ready");
-      // Its leader ends, its group does not.
-      const orphan = await new RawProcess(client).start(t.params(`(${script}) & echo started; exit 0`));
-      await orphan.says("ready");
-      await orphan.exited();
-      const pids = processesIn(t.folder.work).filter((pid) => pid !== t.pid);
-      expect(pids.length).toBeGreaterThanOrEqual(3);
-      const from = performance.now();
+suite("sessions, ours", {
+  transports: ["websocket"],
+  servers: ours,
+  launch: { args: ["--listen", "ws://127.0.0.1:0", "--detached-seconds", "1"] },
+}, (t) => {
+  verifies("sessions: one that nobody comes back to expires, with all that it started", async () => {
+    const client = await t.fresh();
+    const script = "trap '' TERM INT HUP; echo ready $$; while :; do sleep 100; done";
+    const child = await new RawProcess(client).start(t.params(script));
+    await child.says("ready");
+    // Its leader ends, its group does not.
+    const orphan = await new RawProcess(client).start(t.params(`(${script}) & echo started; exit 0`));
+    await orphan.says("ready");
+    await orphan.exited();
+    const pids = processesIn(t.folder.work).filter((pid) => pid !== t.pid);
+    expect(pids.length).toBeGreaterThanOrEqual(3);
+    const from = performance.now();
+    await client.close();
+    await until(5000, "end of the processes", () => !pids.some(isAlive));
+    expect(performance.now() - from).toBeGreaterThan(900);
+    const other = await t.fresh({ initialize: false });
+    const answer = await other.ask("initialize", { clientName: "raw", resumeSessionId: client.sessionId });
+    expect(answer.error.message).toBe(`unknown session id ${client.sessionId}`);
+  });
+
+  verifies("sessions: a resume starts the clock anew", async () => {
+    let client = await t.fresh();
+    const child = await new RawProcess(client).start(t.params("exec sleep 100"));
+    const id = client.sessionId;
+    for (let i = 0; i < 3; i++) {
       await client.close();
-      await until(5000, "end of the processes", () => !pids.some(isAlive));
-      expect(performance.now() - from).toBeGreaterThan(900);
-      const other = await t.fresh({ initialize: false });
-      const answer = await other.ask("initialize", { clientName: "raw", resumeSessionId: client.sessionId });
-      expect(answer.error.message).toBe(`unknown session id ${client.sessionId}`);
-    });
+      await Bun.sleep(500);
+      client = await t.fresh({ resume: id });
+      await Bun.sleep(100);
+    }
+    expect(await client.call("process/terminate", { processId: child.id })).toEqual({ running: true });
+  });
 
-    verifies("sessions: a resume starts the clock anew", async () => {
-      let client = await t.fresh();
-      const child = await new RawProcess(client).start(t.params("exec sleep 100"));
-      const id = client.sessionId;
-      for (let i = 0; i < 3; i++) {
-        await client.close();
-        await Bun.sleep(500);
-        client = await t.fresh({ resume: id });
-        await Bun.sleep(100);
-      }
-      expect(await client.call("process/terminate", { processId: child.id })).toEqual({ running: true });
+  verifies("sessions: a start runs to its end, whatever becomes of the connection", async () => {
+    const client = await t.fresh();
+    client.send({
+      id: 1,
+      method: "process/start",
+      params: { processId: "p", ...t.params("exec sleep 100") },
     });
+    client.send({ method: "no/such" });
+    await client.closed;
+    const again = await t.fresh({ resume: client.sessionId });
+    expect(await again.call("process/terminate", { processId: "p" })).toEqual({ running: true });
+  });
 
-    verifies("sessions: a start runs to its end, whatever becomes of the connection", async () => {
-      const client = await t.fresh();
-      client.send({ id: 1, method: "process/start", params: { processId: "p", ...t.params("exec sleep 100") } });
-      client.send({ method: "no/such" });
-      await client.closed;
-      const again = await t.fresh({ resume: client.sessionId });
-      expect(await again.call("process/terminate", { processId: "p" })).toEqual({ running: true });
+  verifies("sessions: a connection that is dead gives way to the next", async () => {
+    const dead = await (await t.socket()).upgrade();
+    dead.frame('{"id":1,"method":"initialize","params":{"clientName":"raw"}}');
+    const { sessionId } = (await dead.nextJson()).result;
+    dead.frame('{"method":"initialized"}');
+    // It answers no pings from here on, as one behind a broken network.
+    const next = await t.fresh({ initialize: false });
+    await until(6000, "take-over", async () => {
+      const answer = await next.ask("initialize", { clientName: "raw", resumeSessionId: sessionId });
+      if (answer.error) expect(answer.error.code).toBe(-32010);
+      return answer.result;
     });
-
-    verifies("sessions: a connection that is dead gives way to the next", async () => {
-      const dead = await (await t.socket()).upgrade();
-      dead.frame('{"id":1,"method":"initialize","params":{"clientName":"raw"}}');
-      const { sessionId } = (await dead.nextJson()).result;
-      dead.frame('{"method":"initialized"}');
-      // It answers no pings from here on, as one behind a broken network.
-      const next = await t.fresh({ initialize: false });
-      await until(6000, "take-over", async () => {
-        const answer = await next.ask("initialize", { clientName: "raw", resumeSessionId: sessionId });
-        if (answer.error) expect(answer.error.code).toBe(-32010);
-        return answer.result;
-      });
-      expect(await dead.closing()).not.toBe(1000);
-    });
-  },
-);
+    expect(await dead.closing()).not.toBe(1000);
+  });
+});

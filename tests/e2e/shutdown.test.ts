@@ -10,7 +10,8 @@ import { Listening, Running } from "../support/servers.ts";
 
 /** Children that do not end by themselves: one that ignores signals, one in a terminal, and orphans of a third. */
 const stubborn = "trap '' TERM INT HUP; echo ready $$; while :; do sleep 100; done";
-const orphaning = "sh -c 'trap \"\" TERM INT HUP; echo ready $$; while :; do sleep 100; done' & sleep 0.2; exit 0";
+const orphaning =
+  "sh -c 'trap \"\" TERM INT HUP; echo ready $$; while :; do sleep 100; done' & sleep 0.2; exit 0";
 
 suite("shutdown", { transports: ["stdio"] }, (t) => {
   /** Starts the children; answers their pids. */
@@ -35,21 +36,26 @@ suite("shutdown", { transports: ["stdio"] }, (t) => {
   };
 
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-    verifies("shutdown: a signal ends a listener with status 0, its children and its connections", signal, async () => {
-      const listening = await Listening.start(t.server, t.folder);
-      const client = await (await RawClient.websocket(listening.url)).initialize();
-      const pids = await breed(client);
-      const from = performance.now();
-      listening.child.kill(signal);
-      const status = await listening.exit();
-      const tookMs = performance.now() - from;
-      const { code } = await within(3000, "close of the socket", client.closed);
-      t.same(`${signal} listener`, { status, code }, { status: 0, code: 1001 });
-      if (t.difference("children outlive a signal") === undefined || (status === 0 && !t.ours)) await gone(pids);
-      else cleanUp();
-      if (t.ours) expect(tookMs).toBeLessThan(1000);
-      expect(await listening.allStdout()).toBe(`${listening.url}\n`);
-    });
+    verifies(
+      "shutdown: a signal ends a listener with status 0, its children and its connections",
+      signal,
+      async () => {
+        const listening = await Listening.start(t.server, t.folder);
+        const client = await (await RawClient.websocket(listening.url)).initialize();
+        const pids = await breed(client);
+        const from = performance.now();
+        listening.child.kill(signal);
+        const status = await listening.exit();
+        const tookMs = performance.now() - from;
+        const { code } = await within(3000, "close of the socket", client.closed);
+        t.same(`${signal} listener`, { status, code }, { status: 0, code: 1001 });
+        if (t.difference("children outlive a signal") === undefined || (status === 0 && !t.ours))
+          await gone(pids);
+        else cleanUp();
+        if (t.ours) expect(tookMs).toBeLessThan(1000);
+        expect(await listening.allStdout()).toBe(`${listening.url}\n`);
+      },
+    );
 
     verifies("shutdown: a signal ends a server over stdio with status 0, at once", signal, async () => {
       const client = await new StdioClient(t.server, t.folder).initialize();
@@ -92,17 +98,20 @@ suite("shutdown", { transports: ["stdio"] }, (t) => {
     await listening.stop();
   });
 
-  verifies("shutdown: the death of the server by SIGKILL ends its terminals and direct children", async () => {
-    const listening = await Listening.start(t.server, t.folder);
-    const client = await (await RawClient.websocket(listening.url)).initialize();
-    const child = await new RawProcess(client).start(t.params("echo ready; exec sleep 100", { tty: true }));
-    await child.says("ready");
-    const pids = processesIn(t.folder.work).filter((pid) => pid !== listening.pid);
-    expect(pids.length).toBe(1);
-    listening.child.kill("SIGKILL");
-    await gone(pids);
-    await listening.exit();
-  });
+  verifies(
+    "shutdown: the death of the server by SIGKILL ends its terminals and direct children",
+    async () => {
+      const listening = await Listening.start(t.server, t.folder);
+      const client = await (await RawClient.websocket(listening.url)).initialize();
+      const child = await new RawProcess(client).start(t.params("echo ready; exec sleep 100", { tty: true }));
+      await child.says("ready");
+      const pids = processesIn(t.folder.work).filter((pid) => pid !== listening.pid);
+      expect(pids.length).toBe(1);
+      listening.child.kill("SIGKILL");
+      await gone(pids);
+      await listening.exit();
+    },
+  );
 });
 
 suite("shutdown, ours", { transports: ["stdio"], servers: ours }, (t) => {
@@ -114,7 +123,10 @@ suite("shutdown, ours", { transports: ["stdio"], servers: ours }, (t) => {
     running.child.stdin.write(requests.join("\n"));
     running.child.stdin.end();
     expect(await running.exit()).toBe(0);
-    const ids = (await stdout).trimEnd().split("\n").map((line) => JSON.parse(line).id);
+    const ids = (await stdout)
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).id);
     expect(ids).toEqual(requests.map((_, id) => id));
   });
 

@@ -60,7 +60,10 @@ suite("start", {}, (t) => {
     const of = async (cwd: string): Promise<unknown> => {
       const client = await t.client();
       const child = new RawProcess(client);
-      const answer = await client.ask("process/start", { processId: child.id, ...t.params(["pwd"], { cwd }) });
+      const answer = await client.ask("process/start", {
+        processId: child.id,
+        ...t.params(["pwd"], { cwd }),
+      });
       return answer.error ? answer.error.code : (await child.closed()).stdout;
     };
     t.same("cwd as path", await of(folder), `${folder}\n`);
@@ -77,7 +80,10 @@ suite("start", {}, (t) => {
     for (const tty of [false, true]) {
       for (const arg0 of ["another-name", "", "/bin/false"]) {
         const child = new RawProcess(client);
-        const params = t.params(["/bin/sh", "-c", 'tr "\\\\0" "\\\\n" < /proc/$$/cmdline | head -1'], { tty, arg0 });
+        const params = t.params(["/bin/sh", "-c", 'tr "\\\\0" "\\\\n" < /proc/$$/cmdline | head -1'], {
+          tty,
+          arg0,
+        });
         const answer = await client.ask("process/start", { processId: child.id, ...params });
         const got = answer.error ? "not started" : (await child.closed()).bytes.toString().trimEnd();
         if (tty) {
@@ -158,7 +164,7 @@ suite("start", {}, (t) => {
       return [{ argv: [path] }, -32603, "Too many levels of symbolic links (os error 40)"];
     },
     "an argument list that is too long": () => [
-      { argv: ["/bin/true", ...Array(20).fill("x".repeat(120_000))] , env: { X: "y".repeat(200_000) } },
+      { argv: ["/bin/true", ...Array(20).fill("x".repeat(120_000))], env: { X: "y".repeat(200_000) } },
       -32603,
       "Argument list too long (os error 7)",
     ],
@@ -198,7 +204,9 @@ suite("start", {}, (t) => {
     for (const env of [{ "A\0": "x" }, { A: "x\0" }]) {
       expect((await t.refusal(t.params("true", { env }))).code).toBe(-32603);
     }
-    expect((await t.refusal(t.params("true", { cwd: t.path("/tmp/a\0b") }))).code).toBeOneOf([-32602, -32603]);
+    expect((await t.refusal(t.params("true", { cwd: t.path("/tmp/a\0b") }))).code).toBeOneOf([
+      -32602, -32603,
+    ]);
   });
 
   verifies("process/start: parameters that do not decode are refused", async () => {
@@ -228,7 +236,12 @@ suite("start", {}, (t) => {
 
   verifies("process/start: null is as good as absent where the peer says so", async () => {
     const nulls = { arg0: null, envPolicy: null, sandbox: null, managedNetwork: null, networkProxy: null };
-    const told = await t.run("echo on", { ...nulls, shellSnapshot: null, credentialProviders: null, metadata: null });
+    const told = await t.run("echo on", {
+      ...nulls,
+      shellSnapshot: null,
+      credentialProviders: null,
+      metadata: null,
+    });
     expect(told.stdout).toBe("on\n");
     expect((await t.run("echo on", { enforceManagedNetwork: false })).stdout).toBe("on\n");
   });

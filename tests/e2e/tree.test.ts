@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { currentRuntime, localEnvironment, type StartOptions } from "../../mod.ts";
+import { join } from "node:path";
+import { connectWebsocket, currentRuntime, localEnvironment, type StartOptions } from "../../mod.ts";
 import { until } from "../support/deadline.ts";
 
 const runtime = await currentRuntime();
@@ -62,3 +63,57 @@ test("the end of the session takes along what an ended command has left behind",
   await environment.close();
   await until(5000, "the end of all sleepers", () => sleepers(seconds) === 0);
 });
+
+test("after kill -9 of the server nothing is left of what it has started", async () => {
+  const cli = join(import.meta.dir, "..", "..", "cli.ts");
+  const server = Bun.spawn([process.execPath, "--no-env-file", cli, "serve"], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const { value } = await server.stdout.getReader().read();
+  const url = new TextDecoder().decode(value).trim();
+  const client = await connectWebsocket(runtime, { url, recovery: { deadlineMs: 1 } });
+  const seconds = nextMarker();
+  let expected = 0;
+  for (const [, options] of ways) {
+    for (const [name, script, count] of shapes) {
+      // A terminal hangs up with the server, which ends its leader, and with it the trace to such a family.
+      if (options.terminal && name.includes("without our pipes")) continue;
+      const child = await client.start({ argv: ["sh", "-c", script(`sleep ${seconds}`)], ...options });
+      child.wait();
+      expected += count;
+    }
+  }
+  await until(5000, `${expected} sleepers`, () => sleepers(seconds) === expected);
+  // The guard is told of what runs a moment after its start.
+  await until(5000, "a guard that knows them", () => guardKnows(server.pid));
+  server.kill("SIGKILL");
+  await server.exited;
+  await until(10_000, "the end of all sleepers", () => sleepers(seconds) === 0);
+  await until(10_000, "the end of the guard", () => guardOf(server.pid) === undefined);
+  await client.close();
+}, 30_000);
+
+/** The shell that guards, while it is the server's child. */
+function guardOf(server: number): number | undefined {
+  for (const name of readdirSync("/proc")) {
+    try {
+      const title = readFileSync(`/proc/${name}/cmdline`, "latin1");
+      if (title.startsWith("exec-server-guardian\0") && parentOf(name) === server) return Number(name);
+    } catch {
+      // It has ended since.
+    }
+  }
+  return undefined;
+}
+
+/** It has read its line: it sleeps in a read of an empty pipe. */
+function guardKnows(server: number): boolean {
+  const guard = guardOf(server);
+  return guard !== undefined && / S /.test(readFileSync(`/proc/${guard}/stat`, "latin1"));
+}
+
+function parentOf(name: string): number {
+  const stat = readFileSync(`/proc/${name}/stat`, "latin1");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}

@@ -39,7 +39,21 @@ suite("write", {}, (t) => {
     let writeId = 100;
     const send = (text: unknown): Promise<unknown> =>
       raw({ processId: child.id, chunk: text, writeId: `${++writeId}` });
-    for (const bad of ["YQ", "YQ=", "YQ===", "Y", "=", "_w==", "-w==", "YR==", "YQ==\n", "Y Q==", "YQ==YQ==", 5, null]) {
+    for (const bad of [
+      "YQ",
+      "YQ=",
+      "YQ===",
+      "Y",
+      "=",
+      "_w==",
+      "-w==",
+      "YR==",
+      "YQ==\n",
+      "Y Q==",
+      "YQ==YQ==",
+      5,
+      null,
+    ]) {
       expect({ bad, got: await send(bad) }).toEqual({ bad, got: -32602 });
     }
     expect(await send("+/8=")).toBe("accepted");
@@ -66,7 +80,11 @@ suite("write", {}, (t) => {
     t.same("no writeId", await raw({ processId, chunk: chunk("x") }), "accepted");
     t.same("empty writeId", await raw({ processId, chunk: chunk("x"), writeId: "" }), -32602);
     // Looked at before the process is.
-    t.same("empty writeId, no process", await raw({ processId: "none", chunk: chunk("x"), writeId: "" }), -32602);
+    t.same(
+      "empty writeId, no process",
+      await raw({ processId: "none", chunk: chunk("x"), writeId: "" }),
+      -32602,
+    );
     await child.end();
   });
 
@@ -102,7 +120,11 @@ suite("write", {}, (t) => {
     const { id: processId } = child;
     const params = t.params("read line; echo got $line; exec sleep 100", { pipeStdin: true });
     client.send({ id: "start", method: "process/start", params: { processId, ...params } });
-    client.send({ id: "write", method: "process/write", params: { processId, chunk: chunk("on\n"), writeId: "1" } });
+    client.send({
+      id: "write",
+      method: "process/write",
+      params: { processId, chunk: chunk("on\n"), writeId: "1" },
+    });
     client.send({ id: "read", method: "process/read", params: { processId, waitMs: 5000 } });
     expect((await client.answer("start")).result.processId).toBe(processId);
     expect((await client.answer("write")).result.status).toBe("accepted");

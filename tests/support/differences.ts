@@ -21,7 +21,10 @@ const signalled = (signal: number): Difference => ({
 const lastIdWins = "-32601 id 2, stays";
 
 export const differences = {
-  "open bind": { why: "the peer accepts a bind to all addresses silently", does: both(/^ws:\/\/0\.0\.0\.0:\d+$/) },
+  "open bind": {
+    why: "the peer accepts a bind to all addresses silently",
+    does: both(/^ws:\/\/0\.0\.0\.0:\d+$/),
+  },
   "foreign host": { why: "the peer does not look at Host", does: both(200) },
   "foreign host upgrade": { why: "the peer does not look at Host", does: both(101) },
   "SIGTERM listener": {
@@ -50,7 +53,10 @@ export const differences = {
   "message above 64 MiB": { why: "the peer sends no close frames", does: both("dropped") },
   "broken frame": { why: "the peer sends no close frames", does: both("dropped") },
   "close frame": { why: "the peer sends no close frames", does: both("dropped") },
-  "held back answers": { why: "the peer does not set TCP_NODELAY, and is often 40 ms late", does: both(true) },
+  "held back answers": {
+    why: "the peer does not set TCP_NODELAY, and is often 40 ms late",
+    does: both(true),
+  },
   "no line limit": { why: "0.138.0 takes lines of any length", does: old(true) },
   "bad id": {
     why: "0.138.0 takes such a request for a notification, and closes",
@@ -115,5 +121,9 @@ export const differences = {
   lostBytes: { why: "the peer does not say what it gave up", does: both(false) },
   attached: { why: "0.138.0 has no code of its own for it", does: old(-32600) },
   "environment/info": { why: "0.138.0 says the shell only", does: old(true) },
+  "order behind a poll": {
+    why: "the peer takes one request at a time",
+    does: both(["poll", "info", "end"]),
+  },
+  "exit code of terminate, one": { why: "0.138.0 says -1", does: old(-1) },
 } as const satisfies Record<string, Difference>;
-void [both, old, recent];

@@ -76,6 +76,8 @@ export class Harness {
   folder!: ServerFolder;
   #listening: Listening | undefined;
   #shared: RawClient | undefined;
+  /** What a suite opened beside the harness, closed before the server is. */
+  readonly closing: (() => Promise<unknown>)[] = [];
   #fresh: (RawClient | RawSocket)[] = [];
   readonly #launch: LaunchOptions;
   #socketsAtStart = 0;
@@ -207,17 +209,26 @@ export class Harness {
     let inOrder = false;
     try {
       await this.afterEach();
+      for (const close of this.closing) await close();
       if (this.#listening && this.ours && !this.#shared?.isClosed) {
         const { pid } = this.#listening;
-        await until(3000, () => `end of the children of the server (${childrenOf(pid)})`, () => {
-          return childrenOf(pid).length === 0;
-        });
+        await until(
+          3000,
+          () => `end of the children of the server (${childrenOf(pid)})`,
+          () => {
+            return childrenOf(pid).length === 0;
+          },
+        );
       }
       if (this.#shared) await this.#end(this.#shared);
       if (this.#listening && this.ours) {
-        await until(3000, () => `end of connections: ${this.#sockets()} sockets`, () => {
-          return this.#sockets() <= this.#socketsAtStart;
-        });
+        await until(
+          3000,
+          () => `end of connections: ${this.#sockets()} sockets`,
+          () => {
+            return this.#sockets() <= this.#socketsAtStart;
+          },
+        );
       }
       await this.#listening?.stop();
       inOrder = true;

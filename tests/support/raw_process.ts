@@ -97,7 +97,11 @@ export class RawProcess {
       const last = this.events.findLast(({ kind }) => kind === "closed");
       return last !== undefined && this.events.length >= last.seq;
     };
-    await this.client.until(all, ms, `closing of ${this.id}; so far ${JSON.stringify(this.text.slice(-500))}`);
+    await this.client.until(
+      all,
+      ms,
+      `closing of ${this.id}; so far ${JSON.stringify(this.text.slice(-500))}`,
+    );
     const sorted = [...this.events].sort((a, b) => a.seq - b.seq);
     return {
       stdout: this.output("stdout").toString(),
@@ -111,7 +115,11 @@ export class RawProcess {
   }
 
   async write(data: string | Uint8Array, ms?: number): Promise<string> {
-    const params = { processId: this.id, chunk: Buffer.from(data).toString("base64"), writeId: `${++this.#writes}` };
+    const params = {
+      processId: this.id,
+      chunk: Buffer.from(data).toString("base64"),
+      writeId: `${++this.#writes}`,
+    };
     return (await this.client.call("process/write", params, ms)).status;
   }
 

@@ -64,7 +64,9 @@ export class RawSocket {
     await within(
       DEADLINE_MS,
       "connection",
-      new Promise((resolve, reject) => socket.once("connect", () => resolve(undefined)).once("error", reject)),
+      new Promise((resolve, reject) =>
+        socket.once("connect", () => resolve(undefined)).once("error", reject),
+      ),
     );
     return raw;
   }
@@ -87,9 +89,15 @@ export class RawSocket {
     );
     this.write(`${start} HTTP/1.1\r\n${lines.join("")}\r\n`);
     const end = await this.#find("\r\n\r\n");
-    const [first, ...rest] = this.#take(end + 4).toString("latin1").trimEnd().split("\r\n");
+    const [first, ...rest] = this.#take(end + 4)
+      .toString("latin1")
+      .trimEnd()
+      .split("\r\n");
     const found = Object.fromEntries(
-      rest.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
+      rest.map((line) => [
+        line.slice(0, line.indexOf(":")).toLowerCase(),
+        line.slice(line.indexOf(":") + 1).trim(),
+      ]),
     );
     const length = start.startsWith("HEAD") ? 0 : Number(found["content-length"] ?? 0);
     await this.#have(length);
@@ -115,7 +123,11 @@ export class RawSocket {
     const extra = short === 126 ? 2 : short === 127 ? 8 : 0;
     await this.#have(2 + extra, ms);
     const length =
-      extra === 0 ? short : extra === 2 ? this.#bytes.readUInt16BE(2) : Number(this.#bytes.readBigUInt64BE(2));
+      extra === 0
+        ? short
+        : extra === 2
+          ? this.#bytes.readUInt16BE(2)
+          : Number(this.#bytes.readBigUInt64BE(2));
     if (!(await this.#have(2 + extra + length, ms))) return undefined;
     const frame = this.#take(2 + extra + length);
     return {
@@ -169,7 +181,8 @@ export class RawSocket {
 
   async #find(text: string): Promise<number> {
     for (let length = text.length; ; length++) {
-      if (!(await this.#have(length))) throw new Error(`The connection ended after: ${this.#bytes.toString()}`);
+      if (!(await this.#have(length)))
+        throw new Error(`The connection ended after: ${this.#bytes.toString()}`);
       length = this.#bytes.length;
       const at = this.#bytes.indexOf(text);
       if (at >= 0) return at;

@@ -82,9 +82,13 @@ export class ServerFolder {
   async remove(options: { strict: boolean }): Promise<void> {
     try {
       if (options.strict) {
-        await until(2000, () => `end of what was started: ${describe(this.path)} left`, () => {
-          return processesIn(this.path).length === 0;
-        });
+        await until(
+          2000,
+          () => `end of what was started: ${describe(this.path)} left`,
+          () => {
+            return processesIn(this.path).length === 0;
+          },
+        );
         const left = readdirSync(this.temporary);
         if (left.length > 0) throw new Error(`The server left in its TMPDIR: ${left.join(", ")}`);
       }
@@ -144,7 +148,11 @@ export class Running {
 
   /** Exit status, -N for signal N. */
   async exit(ms = 5000): Promise<number> {
-    const status = await within(ms, () => `end of ${this.server.id}; stderr: ${this.stderr}`, this.child.exited);
+    const status = await within(
+      ms,
+      () => `end of ${this.server.id}; stderr: ${this.stderr}`,
+      this.child.exited,
+    );
     await within(ms, "end of stderr", this.stderrEnd);
     return this.child.signalCode === null ? status : -(status - 128);
   }

@@ -369,13 +369,14 @@ describe("giving a start up", () => {
     expect(server.paramsOf("process/terminate")).toEqual({ processId: "p" });
   });
 
-  test("after it has started does nothing", async () => {
+  test("after it has started kills the process", async () => {
     const { server, client } = await connect();
     const controller = new AbortController();
-    await client.start({ argv: ["a"], processId: "p", signal: controller.signal });
+    const process = await client.start({ argv: ["a"], processId: "p", signal: controller.signal });
     controller.abort();
-    await Bun.sleep(5);
-    expect(server.paramsOf("process/terminate")).toBeUndefined();
+    await until(WAIT_MS, "terminate", () => server.paramsOf("process/terminate") !== undefined);
+    server.end("p", 1, 137);
+    await within(WAIT_MS, "end", process.closed);
   });
 });
 

@@ -21,14 +21,31 @@ function drops(pattern: string, name: string): boolean {
 
 describe("the environment of a child", () => {
   test("without a policy is what was given and nothing else", () => {
-    expect(envOf(undefined, { PATH: "/bin", A: "1" }, { B: "2", API_KEY: "3" })).toEqual({ B: "2", API_KEY: "3" });
+    expect(envOf(undefined, { PATH: "/bin", A: "1" }, { B: "2", API_KEY: "3" })).toEqual({
+      B: "2",
+      API_KEY: "3",
+    });
   });
 
   test("begins with everything, nothing, or the core names in any letter case", () => {
-    const core = ["PATH", "SHELL", "TMPDIR", "TEMP", "TMP", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "USER"];
+    const core = [
+      "PATH",
+      "SHELL",
+      "TMPDIR",
+      "TEMP",
+      "TMP",
+      "HOME",
+      "LANG",
+      "LC_ALL",
+      "LC_CTYPE",
+      "LOGNAME",
+      "USER",
+    ];
     const others = ["PWD", "TERM", "LC_TIME", "PATHS", "XHOME", "OLDPWD", "DISPLAY", "LANGUAGE", "TZ"];
     const serverEnv = Object.fromEntries([...core, ...others, "home", "Shell"].map((name) => [name, "x"]));
-    expect(Object.keys(envOf({ inherit: "core" }, serverEnv)).sort()).toEqual([...core, "home", "Shell"].sort());
+    expect(Object.keys(envOf({ inherit: "core" }, serverEnv)).sort()).toEqual(
+      [...core, "home", "Shell"].sort(),
+    );
     expect(envOf({ inherit: "all" }, serverEnv)).toEqual(serverEnv);
     expect(envOf({ inherit: "none" }, serverEnv)).toEqual({});
   });
@@ -147,10 +164,7 @@ describe("patterns", () => {
     const name = fc.string({ unit: fc.constantFrom("a", "b", "A", "[", "."), maxLength: 8 });
     fc.assert(
       fc.property(text, name, (pattern, of) => {
-        const source = pattern
-          .replace(/[[.]/g, "\\$&")
-          .replaceAll("*", ".*")
-          .replaceAll("?", ".");
+        const source = pattern.replace(/[[.]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
         expect(drops(pattern, of)).toBe(pattern !== "" && new RegExp(`^${source}$`, "i").test(of));
       }),
       { numRuns: 1000 },

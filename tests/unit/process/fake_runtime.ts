@@ -4,7 +4,8 @@ import type { Child, ExitStatus, Runtime, SpawnOptions, TerminalSize } from "../
 import { FakeSink, FakeSource } from "../transport/support.ts";
 
 export class FakeChild implements Child {
-  readonly pid = 1;
+  /** Above the highest number that Linux gives: what kills trees by number must find nobody. */
+  readonly pid = 2 ** 30;
   readonly options: SpawnOptions;
   readonly stdin: FakeSink | null;
   readonly stdout = new FakeSource();
@@ -30,6 +31,9 @@ export class FakeChild implements Child {
   }
   resize(size: TerminalSize): void {
     this.sizes.push(size);
+  }
+  outputFiles(): string[] {
+    return [];
   }
   /** The program ends; others may hold its streams. */
   exit(status: ExitStatus): void {

@@ -57,41 +57,48 @@ describe("the output of a process", () => {
   test("is what a naive log has, for any appends and reads: bounds, order, and lostBytes to the byte", () => {
     const bound = fc.nat({ max: 120 });
     fc.assert(
-      fc.property(bound, fc.integer({ min: 1, max: 10 }), fc.array(step, { maxLength: 80 }), (maxBytes, maxChunks, steps) => {
-        const log = new OutputLog({ maxBytes, maxChunks });
-        const naive = new NaiveLog(maxBytes, maxChunks);
-        let total = 0;
-        for (const { kind, size } of steps) {
-          if (kind === "append") {
-            const bytes = new Uint8Array(size).fill(naive.next);
-            expect(log.append("stdout", bytes)).toBe(naive.next);
-            naive.append(bytes);
-            total += size;
-          } else if (kind === "event") {
-            expect(log.takeSeq()).toBe(naive.next++);
-          } else if (kind === "drop") {
-            log.dropAll();
-            for (const chunk of naive.all) chunk.gone = true;
-          } else {
-            for (const afterSeq of [size % (naive.next + 2), 0, naive.next - 1]) {
-              for (const limit of [size, 0, Number.POSITIVE_INFINITY]) {
-                const { chunks, lostBytes, lostBytesIsMinimum } = log.slice(afterSeq, limit);
-                expect({ seqs: seqsOf(chunks), lostBytes }).toEqual(naive.slice(afterSeq, limit));
-                expect(lostBytesIsMinimum).toBe(false);
-                for (const chunk of chunks) {
-                  expect(chunk.bytes.every((byte) => byte === chunk.seq % 256)).toBe(true);
-                  expect(chunk.bytes.length).toBe(naive.all.find(({ seq }) => seq === chunk.seq)!.bytes.length);
+      fc.property(
+        bound,
+        fc.integer({ min: 1, max: 10 }),
+        fc.array(step, { maxLength: 80 }),
+        (maxBytes, maxChunks, steps) => {
+          const log = new OutputLog({ maxBytes, maxChunks });
+          const naive = new NaiveLog(maxBytes, maxChunks);
+          let total = 0;
+          for (const { kind, size } of steps) {
+            if (kind === "append") {
+              const bytes = new Uint8Array(size).fill(naive.next);
+              expect(log.append("stdout", bytes)).toBe(naive.next);
+              naive.append(bytes);
+              total += size;
+            } else if (kind === "event") {
+              expect(log.takeSeq()).toBe(naive.next++);
+            } else if (kind === "drop") {
+              log.dropAll();
+              for (const chunk of naive.all) chunk.gone = true;
+            } else {
+              for (const afterSeq of [size % (naive.next + 2), 0, naive.next - 1]) {
+                for (const limit of [size, 0, Number.POSITIVE_INFINITY]) {
+                  const { chunks, lostBytes, lostBytesIsMinimum } = log.slice(afterSeq, limit);
+                  expect({ seqs: seqsOf(chunks), lostBytes }).toEqual(naive.slice(afterSeq, limit));
+                  expect(lostBytesIsMinimum).toBe(false);
+                  for (const chunk of chunks) {
+                    expect(chunk.bytes.every((byte) => byte === chunk.seq % 256)).toBe(true);
+                    expect(chunk.bytes.length).toBe(
+                      naive.all.find(({ seq }) => seq === chunk.seq)!.bytes.length,
+                    );
+                  }
                 }
+                expect(log.offsetAfter(afterSeq)).toBe(offsetAfter(naive, afterSeq));
+                expect(log.hasAfter(afterSeq)).toBe(naive.all.some(({ seq }) => seq > afterSeq));
               }
-              expect(log.offsetAfter(afterSeq)).toBe(offsetAfter(naive, afterSeq));
-              expect(log.hasAfter(afterSeq)).toBe(naive.all.some(({ seq }) => seq > afterSeq));
             }
+            const retained = naive.kept().reduce((sum, { bytes }) => sum + bytes.length, 0);
+            expect([log.nextSeq, log.retainedBytes, log.totalBytes]).toEqual([naive.next, retained, total]);
+            expect(log.retainedBytes).toBeLessThanOrEqual(maxBytes);
           }
-          const retained = naive.kept().reduce((sum, { bytes }) => sum + bytes.length, 0);
-          expect([log.nextSeq, log.retainedBytes, log.totalBytes]).toEqual([naive.next, retained, total]);
-          expect(log.retainedBytes).toBeLessThanOrEqual(maxBytes);
-        }
-      }),
+        },
+      ),
       { numRuns: 300 },
     );
   });

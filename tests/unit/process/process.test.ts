@@ -1,5 +1,10 @@
 import { afterEach, describe, expect, jest, test } from "bun:test";
-import { ManagedProcess, type ProcessEvent, type ProcessOptions, StdinFull } from "../../../lib/process/process.ts";
+import {
+  ManagedProcess,
+  type ProcessEvent,
+  type ProcessOptions,
+  StdinFull,
+} from "../../../lib/process/process.ts";
 import { until, within } from "../../support/deadline.ts";
 import { WAIT_MS } from "../transport/support.ts";
 import { FakeChild } from "./fake_runtime.ts";
@@ -96,7 +101,12 @@ describe("the events of a process", () => {
     expect([process.closed, process.exited, process.exitCode]).toEqual([true, true, 0]);
   });
 
-  for (const [signal, code] of [[1, 129], [9, 137], [11, 139], [15, 143]] as const) {
+  for (const [signal, code] of [
+    [1, 129],
+    [9, 137],
+    [11, 139],
+    [15, 143],
+  ] as const) {
     test(`the end by signal ${signal} is exit code ${code}`, async () => {
       const { child, process } = start();
       child.end({ code: null, signal });
@@ -244,9 +254,13 @@ describe("killing", () => {
     const { child, process, log } = start();
     process.terminate();
     child.exit({ code: null, signal: 9 });
-    await within(2000, "closed", (async () => {
-      while (!process.closed) await Bun.sleep(5);
-    })());
+    await within(
+      2000,
+      "closed",
+      (async () => {
+        while (!process.closed) await Bun.sleep(5);
+      })(),
+    );
     expect(log()).toEqual(["1 exited 137", "2 closed"]);
     expect(child.stdout.cancelled && child.stderr!.cancelled).toBe(true);
   });
@@ -286,7 +300,11 @@ describe("killing", () => {
     process.dispose();
     expect(child.signals).toEqual([9]);
     await until(WAIT_MS, "closed", () => process.closed);
-    expect([child.stdout.cancelled, child.stderr!.cancelled, child.stdin!.destroyed]).toEqual([true, true, true]);
+    expect([child.stdout.cancelled, child.stderr!.cancelled, child.stdin!.destroyed]).toEqual([
+      true,
+      true,
+      true,
+    ]);
     process.dispose();
     // Its number may be another's by now.
     expect(child.signals).toEqual([9]);
@@ -353,13 +371,19 @@ describe("input", () => {
     const ended = start({}, "stdin");
     ended.child.exit({ code: 0, signal: null });
     await settle();
-    expect([ended.process.write(new Uint8Array(1)), ended.process.closeStdin()]).toEqual(["stdinClosed", "stdinClosed"]);
+    expect([ended.process.write(new Uint8Array(1)), ended.process.closeStdin()]).toEqual([
+      "stdinClosed",
+      "stdinClosed",
+    ]);
     expect(ended.child.stdin!.destroyed).toBe(true);
 
     const closed = start({}, "stdin");
     expect(closed.process.closeStdin()).toBe("accepted");
     expect(closed.child.stdin!.closed).toBe(true);
-    expect([closed.process.write(new Uint8Array(1)), closed.process.closeStdin()]).toEqual(["stdinClosed", "stdinClosed"]);
+    expect([closed.process.write(new Uint8Array(1)), closed.process.closeStdin()]).toEqual([
+      "stdinClosed",
+      "stdinClosed",
+    ]);
 
     const broken = start({}, "stdin");
     broken.child.stdin!.open = false;
@@ -374,6 +398,10 @@ describe("input", () => {
     child.stdin!.open = false;
     process.write(Buffer.from("before"));
     process.closeStdin();
-    expect([child.stdin!.closed, child.stdin!.destroyed, child.stdin!.pendingBytes]).toEqual([true, false, 6]);
+    expect([child.stdin!.closed, child.stdin!.destroyed, child.stdin!.pendingBytes]).toEqual([
+      true,
+      false,
+      6,
+    ]);
   });
 });

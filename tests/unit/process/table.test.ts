@@ -19,12 +19,16 @@ function makeTable(limits: Partial<ProcessLimits> = {}): {
   const fake = new FakeRuntime();
   const events: string[] = [];
   const observer = {
-    event: (process: ManagedProcess, event: ProcessEvent) => void events.push(`${process.id} ${event.kind} ${event.seq}`),
+    event: (process: ManagedProcess, event: ProcessEvent) =>
+      void events.push(`${process.id} ${event.kind} ${event.seq}`),
     ready: () => undefined,
   };
   const table = new ProcessTable(fake.runtime, observer, { ...defaultProcessLimits, ...limits });
   const start = (processId: string, more: Partial<StartParams> = {}): FakeRuntime["last"] => {
-    expect(table["process/start"]({ ...base, processId, ...more })).toEqual({ processId, sandboxType: "none" });
+    expect(table["process/start"]({ ...base, processId, ...more })).toEqual({
+      processId,
+      sandboxType: "none",
+    });
     return fake.last;
   };
   return { table, fake, events, start };
@@ -60,7 +64,12 @@ test("the limits by default are these", () => {
 describe("process/start", () => {
   test("hands the child what was asked for", () => {
     const { start } = makeTable();
-    const { options } = start("p", { argv: ["/bin/x", "a"], arg0: "name", cwd: "file:///a%20b", env: { A: "1" } });
+    const { options } = start("p", {
+      argv: ["/bin/x", "a"],
+      arg0: "name",
+      cwd: "file:///a%20b",
+      env: { A: "1" },
+    });
     expect({ ...options, env: { ...options.env } }).toEqual({
       file: "/bin/x",
       argv: ["name", "a"],
@@ -89,16 +98,44 @@ describe("process/start", () => {
     ["a NUL in a variable", { env: { A: "\0" } }, -32603, "nul byte found in provided data"],
     ["a NUL in a name", { env: { "A\0": "" } }, -32603, "nul byte found in provided data"],
     ["a NUL in cwd", { cwd: "file:///a%00" }, -32603, "nul byte found in provided data"],
-    ["a thread id that is no UUID", { metadata: { threadId: "1" } }, -32602, "metadata.threadId: expected a UUID"],
-    ["a terminal without columns", { tty: true, terminalSize: { columns: 0, rows: 1 } }, -32602, "terminal size 0x1: expected 1 to 65535 columns and rows"],
-    ["a terminal of too many rows", { tty: true, terminalSize: { columns: 1, rows: 65_536 } }, -32602, "terminal size 1x65536: expected 1 to 65535 columns and rows"],
-    ["a sandbox", { sandbox: { type: "x" } }, -32603, "sandbox: this server cannot confine processes, so it does not start them"],
-    ["a sandbox that is no object", { sandbox: "none" }, -32603, "sandbox: this server cannot confine processes, so it does not start them"],
+    [
+      "a thread id that is no UUID",
+      { metadata: { threadId: "1" } },
+      -32602,
+      "metadata.threadId: expected a UUID",
+    ],
+    [
+      "a terminal without columns",
+      { tty: true, terminalSize: { columns: 0, rows: 1 } },
+      -32602,
+      "terminal size 0x1: expected 1 to 65535 columns and rows",
+    ],
+    [
+      "a terminal of too many rows",
+      { tty: true, terminalSize: { columns: 1, rows: 65_536 } },
+      -32602,
+      "terminal size 1x65536: expected 1 to 65535 columns and rows",
+    ],
+    [
+      "a sandbox",
+      { sandbox: { type: "x" } },
+      -32603,
+      "sandbox: this server cannot confine processes, so it does not start them",
+    ],
+    [
+      "a sandbox that is no object",
+      { sandbox: "none" },
+      -32603,
+      "sandbox: this server cannot confine processes, so it does not start them",
+    ],
   ];
   for (const [what, more, code, message] of refused) {
     test(`refuses ${what}, and the id stays free`, () => {
       const { table, fake, start } = makeTable();
-      expect(refusalOf(() => table["process/start"]({ ...base, processId: "p", ...more }))).toEqual([code, message]);
+      expect(refusalOf(() => table["process/start"]({ ...base, processId: "p", ...more }))).toEqual([
+        code,
+        message,
+      ]);
       expect(fake.children).toEqual([]);
       start("p", { metadata: { threadId: uuid } });
       expect({ ...fake.last.options.env }).toEqual({ CODEX_THREAD_ID: uuid });
@@ -119,10 +156,9 @@ describe("process/start", () => {
     expect(refusalOf(() => start("q"))).toEqual([-32603, "Permission denied (os error 13)"]);
     fake.failure = undefined;
     start("q");
-    expect(refusalOf(() => table["process/start"]({ ...base, processId: "r", argv: ["no-such-program-here"] }))).toEqual([
-      -32603,
-      "No such file or directory (os error 2)",
-    ]);
+    expect(
+      refusalOf(() => table["process/start"]({ ...base, processId: "r", argv: ["no-such-program-here"] })),
+    ).toEqual([-32603, "No such file or directory (os error 2)"]);
   });
 });
 
@@ -162,7 +198,10 @@ describe("process/read", () => {
 
   test("an unknown id is refused", () => {
     const { table } = makeTable();
-    expect(refusalOf(() => table["process/read"]({ processId: "x" }))).toEqual([-32600, "unknown process id x"]);
+    expect(refusalOf(() => table["process/read"]({ processId: "x" }))).toEqual([
+      -32600,
+      "unknown process id x",
+    ]);
   });
 
   test("waits for what comes, and no longer than asked", async () => {
@@ -181,13 +220,19 @@ describe("process/read", () => {
   test("past the end it waits for the exit's successor, closed", async () => {
     const { table, start } = makeTable();
     const child = start("p");
-    const past = table["process/read"]({ processId: "p", afterSeq: 99, waitMs: 60_000 }) as Promise<ReadResult>;
+    const past = table["process/read"]({
+      processId: "p",
+      afterSeq: 99,
+      waitMs: 60_000,
+    }) as Promise<ReadResult>;
     child.stdout.push("x");
     child.exit({ code: 0, signal: null });
     await until(WAIT_MS, "exit", () => read(table, "p").exited);
     const atExit = table["process/read"]({ processId: "p", afterSeq: 2, waitMs: 60_000 });
     expect(atExit).toBeInstanceOf(Promise);
-    expect(table["process/read"]({ processId: "p", afterSeq: 1, waitMs: 60_000 })).not.toBeInstanceOf(Promise);
+    expect(table["process/read"]({ processId: "p", afterSeq: 1, waitMs: 60_000 })).not.toBeInstanceOf(
+      Promise,
+    );
     child.endOutput();
     for (const answer of [past, atExit as Promise<ReadResult>]) {
       expect((await within(WAIT_MS, "answer", answer)).closed).toBe(true);
@@ -270,7 +315,9 @@ describe("process/write and process/closeStdin", () => {
       "process p does not read its input: 4 bytes wait, the limit is 4",
     ]);
     child.stdin!.flush();
-    expect(table["process/write"]({ processId: "p", chunk, writeId: "b" }) as WriteResult).toEqual({ status: "accepted" });
+    expect(table["process/write"]({ processId: "p", chunk, writeId: "b" }) as WriteResult).toEqual({
+      status: "accepted",
+    });
     child.stdin!.flush();
     expect(child.stdin!.taken).toHaveLength(2);
   });
@@ -312,7 +359,9 @@ describe("signals, the end and the size", () => {
     const child = start("tty", { tty: true });
     expect(table["process/resize"]({ processId: "tty", columns: 100, rows: 50 })).toEqual({});
     expect(child.sizes).toEqual([{ columns: 100, rows: 50 }]);
-    expect(refusalOf(() => table["process/resize"]({ processId: "tty", columns: 0, rows: 1 }))[0]).toBe(-32602);
+    expect(refusalOf(() => table["process/resize"]({ processId: "tty", columns: 0, rows: 1 }))[0]).toBe(
+      -32602,
+    );
     expect(refusalOf(() => table["process/resize"]({ processId: "pipes", columns: 1, rows: 1 }))).toEqual([
       -32600,
       "process pipes has no terminal",
@@ -370,7 +419,13 @@ describe("closed processes", () => {
     await run("c", "67890");
     expect(["a", "c"].map((id) => read(table, id).chunks.length)).toEqual([1, 1]);
     await run("d", "x");
-    expect(read(table, "a")).toMatchObject({ chunks: [], lostBytes: 5, closed: true, exitCode: 0, nextSeq: 4 });
+    expect(read(table, "a")).toMatchObject({
+      chunks: [],
+      lostBytes: 5,
+      closed: true,
+      exitCode: 0,
+      nextSeq: 4,
+    });
     expect(read(table, "a", 1)).not.toHaveProperty("lostBytes");
     expect(["c", "d"].map((id) => read(table, id).chunks.length)).toEqual([1, 1]);
     // One alone may be above the bound, and keeps nothing then.

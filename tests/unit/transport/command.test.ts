@@ -159,6 +159,7 @@ describe("the end of a launched program", () => {
     const one = launch('sleep 1000 & echo $!; read -r line; echo "last words" >&2; exit 3');
     await until(WAIT_MS, "pid", () => one.told.messages.length === 1);
     const pid = Number(one.told.messages[0]);
+    expect(pid).toBeGreaterThan(1);
     expect(alive(pid)).toBe(true);
     one.channel.send("go");
     expect(await within(WAIT_MS, "end", one.ended)).toEqual({ code: 3, signal: null });
@@ -172,6 +173,7 @@ describe("the end of a launched program", () => {
     const one = launch("setsid sleep 5 & echo $!; exit 0");
     await until(WAIT_MS, "pid", () => one.told.messages.length === 1);
     const pid = Number(one.told.messages[0]);
+    expect(pid).toBeGreaterThan(1);
     try {
       await within(3000, "end", one.ended);
     } finally {

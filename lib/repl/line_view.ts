@@ -54,7 +54,7 @@ export class LineView {
 function layOut({ prompt, text, cursor }: LineContent, columns: number): Layout {
   const plain = prompt.replace(/\x1b\[[0-9;]*m/g, "");
   // A prompt wider than the screen is cut from the left, colours and all.
-  const fits = textWidth(plain) < columns - 8;
+  const fits = textWidth(plain) <= columns - 8;
   const rows: string[] = [];
   let line = fits ? prompt : `…${plain.slice(-Math.max(1, columns - 10))}`;
   let width = fits ? textWidth(plain) : textWidth(line);

@@ -134,6 +134,13 @@ describe("ids", () => {
     expect(idOf(`{"method":"\\"id\\":5","params":["id",{"id":6},"{"],"id":${id}}`)).toBe(9007199254740993n);
   });
 
+  test("quotes and backslashes within a text do not end it", () => {
+    const id = "9007199254740993";
+    for (const method of ['a\\"{', "a\\\\", 'a\\\\\\"}', '\\",\\"id\\":5,\\"x']) {
+      expect(idOf(`{"method":"${method}","id":${id}}`)).toBe(9007199254740993n);
+    }
+  });
+
   test("an id behind a long parameter is found", () => {
     const chunk = "A".repeat(8 * 1024 * 1024);
     expect(idOf(`{"method":"m","params":{"chunk":"${chunk}"},"id":9007199254740993}`)).toBe(

@@ -283,6 +283,23 @@ describe("killing", () => {
     expect(process.closed).toBe(true);
   });
 
+  test("output of a killed process that a slow client holds back is not given up for silence", async () => {
+    const { child, process, log, hold } = start();
+    const held = hold();
+    child.stdout.push("1");
+    await settle();
+    child.stderr!.push(null);
+    child.stdout.push("2");
+    child.stdout.push(null);
+    process.terminate();
+    child.exit({ code: null, signal: 9 });
+    await Bun.sleep(300);
+    expect([process.closed, child.stdout.cancelled]).toEqual([false, false]);
+    held.resolve();
+    await until(WAIT_MS, "closed", () => process.closed);
+    expect(log()).toEqual(["1 stdout 1", "2 exited 137", "3 stdout 2", "4 closed"]);
+  });
+
   test("a process that ends by itself is not closed while somebody holds its pipes", async () => {
     const { child, process } = start();
     child.exit({ code: 0, signal: null });

@@ -107,7 +107,7 @@ describe("sessions", () => {
     await until(
       WAIT_MS,
       "output",
-      () => session.processes["process/read"]({ processId: 'p"1' }) && second.sent.length === 0,
+      () => (session.processes["process/read"]({ processId: 'p"1' }) as { nextSeq: number }).nextSeq === 3,
     );
     store.resume(session.id, second);
     fake.last.stderr!.push("c");

@@ -29,7 +29,14 @@ afterEach(async () => {
 });
 
 async function failureOf(promise: Promise<unknown>): Promise<ExecServerError> {
-  return await within(WAIT_MS, "rejection", promise.then(() => expect.unreachable(), (error) => error));
+  return await within(
+    WAIT_MS,
+    "rejection",
+    promise.then(
+      () => expect.unreachable(),
+      (error) => error,
+    ),
+  );
 }
 
 describe("launching a program", () => {
@@ -113,7 +120,9 @@ describe("launching a program", () => {
   });
 
   test("a flood on stderr does not stop it, and the last line is cut", async () => {
-    const one = launch("yes 0123456789 | head -c 1000000 >&2; echo >&2; printf 'y%.0s' $(seq 500) >&2; echo done");
+    const one = launch(
+      "yes 0123456789 | head -c 1000000 >&2; echo >&2; printf 'y%.0s' $(seq 500) >&2; echo done",
+    );
     await until(WAIT_MS, "answer", () => one.told.messages.length === 1);
     await within(WAIT_MS, "end", one.ended);
     expect(one.lastStderrLine()).toBe("y".repeat(300));

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import net from "node:net";
 import type { Channel } from "../../../lib/jsonrpc/channel.ts";
-import { ExecServerError } from "../../../lib/protocol/errors.ts";
+import type { ExecServerError } from "../../../lib/protocol/errors.ts";
 import { bunRuntime } from "../../../lib/runtime/bun.ts";
 import { acceptKey } from "../../../lib/transport/http_head.ts";
 import { type DialOptions, dialWebsocket, UpgradeRefused } from "../../../lib/transport/websocket.ts";
@@ -86,7 +86,8 @@ describe("dialling", () => {
   });
 
   test("frames that come with the answer are not lost", async () => {
-    const frame = (text: string): Uint8Array => encodeFrame({ fin: true, opcode: 1, payload: Buffer.from(text) }, false);
+    const frame = (text: string): Uint8Array =>
+      encodeFrame({ fin: true, opcode: 1, payload: Buffer.from(text) }, false);
     const server = await serve((socket, head) => {
       socket.write(Buffer.concat([Buffer.from(upgrade(head)), frame("at once"), frame("and again")]));
     });
@@ -153,7 +154,9 @@ describe("refusals", () => {
   });
 
   test("a body that is cut off is told as far as it came", async () => {
-    const server = await serve((socket) => socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100\r\n\r\nhalf"));
+    const server = await serve((socket) =>
+      socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100\r\n\r\nhalf"),
+    );
     expect((await failureOf({ url: url(server) })).message).toEndWith("HTTP 502 Bad Gateway (half)");
   });
 
@@ -174,9 +177,21 @@ describe("refusals", () => {
   });
 
   const answers: [string, (head: string) => string, string][] = [
-    ["a wrong accept key", (head) => upgrade(head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the server does not speak websocket"],
-    ["no accept key", (head) => upgrade(head).replace(/Sec-WebSocket-Accept.*\r\n/, ""), "the server does not speak websocket"],
-    ["no upgrade header", (head) => upgrade(head).replace(/Upgrade: websocket\r\n/, ""), "the server does not speak websocket"],
+    [
+      "a wrong accept key",
+      (head) => upgrade(head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+      "the server does not speak websocket",
+    ],
+    [
+      "no accept key",
+      (head) => upgrade(head).replace(/Sec-WebSocket-Accept.*\r\n/, ""),
+      "the server does not speak websocket",
+    ],
+    [
+      "no upgrade header",
+      (head) => upgrade(head).replace(/Upgrade: websocket\r\n/, ""),
+      "the server does not speak websocket",
+    ],
     ["garbage", () => "SSH-2.0-OpenSSH_9.9\r\n\r\n", "the answer is not HTTP"],
     ["garbage of two words", () => "220 hello there\r\n\r\n", "the answer is not HTTP"],
     ["a head without end", () => "HTTP/1.1 101 x\r\n".padEnd(40_000, "x"), "the answer is not HTTP"],
@@ -185,8 +200,15 @@ describe("refusals", () => {
     test(`${what} is ERR_CONNECT, and the connection is dropped`, async () => {
       const server = await serve((socket, head) => socket.write(answer(head)));
       const error = await failureOf({ url: url(server) });
-      expect([error.code, error.message]).toEqual(["ERR_CONNECT", `Cannot connect to "${url(server)}": ${detail}`]);
-      await until(WAIT_MS, "end of the connection", () => server.sockets[0]!.destroyed || server.sockets[0]!.readableEnded);
+      expect([error.code, error.message]).toEqual([
+        "ERR_CONNECT",
+        `Cannot connect to "${url(server)}": ${detail}`,
+      ]);
+      await until(
+        WAIT_MS,
+        "end of the connection",
+        () => server.sockets[0]!.destroyed || server.sockets[0]!.readableEnded,
+      );
     });
   }
 
@@ -217,7 +239,11 @@ describe("limits", () => {
       "ERR_CONNECT_TIMEOUT",
       `Cannot connect to "${url(server)}": no answer in 50 ms`,
     ]);
-    await until(WAIT_MS, "end of the connection", () => server.sockets[0]!.destroyed || server.sockets[0]!.readableEnded);
+    await until(
+      WAIT_MS,
+      "end of the connection",
+      () => server.sockets[0]!.destroyed || server.sockets[0]!.readableEnded,
+    );
   });
 
   test("half an answer is ERR_CONNECT_TIMEOUT too", async () => {
@@ -232,7 +258,9 @@ describe("limits", () => {
     await until(WAIT_MS, "request", () => (server.received[0] ?? "") !== "");
     controller.abort(new Error("changed my mind"));
     expect(await failure).toEqual(new Error("changed my mind") as never);
-    expect(await failureOf({ url: url(server), signal: controller.signal })).toEqual(new Error("changed my mind") as never);
+    expect(await failureOf({ url: url(server), signal: controller.signal })).toEqual(
+      new Error("changed my mind") as never,
+    );
   });
 });
 
@@ -296,7 +324,9 @@ describe("secrets", () => {
 const sizes = [0, 1, 125, 126, 65_535, 65_536, 1_000_003, 20 * 1024 * 1024];
 
 function textOf(size: number): string {
-  return Array.from({ length: Math.ceil(size / 64) }, (_, i) => String(i).padStart(64, ".")).join("").slice(0, size);
+  return Array.from({ length: Math.ceil(size / 64) }, (_, i) => String(i).padStart(64, "."))
+    .join("")
+    .slice(0, size);
 }
 
 describe("interop with Bun's own websocket", () => {
@@ -315,7 +345,10 @@ describe("interop with Bun's own websocket", () => {
       },
     });
     try {
-      const channel = await dialWebsocket(runtime, { url: `ws://127.0.0.1:${server.port}`, pingIntervalMs: 20 });
+      const channel = await dialWebsocket(runtime, {
+        url: `ws://127.0.0.1:${server.port}`,
+        pingIntervalMs: 20,
+      });
       const told = new Recorder();
       channel.open(told);
       for (const size of sizes) {
@@ -361,14 +394,18 @@ describe("interop with Bun's own websocket", () => {
     const { WebsocketChannel } = await import("../../../lib/transport/websocket_channel.ts");
     const told = new Recorder();
     const listener = await runtime.listen({ hostname: "127.0.0.1", port: 0 }, (stream) => {
-      let channel: (Channel & { streamHandlers: (typeof WebsocketChannel.prototype)["streamHandlers"] }) | undefined;
+      let channel:
+        | (Channel & { streamHandlers: (typeof WebsocketChannel.prototype)["streamHandlers"] })
+        | undefined;
       const reader = new HttpHeadReader();
       return {
         data: (bytes) => {
           if (channel) return channel.streamHandlers.data(bytes);
           const head = reader.feed(bytes);
           if (!head) return;
-          stream.write(Buffer.from(upgrade(`sec-websocket-key: ${head.headers.get("sec-websocket-key")![0]}\r\n`)));
+          stream.write(
+            Buffer.from(upgrade(`sec-websocket-key: ${head.headers.get("sec-websocket-key")![0]}\r\n`)),
+          );
           const made = new WebsocketChannel(stream, { role: "server", label: "server", pingIntervalMs: 20 });
           channel = made;
           told.onMessage = (text) => made.send(text);

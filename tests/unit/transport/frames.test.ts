@@ -64,7 +64,12 @@ describe("frames", () => {
         { fin: true, opcode: 0, payload: new Uint8Array([1, 2, 3]) },
       ];
       const bytes = Buffer.concat(frames.map((one) => encodeFrame(one, mask)));
-      expect(parseAll([...bytes].map((byte) => new Uint8Array([byte])), mask)).toEqual(frames);
+      expect(
+        parseAll(
+          [...bytes].map((byte) => new Uint8Array([byte])),
+          mask,
+        ),
+      ).toEqual(frames);
     });
   }
 
@@ -87,7 +92,10 @@ describe("frames", () => {
       const masked = encodeFrame({ fin: true, opcode: 2, payload }, true);
       expect(masked.length).toBe(head.length + 4 + length);
       expect(masked[1]).toBe(head[1]! | 0x80);
-      for (const [bytes, mask] of [[bare, false], [masked, true]] as const) {
+      for (const [bytes, mask] of [
+        [bare, false],
+        [masked, true],
+      ] as const) {
         expect(parseAll([bytes], mask)).toEqual([{ fin: true, opcode: 2, payload }]);
       }
     });
@@ -124,9 +132,12 @@ describe("rules of framing", () => {
     ["reserved bit 1", [0xc1, 0], false, 1002],
     ["reserved bit 2", [0xa1, 0], false, 1002],
     ["reserved bit 3", [0x91, 0], false, 1002],
-    ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map(
-      (code): [string, number[], boolean, number] => [`opcode ${code}`, [0x80 | code, 0], false, 1002],
-    ),
+    ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((code): [string, number[], boolean, number] => [
+      `opcode ${code}`,
+      [0x80 | code, 0],
+      false,
+      1002,
+    ]),
     ["no mask where one must be", [0x81, 0], true, 1002],
     ["a mask where none may be", [0x81, 0x80], false, 1002],
     ["a close frame in pieces", [0x08, 0], false, 1002],
@@ -134,7 +145,12 @@ describe("rules of framing", () => {
     ["a pong of 126 bytes", [0x8a, 126, 0, 126], false, 1002],
     ["a close of 64-bit length", [0x88, 127, 0, 0, 0, 0, 0, 0, 0, 1], false, 1002],
     ["a length above the limit", [0x81, 126, 1, 1], false, 1009],
-    ["a 64-bit length above the limit", [0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], false, 1009],
+    [
+      "a 64-bit length above the limit",
+      [0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+      false,
+      1009,
+    ],
   ];
   for (const [what, bytes, masked, status] of wrong) {
     test(`${what} is refused with ${status}, before its payload has come`, () => {
@@ -145,17 +161,17 @@ describe("rules of framing", () => {
   test("a frame of exactly the limit passes", () => {
     const payload = new Uint8Array(256);
     expect(parseAll([encodeFrame({ fin: true, opcode: 2, payload }, false)], false, 256)).toHaveLength(1);
-    expect(faultOf([...encodeFrame({ fin: true, opcode: 2, payload: new Uint8Array(257) }, false)], false, 256)).toEqual(
-      [1009, "A frame of 257 bytes is above the limit of 256"],
-    );
+    expect(
+      faultOf([...encodeFrame({ fin: true, opcode: 2, payload: new Uint8Array(257) }, false)], false, 256),
+    ).toEqual([1009, "A frame of 257 bytes is above the limit of 256"]);
   });
 
   test("frames before the wrong one are still given", () => {
     const parser = new FrameParser({ maxPayloadBytes: MAX, masked: false });
     const seen: number[] = [];
-    expect(() => parser.feed(new Uint8Array([0x89, 0, 0x81, 0, 0x83, 0]), ({ opcode }) => seen.push(opcode))).toThrow(
-      "Opcode 3 is reserved",
-    );
+    expect(() =>
+      parser.feed(new Uint8Array([0x89, 0, 0x81, 0, 0x83, 0]), ({ opcode }) => seen.push(opcode)),
+    ).toThrow("Opcode 3 is reserved");
     expect(seen).toEqual([9, 1]);
   });
 });
@@ -178,14 +194,19 @@ describe("the mask", () => {
 
   test("applied twice is nothing", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat({ max: 7 }), fc.nat({ max: 0xffffffff }), (bytes, at, key) => {
-        const room = new Uint8Array(bytes.length + 8);
-        room.set(bytes, at);
-        const view = room.subarray(at, at + bytes.length);
-        applyMask(view, key);
-        applyMask(view, key);
-        expect(view).toEqual(bytes);
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.nat({ max: 7 }),
+        fc.nat({ max: 0xffffffff }),
+        (bytes, at, key) => {
+          const room = new Uint8Array(bytes.length + 8);
+          room.set(bytes, at);
+          const view = room.subarray(at, at + bytes.length);
+          applyMask(view, key);
+          applyMask(view, key);
+          expect(view).toEqual(bytes);
+        },
+      ),
     );
   });
 });

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { acceptKey, type HttpHead, HttpHeadError, HttpHeadReader, hasToken } from "../../../lib/transport/http_head.ts";
+import {
+  acceptKey,
+  type HttpHead,
+  HttpHeadError,
+  HttpHeadReader,
+  hasToken,
+} from "../../../lib/transport/http_head.ts";
 import { split } from "./support.ts";
 
 /** The head with what followed it, however it was cut. */
@@ -32,7 +38,11 @@ describe("a head", () => {
   });
 
   test("a status line keeps its words, or has none", () => {
-    expect(headOf("HTTP/1.1 101 Switching Protocols\r\n\r\n").start).toEqual(["HTTP/1.1", "101", "Switching Protocols"]);
+    expect(headOf("HTTP/1.1 101 Switching Protocols\r\n\r\n").start).toEqual([
+      "HTTP/1.1",
+      "101",
+      "Switching Protocols",
+    ]);
     expect(headOf("HTTP/1.1 200\r\n\r\n").start).toEqual(["HTTP/1.1", "200", ""]);
     expect(headOf("HTTP/1.1 200 \r\n\r\n").start).toEqual(["HTTP/1.1", "200", ""]);
   });
@@ -81,7 +91,9 @@ describe("a head", () => {
       fc.property(fc.array(fc.nat(), { maxLength: 4 }), fc.constantFrom(0, 1, 2, 3, 4), (cuts, back) => {
         const all = [...cuts, limit + back];
         expect(readHead(split(head(limit), all))).toBeDefined();
-        expect(() => readHead(split(head(limit + 1), all))).toThrow(new HttpHeadError("The head is too long"));
+        expect(() => readHead(split(head(limit + 1), all))).toThrow(
+          new HttpHeadError("The head is too long"),
+        );
       }),
     );
     expect(() => new HttpHeadReader().feed(new Uint8Array(limit + 4))).toThrow("The head is too long");
@@ -89,7 +101,9 @@ describe("a head", () => {
 });
 
 test("a token is found in any place and letter case, and only whole", () => {
-  const head = headOf("GET / HTTP/1.1\r\nConnection: keep-alive, UPGRADE\r\nconnection: x\r\nUpgrade: websockets\r\n\r\n");
+  const head = headOf(
+    "GET / HTTP/1.1\r\nConnection: keep-alive, UPGRADE\r\nconnection: x\r\nUpgrade: websockets\r\n\r\n",
+  );
   expect(hasToken(head, "connection", "upgrade")).toBe(true);
   expect(hasToken(head, "connection", "x")).toBe(true);
   expect(hasToken(head, "upgrade", "websocket")).toBe(false);

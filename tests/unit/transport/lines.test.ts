@@ -31,8 +31,13 @@ describe("cutting into lines", () => {
     fc.assert(
       fc.property(fc.array(fc.nat(), { maxLength: 5 }), fc.boolean(), (cuts, ended) => {
         const end = ended ? "\n" : "";
-        expect(linesOf(split(Buffer.from(`a\n${"x".repeat(50)}${end}`), cuts), 50)).toEqual(["a", "x".repeat(50)]);
-        expect(() => linesOf(split(Buffer.from(`a\n${"x".repeat(51)}${end}`), cuts), 50)).toThrow(LineTooLong);
+        expect(linesOf(split(Buffer.from(`a\n${"x".repeat(50)}${end}`), cuts), 50)).toEqual([
+          "a",
+          "x".repeat(50),
+        ]);
+        expect(() => linesOf(split(Buffer.from(`a\n${"x".repeat(51)}${end}`), cuts), 50)).toThrow(
+          LineTooLong,
+        );
       }),
     );
   });
@@ -40,7 +45,9 @@ describe("cutting into lines", () => {
   test("a line that never ends is refused before it has filled the memory", () => {
     const splitter = new LineSplitter(100);
     splitter.feed(new Uint8Array(60), () => {});
-    expect(() => splitter.feed(new Uint8Array(41), () => {})).toThrow("A line is above the limit of 100 bytes");
+    expect(() => splitter.feed(new Uint8Array(41), () => {})).toThrow(
+      "A line is above the limit of 100 bytes",
+    );
   });
 
   test("the end is told once", () => {
@@ -78,7 +85,7 @@ describe("a channel of lines", () => {
   test("each line is a message; blank ones are skipped, CR before LF and a missing last LF are right", async () => {
     const { source, sink, told, ends } = openLines();
     source.push('{"a":1}\n\n  \t\n{"b"');
-    source.push(':2}\r\n\r\n');
+    source.push(":2}\r\n\r\n");
     source.push('{"é":3}');
     source.push(null);
     await until(WAIT_MS, "end", () => told.closes.length > 0 && ends.length === 2);

@@ -14,7 +14,12 @@ function openChannel(options: Partial<WebsocketOptions> = {}): {
   told: Recorder;
 } {
   const stream = new FakeStream();
-  const channel = new WebsocketChannel(stream, { role: "client", label: "test", pingIntervalMs: 0, ...options });
+  const channel = new WebsocketChannel(stream, {
+    role: "client",
+    label: "test",
+    pingIntervalMs: 0,
+    ...options,
+  });
   const told = new Recorder();
   channel.open(told);
   return { channel, stream, told };
@@ -36,7 +41,10 @@ function closeOf(frame: Frame | undefined): [number, string] {
 
 /** A frame as a server sends it. */
 function bare(opcode: number, payload: string | Uint8Array, fin = true): Uint8Array {
-  return encodeFrame({ fin, opcode, payload: typeof payload === "string" ? Buffer.from(payload) : payload }, false);
+  return encodeFrame(
+    { fin, opcode, payload: typeof payload === "string" ? Buffer.from(payload) : payload },
+    false,
+  );
 }
 
 function closeFrame(status: number, text = ""): Uint8Array {
@@ -52,7 +60,11 @@ describe("messages out", () => {
     await Promise.resolve();
     expect(stream.written).toHaveLength(1);
     expect(channel.pendingBytes).toBe(0);
-    expect(framesOf(stream, true).map(({ payload }) => Buffer.from(payload).toString())).toEqual(["a", "b", "é"]);
+    expect(framesOf(stream, true).map(({ payload }) => Buffer.from(payload).toString())).toEqual([
+      "a",
+      "b",
+      "é",
+    ]);
   });
 
   test("a large one does not overtake small ones before it", async () => {
@@ -125,16 +137,20 @@ describe("messages in", () => {
     const text = fc.string({ unit: "binary", maxLength: 60 });
     const nats = fc.array(fc.nat(), { maxLength: 5 });
     fc.assert(
-      fc.property(fc.array(fc.tuple(text, fc.constantFrom(1, 2), nats), { maxLength: 5 }), nats, (messages, cuts) => {
-        const { channel, told } = openChannel();
-        const bytes = messages.flatMap(([message, opcode, fragments]) => {
-          const pieces = split(Buffer.from(message), fragments);
-          if (pieces.length === 0) pieces.push(new Uint8Array(0));
-          return pieces.map((piece, i) => bare(i === 0 ? opcode : 0, piece, i === pieces.length - 1));
-        });
-        for (const piece of split(Buffer.concat(bytes), cuts)) channel.streamHandlers.data(piece);
-        expect(told.messages).toEqual(messages.map(([message]) => message));
-      }),
+      fc.property(
+        fc.array(fc.tuple(text, fc.constantFrom(1, 2), nats), { maxLength: 5 }),
+        nats,
+        (messages, cuts) => {
+          const { channel, told } = openChannel();
+          const bytes = messages.flatMap(([message, opcode, fragments]) => {
+            const pieces = split(Buffer.from(message), fragments);
+            if (pieces.length === 0) pieces.push(new Uint8Array(0));
+            return pieces.map((piece, i) => bare(i === 0 ? opcode : 0, piece, i === pieces.length - 1));
+          });
+          for (const piece of split(Buffer.concat(bytes), cuts)) channel.streamHandlers.data(piece);
+          expect(told.messages).toEqual(messages.map(([message]) => message));
+        },
+      ),
     );
   });
 
@@ -165,7 +181,11 @@ describe("messages in", () => {
   });
 
   test("an end before the channel is opened is told when it is", () => {
-    const channel = new WebsocketChannel(new FakeStream(), { role: "client", label: "test", pingIntervalMs: 10 });
+    const channel = new WebsocketChannel(new FakeStream(), {
+      role: "client",
+      label: "test",
+      pingIntervalMs: 10,
+    });
     channel.streamHandlers.close(new Error("reset"));
     const told = new Recorder();
     channel.open(told);
@@ -179,12 +199,22 @@ describe("broken rules", () => {
     ["text that is no UTF-8", [bare(1, new Uint8Array([0xc3]))], 1007, "protocol"],
     ["text cut within a character", [bare(1, new Uint8Array([0xc3]), false), bare(0, "a")], 1007, "protocol"],
     ["a reserved opcode", [new Uint8Array([0x83, 0])], 1002, "protocol"],
-    ["a masked frame from a server", [encodeFrame({ fin: true, opcode: 1, payload: new Uint8Array(1) }, true)], 1002, "protocol"],
+    [
+      "a masked frame from a server",
+      [encodeFrame({ fin: true, opcode: 1, payload: new Uint8Array(1) }, true)],
+      1002,
+      "protocol",
+    ],
     ["a continuation of nothing", [bare(0, "a")], 1002, "protocol"],
     ["a continuation after a whole message", [bare(1, "a"), bare(0, "b")], 1002, "protocol"],
     ["a message within another", [bare(1, "a", false), bare(1, "b")], 1002, "protocol"],
     ["a frame above the limit", [bare(2, new Uint8Array(1001))], 1009, "tooBig"],
-    ["fragments above the limit together", [bare(2, new Uint8Array(600), false), bare(0, new Uint8Array(401))], 1009, "tooBig"],
+    [
+      "fragments above the limit together",
+      [bare(2, new Uint8Array(600), false), bare(0, new Uint8Array(401))],
+      1009,
+      "tooBig",
+    ],
   ];
   for (const [what, frames, status, kind] of wrong) {
     test(`${what} closes with ${status}, tells once and ends the connection`, () => {
@@ -268,8 +298,18 @@ describe("the end", () => {
 
   const theirs: [number | undefined, string, CloseReason, number][] = [
     [1000, "", { kind: "normal", message: "the other side closed the connection with status 1000" }, 1000],
-    [1001, "bye", { kind: "goingAway", message: "the other side closed the connection with status 1001: bye" }, 1001],
-    [undefined, "", { kind: "normal", message: "the other side closed the connection with status 1005" }, 1000],
+    [
+      1001,
+      "bye",
+      { kind: "goingAway", message: "the other side closed the connection with status 1001: bye" },
+      1001,
+    ],
+    [
+      undefined,
+      "",
+      { kind: "normal", message: "the other side closed the connection with status 1005" },
+      1000,
+    ],
     [1008, "é", { kind: "lost", message: "the other side closed the connection with status 1008: é" }, 1008],
   ];
   for (const [status, text, reason, answer] of theirs) {
@@ -301,7 +341,9 @@ describe("the end", () => {
       const [frame] = framesOf(stream, true);
       expect(frame!.payload.length).toBeLessThanOrEqual(125);
       expect(frame!.payload.length).toBeGreaterThan(40);
-      expect(() => new TextDecoder("utf-8", { fatal: true }).decode(frame!.payload.subarray(2))).not.toThrow();
+      expect(() =>
+        new TextDecoder("utf-8", { fatal: true }).decode(frame!.payload.subarray(2)),
+      ).not.toThrow();
     }
   });
 

@@ -40,7 +40,7 @@ export class OutputStreams {
   }
 
   /** @throws {ExecServerError} `ERR_CLOSED`: what it would hold is dropped, or goes to another stream. */
-  take(name: StreamName): ReadableStream<Uint8Array> {
+  take(name: StreamName): ReadableStream<Uint8Array<ArrayBuffer>> {
     const taken = this.#outlets.get(name);
     if (taken) return taken.stream;
     const outlet = new Outlet((piece) => this.#onTaken(piece));
@@ -86,7 +86,6 @@ export class OutputStreams {
 
   #onTaken(piece: Piece): void {
     piece.taken = true;
-    if (this.#pieces[0] !== piece) return;
     let count = this.#pieces.findIndex(({ taken }) => !taken);
     if (count < 0) count = this.#pieces.length;
     for (const { bytes, seq } of this.#pieces.splice(0, count)) this.#options.consumed(bytes.length, seq);
@@ -118,9 +117,9 @@ export class OutputStreams {
 
 /** One stream. It holds nothing itself: a piece leaves our queue when a read asks for it. */
 class Outlet {
-  readonly stream: ReadableStream<Uint8Array>;
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #onTaken: (piece: Piece) => void;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #queue: Piece[] = [];
   #wanted = false;
   #flowing = false;
@@ -131,7 +130,7 @@ class Outlet {
 
   constructor(onTaken: (piece: Piece) => void) {
     this.#onTaken = onTaken;
-    this.stream = new ReadableStream<Uint8Array>(
+    this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
       {
         start: (controller) => {
           this.#controller = controller;
@@ -175,7 +174,8 @@ class Outlet {
     while (this.#wanted && this.#queue.length > 0) {
       const piece = this.#queue.shift()!;
       this.#wanted = false;
-      this.#controller.enqueue(piece.bytes);
+      // What was decoded is never shared memory, which web streams such as TextDecoderStream do not take.
+      this.#controller.enqueue(piece.bytes as Uint8Array<ArrayBuffer>);
       this.#onTaken(piece);
     }
     this.#flowing = false;

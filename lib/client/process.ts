@@ -80,17 +80,17 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
    *
    * @throws {ExecServerError} `ERR_CLOSED`: the output is read in another way, or is dropped.
    */
-  get stdout(): ReadableStream<Uint8Array> {
+  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#take("stdout");
   }
 
   /** What the program writes to its standard error, as {@link stdout}. Of a terminal it is empty and closed. */
-  get stderr(): ReadableStream<Uint8Array> {
+  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#take("stderr");
   }
 
   /** {@link stdout} and {@link stderr} in one stream, in the order in which the server saw them; instead of both. */
-  get output(): ReadableStream<Uint8Array> {
+  get output(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#take("output");
   }
 
@@ -254,7 +254,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     this.#wake?.resolve();
   }
 
-  #take(name: StreamName): ReadableStream<Uint8Array> {
+  #take(name: StreamName): ReadableStream<Uint8Array<ArrayBuffer>> {
     if (this.#reader === "none") {
       this.#reader = "streams";
       this.#streams = new OutputStreams({

@@ -8,6 +8,7 @@ import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serveChannel } from "../server/listen.ts";
+import { withoutUserInfo } from "../transport/websocket.ts";
 import type { EnvironmentConfig } from "./toml.ts";
 
 /** Opens a fresh connection. */
@@ -143,8 +144,4 @@ export function configuredEnvironment(runtime: Runtime, config: EnvironmentConfi
         ...(cwd === undefined ? {} : { cwd }),
       }),
   });
-}
-
-function withoutUserInfo(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, "//");
 }

@@ -31,6 +31,8 @@ export async function watchTerminal(
   ]);
   const resize = (): void => void job.process.resize(terminal.size).catch(() => {});
   if (options.again && job.inAlternateScreen) screen.draw(enterAlternateScreen);
+  // What is still on its way wants its newlines treated.
+  await screen.flush();
   terminal.passThrough(true);
   terminal.onResize = resize;
   job.attach((_stream, bytes) => screen.passThrough(bytes));
@@ -61,6 +63,7 @@ export async function watchTerminal(
     }
   } finally {
     terminal.onResize = undefined;
+    await screen.flush();
     terminal.passThrough(false);
     if (leaving === "background" || job.inAlternateScreen) {
       // Before the job's last words can follow.

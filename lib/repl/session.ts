@@ -148,7 +148,7 @@ export class Session implements ReplContext {
         this.screen.say(
           comesBack
             ? `Gave up waiting for "${shell.id}" (:use ${shell.id} connects afresh, without the jobs there)`
-            : "Gave up: the server does not answer. Whether the line runs is not known",
+            : "No answer to the start of the line: whether it runs is not known",
         );
         return OWN_FAILURE;
       }
@@ -373,7 +373,8 @@ export class Session implements ReplContext {
         if (over === "given up") return undefined;
         const bytes = terminal.take();
         if (bytes === null) return undefined;
-        if (bytes?.includes(3)) {
+        // Before anybody could see that we wait, Ctrl-C is meant for the command.
+        if (shown && bytes?.includes(3)) {
           early.length = 0;
           return undefined;
         }

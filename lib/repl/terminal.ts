@@ -27,7 +27,9 @@ export class Terminal implements Disposable {
   constructor(source: ByteSource) {
     this.#source = source;
     this.#listen("exit", () => this.restore());
-    this.#listen("SIGWINCH", () => this.onResize?.());
+    // On Bun the stream learns of its size from a listener of its own, which has to come first.
+    process.stdout.getWindowSize?.();
+    this.#listen("SIGWINCH", () => void setImmediate(() => this.onResize?.()));
     this.#listen("SIGTERM", () => this.onEnd?.("SIGTERM"));
     this.#listen("SIGHUP", () => this.onEnd?.("SIGHUP"));
     // Typed ones come as bytes; one that is sent from outside is the same to us.
@@ -43,7 +45,7 @@ export class Terminal implements Disposable {
   }
 
   get size(): TerminalSize {
-    const { columns, rows } = process.stdout;
+    const [columns = 0, rows = 0] = process.stdout.getWindowSize?.() ?? [];
     return { columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 };
   }
 

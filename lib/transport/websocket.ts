@@ -125,7 +125,7 @@ function requestHead(target: Target, key: string, bearerToken: string | undefine
 }
 
 /** A URL may carry a password; what is shown must not. */
-function withoutUserInfo(url: string): string {
+export function withoutUserInfo(url: string): string {
   if (!URL.canParse(url)) return url.replace(/\/\/.*@/s, "//");
   const parsed = new URL(url);
   if (parsed.username === "" && parsed.password === "") return url;

@@ -285,6 +285,8 @@ export class WebsocketChannel implements Channel {
     this.#batch = [];
     this.#batchBytes = 0;
     this.#stream.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch));
+    // What waited in the batch counted as pending too; the stream tells only of what it could not take.
+    if (this.#stream.pendingBytes === 0) this.#tell((receiver) => receiver.drained());
   }
 
   #tell(call: (receiver: ChannelReceiver) => void): void {

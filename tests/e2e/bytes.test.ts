@@ -4,6 +4,7 @@ import { expect } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { within } from "../support/deadline.ts";
 import { suite, verifies } from "../support/harness.ts";
 import { RawProcess } from "../support/raw_process.ts";
 
@@ -17,7 +18,7 @@ const BURST = 64 * 1024 * 1024;
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-suite("bytes", {}, (t) => {
+suite("bytes", { peerTransports: ["stdio"] }, (t) => {
   for (const [name, bytes] of [
     ["all 256 values", Buffer.concat(Array(64).fill(all256))],
     ["what is no UTF-8", noUtf8],
@@ -48,7 +49,7 @@ suite("bytes", {}, (t) => {
   }
 });
 
-suite("bursts", {}, (t) => {
+suite("bursts", { peerTransports: ["stdio"] }, (t) => {
   for (const tty of [false, true]) {
     verifies(
       "bytes: a burst of 64 MiB is whole",
@@ -78,7 +79,6 @@ suite("bursts", {}, (t) => {
           if (method === "process/closed") resolve();
         });
         await child.start(t.params(`${tty ? "stty raw -echo; " : ""}cat ${path}`, { tty }));
-        const { within } = await import("../support/deadline.ts");
         await within(25_000, () => `closing: ${length} bytes so far`, promise);
         await client.until(() => waiting.size === 0);
         expect(length).toBe(BURST);

@@ -4,10 +4,11 @@ import { expect } from "bun:test";
 import { userInfo } from "node:os";
 import { suite, verifies } from "../support/harness.ts";
 import { statOf } from "../support/proc.ts";
+import { RawProcess } from "../support/raw_process.ts";
 
 const lines = (text: string): string[] => text.replaceAll("\r", "").trimEnd().split("\n");
 
-suite("child", {}, (t) => {
+suite("child", { peerTransports: ["stdio"] }, (t) => {
   verifies("child: with pipes, its environment is exactly what was given", async () => {
     const env = { B: "2", "odd name": "x=y", EMPTY: "", É: "ü", "A-B": "line\nline" };
     const told = await t.run(["/usr/bin/env", "-0"], { env });
@@ -154,7 +155,6 @@ suite("child", {}, (t) => {
       cwd: t.path("/no/such"),
       env: { PATH: "/bin", HOME: t.folder.home },
     });
-    const { RawProcess } = await import("../support/raw_process.ts");
     const child = new RawProcess(client);
     const answer = await client.ask("process/start", { processId: child.id, ...params });
     const got = answer.error ? answer.error.code : (await child.closed()).pty;

@@ -1,6 +1,7 @@
 /** Our client and our environments against every server. */
 
 import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { mkdirSync, readFileSync } from "node:fs";
 import {
   type Client,
   configuredEnvironment,
@@ -99,7 +100,6 @@ suite("our client", {}, (t) => {
 
   verifies("client: a working directory is given as a path, in the form of each server", async () => {
     await using client = await open(t);
-    const { mkdirSync } = await import("node:fs");
     const cwd = `${t.folder.work}/a b ü %`;
     mkdirSync(cwd, { recursive: true });
     expect(
@@ -150,7 +150,7 @@ suite("our client", {}, (t) => {
 });
 
 function commandOf(pid: number): string {
-  return require("node:fs").readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8");
 }
 
 /** What every environment, local or remote, must show alike. */

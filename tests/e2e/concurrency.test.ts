@@ -15,11 +15,11 @@ function order(client: RawClient, ids: readonly unknown[]): Promise<unknown[]> {
   }) as Promise<unknown[]>;
 }
 
-suite("concurrency", {}, (t) => {
+suite("concurrency", { peerTransports: ["stdio"] }, (t) => {
   verifies("concurrency: a long poll delays no other request", async () => {
     const client = await t.fresh();
     const child = await new RawProcess(client).start(t.params("exec sleep 100"));
-    client.send({ id: "poll", method: "process/read", params: { processId: child.id, waitMs: 400 } });
+    client.send({ id: "poll", method: "process/read", params: { processId: child.id, waitMs: 250 } });
     client.send({ id: "info", method: "environment/info" });
     client.send({ id: "end", method: "process/terminate", params: { processId: "none" } });
     t.same("order behind a poll", await order(client, ["poll", "info", "end"]), ["info", "end", "poll"]);
@@ -30,7 +30,7 @@ suite("concurrency", {}, (t) => {
     const client = await t.fresh();
     const child = await new RawProcess(client).start(t.params("sleep 0.1; echo on; exec sleep 100"));
     const quiet = await new RawProcess(client).start(t.params("exec sleep 100"));
-    const poll = client.post("process/read", { processId: quiet.id, waitMs: 600 });
+    const poll = client.post("process/read", { processId: quiet.id, waitMs: 300 });
     await child.says("on");
     expect(client.messages.some(({ id }) => id === poll)).toBe(false);
     await client.answer(poll);
@@ -53,7 +53,7 @@ suite("concurrency", {}, (t) => {
   verifies("concurrency: many processes run at once", async () => {
     const client = await t.fresh();
     const all = await Promise.all(
-      Array.from({ length: 100 }, (_, i) =>
+      Array.from({ length: 50 }, (_, i) =>
         new RawProcess(client).start(t.params(`read x; echo ${i} $x`, { pipeStdin: true, tty: i % 4 === 0 })),
       ),
     );
@@ -67,7 +67,7 @@ suite("concurrency, ours", { servers: ours }, (t) => {
   verifies("concurrency: 1000 requests behind a long poll are all answered", async () => {
     const client = await t.client();
     const child = await t.start("exec sleep 100");
-    const poll = client.post("process/read", { processId: child.id, waitMs: 700 });
+    const poll = client.post("process/read", { processId: child.id, waitMs: 400 });
     const ids = Array.from({ length: 1000 }, () => client.post("process/terminate", { processId: "none" }));
     const polls = Array.from({ length: 1000 }, () =>
       client.post("process/read", { processId: child.id, waitMs: 500 }),
@@ -126,7 +126,7 @@ suite("slow readers", { transports: ["websocket"] }, (t) => {
     const before = memoryOf(t.pid);
     const other = await t.client();
     let highest = 0;
-    for (const from = performance.now(); performance.now() - from < 1500; ) {
+    for (const from = performance.now(); performance.now() - from < 1000; ) {
       const asked = performance.now();
       await other.call("process/terminate", { processId: "none" });
       expect(performance.now() - asked).toBeLessThan(500);
@@ -137,7 +137,7 @@ suite("slow readers", { transports: ["websocket"] }, (t) => {
     // Delivery goes on where it stopped, without a gap.
     slow.socket.resume();
     let seq = 0;
-    while (seq < 300) {
+    while (seq < 100) {
       const message = await slow.nextJson();
       if (message?.method === "process/output") expect(message.params.seq).toBe(++seq);
     }
@@ -155,7 +155,7 @@ suite("slow readers", { transports: ["websocket"] }, (t) => {
     await client.close();
     const again = await t.fresh({ initialize: false });
     await until(5000, "resume", async () => {
-      await Bun.sleep(800);
+      await Bun.sleep(400);
       return (await again.ask("initialize", { clientName: "raw", resumeSessionId: id })).result;
     });
     again.notify("initialized", {});

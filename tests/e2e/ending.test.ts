@@ -5,7 +5,7 @@ import { until } from "../support/deadline.ts";
 import { suite, verifies } from "../support/harness.ts";
 import { isAlive } from "../support/proc.ts";
 
-suite("ending", {}, (t) => {
+suite("ending", { peerTransports: ["stdio"] }, (t) => {
   const signal = async (processId: string, name: unknown = "interrupt"): Promise<unknown> => {
     const { result, error } = await (await t.client()).ask("process/signal", { processId, signal: name });
     return error ? error.code : result;

@@ -7,7 +7,7 @@ import { RawProcess } from "../support/raw_process.ts";
 
 const counted = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
-suite("events", {}, (t) => {
+suite("events", { peerTransports: ["stdio"] }, (t) => {
   verifies("events: numbers run from 1 without a gap, and closed comes last and once", async () => {
     const client = await t.client();
     const scripts = ["true", "echo out", "echo err >&2; echo out", "echo a; exec sleep 0.01", "seq 3000"];
@@ -34,12 +34,12 @@ suite("events", {}, (t) => {
   verifies("events: exited is not delayed by a grandchild that holds a pipe, closed is", async () => {
     const check = async (redirect: string): Promise<void> => {
       const from = performance.now();
-      const child = await t.start(`(sleep 0.7; echo late; echo late >&2) ${redirect} & echo early; exit 4`);
+      const child = await t.start(`(sleep 0.4; echo late; echo late >&2) ${redirect} & echo early; exit 4`);
       expect(await child.exited()).toBe(4);
-      expect(performance.now() - from).toBeLessThan(600);
+      expect(performance.now() - from).toBeLessThan(350);
       expect(child.events.some(({ kind }) => kind === "closed")).toBe(false);
       const told = await child.closed();
-      expect(performance.now() - from).toBeGreaterThan(600);
+      expect(performance.now() - from).toBeGreaterThan(390);
       expect(told.kinds.at(-1)).toBe("closed");
       expect(told.stdout).toBe(redirect.startsWith(">") ? "early\n" : "early\nlate\n");
       expect(told.stderr).toBe(redirect.startsWith("2") ? "" : "late\n");
@@ -48,7 +48,7 @@ suite("events", {}, (t) => {
   });
 
   verifies("events: a child that closes its streams has exited and closed when it ends", async () => {
-    const child = await t.start("exec >&- 2>&-; sleep 0.2; exit 6");
+    const child = await t.start("exec >&- 2>&-; sleep 0.1; exit 6");
     expect(await child.exited()).toBe(6);
     expect((await child.closed()).seqs.length).toBe(2);
   });
@@ -90,7 +90,7 @@ suite("events", {}, (t) => {
   verifies(
     "state: an exited process that is not closed takes signals and terminations in silence",
     async () => {
-      const child = await t.start("(sleep 0.5; echo late) & exit 0", { pipeStdin: true });
+      const child = await t.start("(sleep 0.2; echo late) & exit 0", { pipeStdin: true });
       await child.exited();
       expect(await child.read()).toMatchObject({ exited: true, closed: false });
       expect(await child.terminate()).toBe(false);

@@ -3,7 +3,8 @@
 import { expect } from "bun:test";
 import { within } from "../support/deadline.ts";
 import { type Harness, ours, suite, verifies } from "../support/harness.ts";
-import type { FrameOptions, RawSocket } from "../support/raw_socket.ts";
+import type { StdioClient } from "../support/raw_client.ts";
+import { encodeFrame, type FrameOptions, type RawSocket } from "../support/raw_socket.ts";
 
 const MIB = 1024 * 1024;
 
@@ -50,7 +51,6 @@ suite("websocket framing", { transports: ["websocket"] }, (t) => {
 
   verifies("websocket: every way to cut the bytes of a frame is the same", async () => {
     const socket = await open();
-    const { encodeFrame } = await import("../support/raw_socket.ts");
     const bytes = encodeFrame(small);
     for (const byte of bytes) {
       socket.write(new Uint8Array([byte]));
@@ -208,6 +208,6 @@ suite("stdio framing, ours", { transports: ["stdio"], servers: ours }, (t) => {
   verifies("stdio: a line that is no UTF-8 ends the connection", "with status 0", async () => {
     const client = await t.fresh({ initialize: false });
     client.send(Buffer.from([0x22, 0xff, 0x22, 0x0a]));
-    expect(await (client as import("../support/raw_client.ts").StdioClient).running.exit()).toBe(0);
+    expect(await (client as StdioClient).running.exit()).toBe(0);
   });
 });

@@ -65,7 +65,7 @@ suite("sessions", { transports: ["websocket"] }, (t) => {
   verifies("sessions: output while nobody is attached is kept and not sent again", async () => {
     const first = await t.fresh();
     const child = await new RawProcess(first).start(
-      t.params("echo one; sleep 0.3; echo two; sleep 0.2; echo three; read x; echo four", {
+      t.params("echo one; sleep 0.2; echo two; sleep 0.1; echo three; read x; echo four", {
         pipeStdin: true,
       }),
     );
@@ -181,7 +181,7 @@ suite("sessions, ours", {
     const id = client.sessionId;
     for (let i = 0; i < 3; i++) {
       await client.close();
-      await Bun.sleep(500);
+      await Bun.sleep(400);
       client = await t.fresh({ resume: id });
       await Bun.sleep(100);
     }

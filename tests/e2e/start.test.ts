@@ -1,7 +1,8 @@
 /** `process/start`: its parameters, and starts that fail. */
 
 import { expect } from "bun:test";
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { until } from "../support/deadline.ts";
@@ -283,7 +284,6 @@ suite("start, ours", { servers: ours }, (t) => {
     const sandbox = { permissions: { type: "managed" }, cwd: t.path(t.folder.work) };
     const error = await t.refusal(t.params(`touch ${marker}`, { sandbox }));
     expect(error.code).toBe(-32603);
-    const { existsSync } = await import("node:fs");
     expect(existsSync(marker)).toBe(false);
     const open = await t.run("echo on", { sandbox: { permissions: { type: "disabled" } } });
     expect(open.stdout).toBe("on\n");

@@ -2,11 +2,13 @@
 
 import { expect } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
+import { until } from "../support/deadline.ts";
 import { suite, verifies } from "../support/harness.ts";
+import { RawProcess } from "../support/raw_process.ts";
 
 const chunk = (text: string): string => Buffer.from(text).toString("base64");
 
-suite("write", {}, (t) => {
+suite("write", { peerTransports: ["stdio"] }, (t) => {
   const raw = async (params: object): Promise<unknown> => {
     const { result, error } = await (await t.client()).ask("process/write", params);
     return error ? error.code : result.status;
@@ -29,7 +31,6 @@ suite("write", {}, (t) => {
     if (!t.ours) return;
     const child = await t.start("exec <&-; echo closed; exec sleep 100", { pipeStdin: true });
     await child.says("closed");
-    const { until } = await import("../support/deadline.ts");
     await until(3000, "stdinClosed", async () => (await child.write("x")) === "stdinClosed");
     await child.end();
   });
@@ -115,7 +116,6 @@ suite("write", {}, (t) => {
 
   verifies("process/write: start, write and terminate may be sent without waiting", async () => {
     const client = await t.client();
-    const { RawProcess } = await import("../support/raw_process.ts");
     const child = new RawProcess(client);
     const { id: processId } = child;
     const params = t.params("read line; echo got $line; exec sleep 100", { pipeStdin: true });

@@ -8,7 +8,7 @@ export const missing = ["tmux", "vim", "less", "stty"].filter(
   (name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0,
 );
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 8_000;
 let count = 0;
 
 export interface TerminalOptions {
@@ -79,7 +79,7 @@ export class TmuxTerminal implements AsyncDisposable {
       screen = await this.screen(options);
       if (typeof wanted === "function" ? wanted(screen) : wanted.test(screen)) return screen;
       if (performance.now() > deadline)
-        throw new Error(`Waited for ${wanted}, but the screen is:\n${screen}`);
+        throw new Error(`Waited for ${wanted}, but the screen is:\n${screen.slice(-3000)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -116,7 +116,7 @@ export class TmuxTerminal implements AsyncDisposable {
     child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
     const status = await new Promise((resolve) => child.on("close", resolve));
-    if (status !== 0) throw new Error(`tmux ${words.join(" ")}: ${stderr}`);
+    if (status !== 0) throw new Error(`tmux ${words.join(" ").slice(0, 200)}: ${stderr}`);
     return stdout;
   }
 }

@@ -103,7 +103,7 @@ export const differences = {
     why: "sandboxDenied came after 0.138.0",
     does: old({ exited: false, exitCode: null, closed: false, failure: null }),
   },
-  nextSeq: { why: "0.138.0 says the number after the last chunk", does: old(2) },
+  nextSeq: { why: "0.138.0 says the number after the last chunk", does: old(true) },
   "write after the exit": { why: "the peer accepts and drops it", does: both("accepted") },
   "repeated writeId": { why: "0.138.0 does not know it", does: old("a\na\nb\na\nb\nend\n") },
   "no writeId": { why: "0.169.0 demands it", does: recent(-32602) },

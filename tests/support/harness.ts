@@ -26,6 +26,8 @@ export interface SuiteOptions {
   servers?: (server: Server) => boolean;
   /** @default Both. */
   transports?: readonly Transport[];
+  /** For the peers, where a transport makes no difference. @default As `transports`. */
+  peerTransports?: readonly Transport[];
   /** How the websocket server is started. */
   launch?: LaunchOptions;
 }
@@ -53,7 +55,8 @@ export function verifies(
 export function suite(title: string, options: SuiteOptions, body: (t: Harness) => void): void {
   for (const server of servers) {
     if (options.servers && !options.servers(server)) continue;
-    for (const transport of options.transports ?? (["websocket", "stdio"] as const)) {
+    const { transports = ["websocket", "stdio"], peerTransports = transports } = options;
+    for (const transport of server.ours ? transports : peerTransports) {
       const name = `${title}: ${server.id} over ${transport}`;
       if (server.missing !== undefined) {
         test.skip(`${name}: ${server.missing}`, () => {});

@@ -23,6 +23,7 @@ class FakeLink implements ProcessLink {
   terminateAnswer: Promise<boolean> = Promise.resolve(true);
   closeAnswer: WriteStatus = "accepted";
   gap: ReadResult | undefined;
+  reads = 0;
 
   write(bytes: Uint8Array) {
     const answer = Promise.withResolvers<WriteStatus>();
@@ -43,6 +44,7 @@ class FakeLink implements ProcessLink {
     this.acknowledged.push(seq);
   }
   async readAfter() {
+    this.reads++;
     return this.gap;
   }
 }
@@ -233,6 +235,28 @@ describe("the output streams", () => {
     expect(link.acknowledged).toEqual([1, 3]);
     process.accept(exited(4, 5));
     expect(await process.wait()).toMatchObject({ kind: "exited", exitCode: 5 });
+  });
+
+  test("do not go on behind a gap, also when nothing was read before it", async () => {
+    const { process, link } = fake();
+    link.gap = {
+      chunks: [{ seq: 3, stream: "stdout", chunk: new TextEncoder().encode("c") }],
+      nextSeq: 4,
+      exited: false,
+      exitCode: null,
+      closed: false,
+      failure: null,
+    };
+    const { stdout, stderr } = process;
+    process.accept(output(1, "a"));
+    process.accept(output(3, "c"));
+    await until(WAIT_MS, "filling", () => link.reads === 1);
+    process.accept(output(4, "d"));
+    process.accept(closed(5));
+    expect(await within(WAIT_MS, "end", readAll(stdout))).toEqual(["a", "ERR_OUTPUT_GAP"]);
+    // Whose output is missing is not known.
+    expect(await within(WAIT_MS, "end", readAll(stderr))).toEqual(["", "ERR_OUTPUT_GAP"]);
+    expect(link.acknowledged).toEqual([1, 3, 4]);
   });
 
   test("are one way of reading, which is chosen once", async () => {

@@ -435,7 +435,19 @@ describe("the waits", () => {
     target.prepare = (process) => process.tell({ kind: "exited", seq: 1, exitCode: 0, sandboxDenied: false });
     const held = await within(WAIT_MS, "result", exec.execCommand({ command: ["x"], yieldTimeMs: 60_000 }));
     expect([held.exitCode, typeof held.sessionId]).toEqual([0, "number"]);
-    expect((await exec.terminate(held.sessionId!)).sessionId).toBeUndefined();
+    setTimeout(() => target.processes.at(-1)!.say("later"), 30);
+    setTimeout(() => target.processes.at(-1)!.tell({ kind: "closed", seq: 3 }), 40);
+    const later = await exec.writeStdin({ sessionId: held.sessionId!, yieldTimeMs: 60_000 });
+    expect([later.output, later.exitCode, later.sessionId]).toEqual(["later", 0, undefined]);
+
+    target.prepare = (process) => {
+      process.onTerminate = async () => false;
+      process.tell({ kind: "exited", seq: 1, exitCode: 0, sandboxDenied: false });
+    };
+    const again = await exec.execCommand({ command: ["x"], yieldTimeMs: 60_000 });
+    expect(exec.list().length).toBe(1);
+    const ended = await exec.terminate(again.sessionId!);
+    expect([ended.exitCode, ended.sessionId, exec.list()]).toEqual([0, undefined, []]);
   });
 });
 

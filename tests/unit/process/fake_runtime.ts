@@ -3,9 +3,11 @@
 import type { Child, ExitStatus, Runtime, SpawnOptions, TerminalSize } from "../../../lib/runtime/runtime.ts";
 import { FakeSink, FakeSource } from "../transport/support.ts";
 
+let lastPid = 2 ** 30;
+
 export class FakeChild implements Child {
   /** Above the highest number that Linux gives: what kills trees by number must find nobody. */
-  readonly pid = 2 ** 30;
+  readonly pid: number = ++lastPid;
   readonly options: SpawnOptions;
   readonly stdin: FakeSink | null;
   readonly stdout = new FakeSource();
@@ -52,6 +54,8 @@ export class FakeChild implements Child {
 /** Only `spawn` works. */
 export class FakeRuntime {
   readonly children: FakeChild[] = [];
+  /** Shells that the process table starts for itself. */
+  readonly guardians: FakeChild[] = [];
   /** Given to each new child. */
   mortal = false;
   failure: Error | undefined;
@@ -62,8 +66,12 @@ export class FakeRuntime {
     return this.children.at(-1)!;
   }
   #spawn(options: SpawnOptions): Child {
-    if (this.failure) throw this.failure;
     const child = new FakeChild(options);
+    if (options.argv[0] === "exec-server-guardian") {
+      this.guardians.push(child);
+      return child;
+    }
+    if (this.failure) throw this.failure;
     child.mortal = this.mortal;
     this.children.push(child);
     return child;

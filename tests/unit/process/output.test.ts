@@ -6,11 +6,13 @@ import { OutputLog, type RetainedChunk } from "../../../lib/process/output.ts";
 class NaiveLog {
   readonly all: { seq: number; bytes: Uint8Array; gone: boolean }[] = [];
   next = 1;
+  readonly maxBytes: number;
+  readonly maxChunks: number;
 
-  constructor(
-    readonly maxBytes: number,
-    readonly maxChunks: number,
-  ) {}
+  constructor(maxBytes: number, maxChunks: number) {
+    this.maxBytes = maxBytes;
+    this.maxChunks = maxChunks;
+  }
 
   append(bytes: Uint8Array): void {
     this.all.push({ seq: this.next++, bytes, gone: false });

@@ -27,6 +27,7 @@ export const requirements = {
   "auth: misuse of the flags ends with status 1": "protocol §1.6",
   "auth: the token comes from a file, trimmed, or by its digest in any case": "protocol §1.6",
   "auth: wrong credentials are 401 and say why": "protocol §1.6",
+  "auth: our client presents the token it is given": "client §3.1",
   "auth: the scheme is in any case and the token trimmed": "protocol §1.6",
   "auth: credentials are asked for after origin and upgrade headers, and not at /readyz": "protocol §1.6",
   "shutdown: a signal ends a listener with status 0, its children and its connections": "protocol §1.5",

@@ -24,7 +24,7 @@ import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { childEnv } from "./child_env.ts";
 import { type Guardian, guardianOf } from "./guardian.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
-import { killTrees } from "./process_tree.ts";
+import { killTrees, untilGone } from "./process_tree.ts";
 
 /** Bounds of the processes of a session. */
 export interface ProcessLimits {
@@ -61,6 +61,8 @@ const signalNumbers: Record<SignalName, number> = {
 const REMEMBERED_WRITES = 4096;
 /** The longest that timers take; a longer wait is as good as for ever. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** How long killed descendants have to leave the process table. */
+const GONE_WITHIN_MS = 1000;
 const MAX_TERMINAL_SIDE = 65_535;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -221,12 +223,13 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
     const roots = entries.filter(({ process }) => !process.closed).map(({ process }) => process.root);
-    if (roots.length > 0) killTrees(roots);
+    const killed = roots.length > 0 ? killTrees(roots) : [];
     for (const { process, forget } of entries) {
       clearTimeout(forget);
       process.dispose();
     }
     await Promise.all(entries.map(({ process }) => process.ended));
+    await untilGone(killed, GONE_WITHIN_MS);
   }
 
   #find(processId: string): Entry {

@@ -88,6 +88,7 @@ export function fileOf(pid: number, fd: number): string | undefined {
   }
 }
 
+const POLL_MS = 2;
 /** How often the table is read at most: who is found may just have forked. */
 const MAX_ROUNDS = 10;
 
@@ -102,22 +103,42 @@ export interface TreeRoot {
 
 /**
  * Kills the trees of these processes. They are stopped first, round by round until the table has nobody new: a parent
- * that died before its children were found would take the trace to them along.
+ * that died before its children were found would take the trace to them along. Answers whom it has killed.
  */
-export function killTrees(roots: readonly TreeRoot[]): void {
+export function killTrees(roots: readonly TreeRoot[]): ProcessRow[] {
   const files = new Set(roots.flatMap((root) => root.files));
-  const members = new Map<string, number>();
+  const members = new Map<string, ProcessRow>();
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const table = processTable();
     const found = [...treeOf(leadersOf(roots, table), table), ...holdersOf(files, table)];
     const fresh = found.filter((row) => !members.has(`${row.pid} ${row.startTime}`));
     if (fresh.length === 0) break;
     for (const row of fresh) {
-      members.set(`${row.pid} ${row.startTime}`, row.pid);
+      members.set(`${row.pid} ${row.startTime}`, row);
       signalProcess(row.pid, "SIGSTOP");
     }
   }
-  for (const pid of members.values()) signalProcess(pid, "SIGKILL");
+  for (const { pid } of members.values()) signalProcess(pid, "SIGKILL");
+  return [...members.values()];
+}
+
+/** Settles when these processes are gone, or at the latest after this time: one in the kernel's hands may stay. */
+export async function untilGone(rows: readonly ProcessRow[], timeoutMs: number): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  let left = rows;
+  for (;;) {
+    left = left.filter(isThere);
+    if (left.length === 0 || performance.now() > end) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+function isThere(row: ProcessRow): boolean {
+  try {
+    return parseStat(readFileSync(`/proc/${row.pid}/stat`, "latin1"))?.startTime === row.startTime;
+  } catch {
+    return false;
+  }
 }
 
 function signalProcess(pid: number, signal: NodeJS.Signals): void {

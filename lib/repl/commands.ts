@@ -1,12 +1,11 @@
 /** The table of `:commands`: what they are called, what they do, what is told about them and how Tab completes them. */
 
-import type { Process } from "../client/process.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
-import type { SignalName } from "../protocol/process.ts";
 import type { ReplContext } from "./context.ts";
-import { parseSignal, shellSignal, signalNames } from "./exit_status.ts";
+import { parseSignal, signalNames } from "./exit_status.ts";
 import type { Job } from "./job.ts";
 import { label } from "./jobs.ts";
+import { endJob, signalJob } from "./signals.ts";
 import { formatTable, shorten } from "./style.ts";
 
 /** What stands at a place of a command's arguments. */
@@ -161,7 +160,7 @@ export const commands: readonly Command[] = [
     name: "kill",
     usage: ":kill JOB [SIGNAL]",
     summary: "send a signal to a job (TERM)",
-    details: `Signals: ${signalNames.join(", ")}. A server without our extensions knows INT only; :end works everywhere.`,
+    details: `Signals: ${signalNames.join(", ")}. Where the server itself cannot send them, the shell of the environment does.`,
     arguments: ["job", "signal"],
     run: async (repl, argument) => {
       const [id = "", name = "TERM"] = argument.split(/\s+/);
@@ -171,7 +170,7 @@ export const commands: readonly Command[] = [
         throw new UsageError(`There is no signal "${name}": take one of ${signalNames.join(", ")}`);
       const job = findJob(repl, id);
       if (job.isOver) throw new UsageError(`Job ${job.id} has ended`);
-      await signalJob(repl, job, signal);
+      await signalJob(repl.shellOf(job.environmentId), job, signal);
       return 0;
     },
   },
@@ -187,7 +186,7 @@ export const commands: readonly Command[] = [
         repl.jobs.remove(job);
         return 0;
       }
-      await endJob(repl, job);
+      await endJob(repl.shellOf(job.environmentId), job);
       return 0;
     },
   },
@@ -295,36 +294,6 @@ export function unknownCommand(name: string): string {
     .sort((a, b) => a.distance - b.distance);
   const close = best && best.distance <= Math.max(1, Math.floor(name.length / 2));
   return `There is no command ":${name}"${close ? `: did you mean ":${best.name}"?` : ": see :help"}`;
-}
-
-/** What `:kill` does, also for what a shell that has ended has left behind. */
-export async function signalJob(repl: ReplContext, job: Job, signal: SignalName): Promise<void> {
-  if (job.state !== "left") {
-    await job.process.signal(signal);
-    return;
-  }
-  // The server signals running processes only; the process group lives on.
-  const shell = repl.shellOf(job.environmentId);
-  if (!shell?.info || !job.report)
-    throw new UsageError(`Job ${job.id} has left its shell and cannot be signalled`);
-  const process: Process = await shell.run([
-    shell.info.shell.path,
-    "-c",
-    'kill -s "$1" -- "-$2" 2>/dev/null',
-    "kill",
-    shellSignal(signal),
-    String(job.report.pid),
-  ]);
-  const end = await process.wait();
-  if (end.kind === "exited" && end.exitCode !== 0)
-    throw new UsageError(`Job ${job.id} cannot be signalled: its process group has gone`);
-}
-
-/** Kills a job. */
-export async function endJob(repl: ReplContext, job: Job): Promise<void> {
-  job.killed = true;
-  if (job.state === "left") await signalJob(repl, job, "kill");
-  else await job.process.terminate();
 }
 
 function help({ screen }: ReplContext, topic: string): string {

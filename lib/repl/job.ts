@@ -65,6 +65,11 @@ export class Job {
     this.#stripper = new MarkerStripper(nonce);
   }
 
+  /** Number of its process group on the other side, where the shell has told. */
+  get pid(): number | undefined {
+    return this.#stripper.pid;
+  }
+
   /** Settles when the prompt may come back: the shell has ended and has had the time to report. */
   get settled(): Promise<void> {
     return this.#settled.promise;

@@ -3,12 +3,14 @@
 const SEPARATOR = 0x1e;
 const SEMICOLON = 0x3b;
 const DOT = 0x2e;
+const EXCLAMATION = 0x21;
 /** The wrapper sends frames below PIPE_BUF (4096), which other writers to the same pipe cannot cut. */
 const MAX_FRAME_BYTES = 8192;
 
 /**
  * A report comes in frames: a separator byte, a random number that no program of the line knows, hex digits,
  * `;`. The last frame has a `.` before the `;`. Other output may stand between frames, wherever chunks are cut.
+ * A frame that comes first has the number of the process and a `!` before the `;`.
  */
 export class MarkerStripper {
   readonly #marker: Uint8Array;
@@ -16,6 +18,7 @@ export class MarkerStripper {
   #held: Uint8Array = new Uint8Array(0);
   #digits = "";
   #report: Uint8Array | undefined;
+  #pid: number | undefined;
 
   /** @param nonce Printable ASCII. */
   constructor(nonce: string) {
@@ -25,6 +28,11 @@ export class MarkerStripper {
   /** What was reported, once it is complete. */
   get report(): Uint8Array | undefined {
     return this.#report;
+  }
+
+  /** Number of the process on its machine, once it has told. */
+  get pid(): number | undefined {
+    return this.#pid;
   }
 
   /** Takes a chunk and gives the output in it. */
@@ -69,8 +77,13 @@ export class MarkerStripper {
     const end = bytes.indexOf(SEMICOLON, begin);
     if (end < 0) return bytes.length - begin > MAX_FRAME_BYTES ? "no" : "unfinished";
     const isLast = bytes[end - 1] === DOT && end > begin;
-    const digits = new TextDecoder().decode(bytes.subarray(begin, isLast ? end - 1 : end));
+    const isPid = bytes[end - 1] === EXCLAMATION && end > begin;
+    const digits = new TextDecoder().decode(bytes.subarray(begin, isLast || isPid ? end - 1 : end));
     if (!/^[0-9a-f]*$/.test(digits)) return "no";
+    if (isPid) {
+      this.#pid = Number(digits);
+      return end + 1;
+    }
     this.#digits += digits;
     if (isLast) {
       this.#report = fromHex(this.#digits);

@@ -1,6 +1,7 @@
 /** A command in the foreground, with pipes: its output to the screen, what is typed to its input. */
 
 import { ExecServerError } from "../protocol/errors.ts";
+import type { SignalName } from "../protocol/process.ts";
 import type { Job } from "./job.ts";
 import type { Screen } from "./screen.ts";
 import type { Terminal } from "./terminal.ts";
@@ -12,6 +13,8 @@ export type Leaving = "settled" | "background";
 export interface PipeSessionOptions {
   terminal: Terminal;
   screen: Screen;
+  /** Sends a signal to the job. */
+  signal(signal: SignalName): Promise<void>;
   /** Settles when the prompt is to come back although the command has not ended. */
   released: Promise<void>;
 }
@@ -24,7 +27,7 @@ const HINT_AFTER_MS = 700;
 /** Until the command has ended or was put into the background. */
 export async function watchPipe(
   job: Job,
-  { terminal, screen, released }: PipeSessionOptions,
+  { terminal, screen, signal, released }: PipeSessionOptions,
 ): Promise<Leaving> {
   const input = new TypedInput((text) => screen.echo(text));
   let interruptedAt = Number.NEGATIVE_INFINITY;
@@ -56,7 +59,7 @@ export async function watchPipe(
       );
       interruptedAt = performance.now();
     }, HINT_AFTER_MS);
-    job.process.signal("interrupt").catch((error: Error) => screen.say(error.message));
+    signal("interrupt").catch((error: Error) => screen.say(error.message));
   };
   const write = (text: string): void => {
     job.process.write(new TextEncoder().encode(text)).catch(() => {});
@@ -75,8 +78,7 @@ export async function watchPipe(
       if (bytes) input.push(bytes);
       for (let event = input.next(); event; event = input.next()) {
         if (event.kind === "interrupt") interrupt();
-        else if (event.kind === "quit")
-          job.process.signal("quit").catch((error: Error) => screen.say(error.message));
+        else if (event.kind === "quit") signal("quit").catch((error: Error) => screen.say(error.message));
         else if (event.kind === "background") return "background";
         else if (event.kind === "line" && event.text.trim() === ":bg") return "background";
         else if (event.kind === "line") write(`${event.text}\n`);

@@ -63,11 +63,10 @@ export async function watchTerminal(
     }
   } finally {
     terminal.onResize = undefined;
+    if (leaving === "background") job.detach();
     await screen.flush();
     terminal.passThrough(false);
     if (leaving === "background" || job.inAlternateScreen) {
-      // Before the job's last words can follow.
-      job.detach();
       screen.draw((job.inAlternateScreen ? leaveAlternateScreen : "") + leaveModes);
     }
   }

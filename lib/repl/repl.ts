@@ -62,7 +62,7 @@ export async function runRepl(options: ReplOptions): Promise<number> {
   } finally {
     await session.leave();
   }
-  return session.status;
+  return session.exitStatus;
 }
 
 async function runScript(
@@ -71,10 +71,8 @@ async function runScript(
   environmentId: string | undefined,
 ): Promise<number> {
   const source = runtime.stdin();
-  let stopped: number | undefined;
   const stop = (status: number) => (): void => {
-    stopped = status;
-    session.quit();
+    session.quit(status);
     session.interruptForeground();
     source.cancel();
   };
@@ -88,7 +86,7 @@ async function runScript(
       if (session.screen.broken) session.quit(BROKEN_PIPE);
       if (session.ended) break;
     }
-    return stopped ?? session.status;
+    return session.exitStatus;
   } finally {
     for (const [name, listener] of Object.entries(signals)) process.removeListener(name, listener);
     source.cancel();

@@ -3,25 +3,26 @@
 import process from "node:process";
 import type { Client } from "../client/client.ts";
 import type { EnvironmentManager } from "../environments/manager.ts";
-import { commands, endJob, findCommand, UsageError, unknownCommand } from "./commands.ts";
+import type { SignalName } from "../protocol/process.ts";
+import { commands, findCommand, UsageError, unknownCommand } from "./commands.ts";
 import type { ReplContext, Settings } from "./context.ts";
 import { describeStatus } from "./exit_status.ts";
 import type { History } from "./history.ts";
 import type { Job } from "./job.ts";
 import { JobList, label } from "./jobs.ts";
+import { waitPatiently } from "./patience.ts";
 import { type Leaving, watchPipe } from "./pipe_session.ts";
 import { watchTerminal } from "./pty_session.ts";
 import type { Screen } from "./screen.ts";
 import { FolderGone, Shell } from "./shell.ts";
 import { isPosixShell } from "./shell_script.ts";
+import { endJob, signalJob } from "./signals.ts";
 import { shorten } from "./style.ts";
 import type { Terminal } from "./terminal.ts";
 import { wantsTerminal } from "./tty_programs.ts";
 
 /** Our own failures, as of `ssh`. */
 export const OWN_FAILURE = 255;
-/** That we wait is shown after this time. */
-const SAY_WAITING_MS = 300;
 /** On leaving, how long the jobs may take to end. */
 const END_JOBS_MS = 2000;
 
@@ -52,6 +53,7 @@ export class Session implements ReplContext {
   /** Connections that we have ended ourselves. */
   readonly #hungUp = new WeakSet<Client>();
   #foregroundJob: { job: Job; release(): void } | undefined;
+  #exitStatus: number | undefined;
   #giveUp: (() => void) | undefined;
   #leaving = false;
 
@@ -70,9 +72,14 @@ export class Session implements ReplContext {
     return this.#shells.get(environmentId);
   }
 
-  quit(status = this.status): void {
-    this.status = status;
+  quit(status?: number): void {
+    this.#exitStatus = status;
     this.ended = true;
+  }
+
+  /** What the REPL ends with. */
+  get exitStatus(): number {
+    return this.#exitStatus ?? this.status;
   }
 
   async use(id: string): Promise<boolean> {
@@ -97,7 +104,7 @@ export class Session implements ReplContext {
   /** Connects, or says why not. */
   async connect(shell: Shell): Promise<boolean> {
     try {
-      const connected = await this.#interruptible(shell.connect(), `connecting to ${shell.id}`);
+      const connected = await this.#patiently(shell.connect(), `connecting to ${shell.id}`);
       if (!connected) this.screen.say(`Gave up connecting to "${shell.id}"`);
       return connected !== undefined;
     } catch (error) {
@@ -142,7 +149,7 @@ export class Session implements ReplContext {
         ...(inTerminal ? { terminal: { size: terminal.size, variables: terminalVariables() } } : {}),
       });
       const comesBack = shell.isComingBack;
-      job = await this.#interruptible(starting, `waiting for ${shell.id}`);
+      job = await this.#patiently(starting, `waiting for ${shell.id}`);
       if (!job) {
         starting.then((late) => late.process[Symbol.asyncDispose]()).catch(() => {});
         this.screen.say(
@@ -190,7 +197,7 @@ export class Session implements ReplContext {
       const timer = setTimeout(resolve, END_JOBS_MS);
       const ends = jobs.map((job) => {
         job.detach();
-        return endJob(this, job).then(
+        return endJob(this.shellOf(job.environmentId), job).then(
           () => job.over,
           () => {},
         );
@@ -230,13 +237,18 @@ export class Session implements ReplContext {
     jobs.told(job);
     let leaving: Leaving = "settled";
     const released = Promise.withResolvers<void>();
+    const watching = {
+      screen,
+      signal: (signal: SignalName) => signalJob(this.shellOf(job.environmentId), job, signal),
+      released: released.promise,
+    };
     this.#foregroundJob = { job, release: released.resolve };
     if (terminal && job.terminal) {
-      leaving = await watchTerminal(job, { terminal, screen, released: released.promise }, { again });
+      leaving = await watchTerminal(job, { terminal, ...watching }, { again });
     } else {
       const dropped = job.attach((stream, bytes) => screen.output(stream, bytes));
       if (dropped > 0) screen.say(screen.style.dim(`(${dropped} bytes before this are not kept)`));
-      if (terminal) leaving = await watchPipe(job, { terminal, screen, released: released.promise });
+      if (terminal) leaving = await watchPipe(job, { terminal, ...watching });
       else await job.settled;
     }
     this.#foregroundJob = undefined;
@@ -342,49 +354,20 @@ export class Session implements ReplContext {
     });
   }
 
-  /**
-   * What a promise gives, or undefined when Ctrl-C came first. Other keys are left for later.
-   * @param what Shown when it takes time.
-   */
-  async #interruptible<T>(promise: Promise<T>, what: string): Promise<T | undefined> {
-    const terminal = this.#terminal;
-    if (!terminal) return await promise;
-    const { screen } = this;
-    let shown = false;
-    const waiting = setTimeout(() => {
-      shown = true;
-      screen.draw(`${screen.style.dim(`${what} … (Ctrl-C gives up)`)}\r`);
-    }, SAY_WAITING_MS);
-    let over: "settled" | "given up" | undefined;
-    const settled = (): void => {
-      over ??= "settled";
-    };
+  /** What a promise gives, or undefined when it was given up. */
+  async #patiently<T>(promise: Promise<T>, what: string): Promise<T | undefined> {
+    if (!this.#terminal) return await promise;
     const given = Promise.withResolvers<void>();
-    this.#giveUp = () => {
-      over ??= "given up";
-      given.resolve();
-    };
-    const end = Promise.race([promise.then(settled, settled), given.promise]);
-    const early: Uint8Array[] = [];
+    this.#giveUp = given.resolve;
     try {
-      for (;;) {
-        await Promise.race([end, terminal.readable()]);
-        if (over === "settled") return await promise;
-        if (over === "given up") return undefined;
-        const bytes = terminal.take();
-        if (bytes === null) return undefined;
-        // Before anybody could see that we wait, Ctrl-C is meant for the command.
-        if (shown && bytes?.includes(3)) {
-          early.length = 0;
-          return undefined;
-        }
-        if (bytes) early.push(bytes);
-      }
+      return await waitPatiently(promise, {
+        terminal: this.#terminal,
+        screen: this.screen,
+        what,
+        givenUp: given.promise,
+      });
     } finally {
       this.#giveUp = undefined;
-      clearTimeout(waiting);
-      if (shown) screen.draw("\r\x1b[K");
-      for (const bytes of early.reverse()) terminal.unread(bytes);
     }
   }
 }

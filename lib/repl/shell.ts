@@ -9,7 +9,7 @@ import { RpcError } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import type { TerminalSize } from "../runtime/runtime.ts";
 import { Job } from "./job.ts";
-import { initialState, lineCommand, nextState, type ShellState } from "./shell_script.ts";
+import { initialState, isPosixShell, lineCommand, nextState, type ShellState } from "./shell_script.ts";
 
 export interface LineOptions {
   stdin: "null" | "pipe";
@@ -70,6 +70,8 @@ export class Shell {
     this.client = client;
     if (this.state.cwd === undefined) this.state = { ...initialState(this.info), env: this.state.env };
     this.#onConnected(this, client);
+    // Servers up to 0.138.0 do not tell where they are.
+    if (this.state.cwd === undefined && isPosixShell(this.info)) await this.#askForFolder();
     return client;
   }
 
@@ -137,6 +139,13 @@ export class Shell {
   /** Forgets folder and variables. */
   reset(): void {
     this.state = this.info ? initialState(this.info) : { cwd: undefined, env: null };
+  }
+
+  async #askForFolder(): Promise<void> {
+    const job = await this.start(":", { stdin: "null" });
+    job.run();
+    await job.settled;
+    this.adopt(job);
   }
 
   async #folderExists(client: Client, cwd: string): Promise<boolean> {

@@ -16,8 +16,6 @@ export interface ShellState {
 export interface LineReport {
   /** The text was not run to its end: it called `exit`, or a signal or `set -e` ended the shell. */
   exitCalled: boolean;
-  /** Process id of the shell, which is also that of its process group. */
-  pid: number;
   cwd: string;
   env: Record<string, string>;
   /** Exported variables that are not UTF-8 and cannot be sent back. */
@@ -36,10 +34,11 @@ const wrapper = [
   "__es_n=$1 __es_s=$2; shift 2; __es_t= __es_d=;",
   "for __es_a do __es_t=$__es_t$__es_a; done; set --;",
   '__es_f() { command -p "$@" 2>/dev/null || command "$@" 2>/dev/null; };',
+  "__es_p() { [ -p /dev/fd/1 ] || [ -S /dev/fd/1 ] || [ -t 1 ]; };",
   '__es_e() { { set +eux; } 2>/dev/null; [ -z "$__es_d" ] || return 0; __es_d=1;',
-  "if [ -p /dev/fd/1 ] || [ -S /dev/fd/1 ] || [ -t 1 ]; then",
+  "if __es_p; then",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
-  '{ printf "%s\\0%s\\0%s\\0%s\\0" "$1" "$$" "$PWD" "${OLDPWD-}";',
+  '{ printf "%s\\0%s\\0%s\\0" "$1" "$PWD" "${OLDPWD-}";',
   "__es_f env -0 || __es_f cat /proc/self/environ",
   "|| __es_f perl -e 'print map { \"$_=$ENV{$_}\\0\" } keys %ENV'; }",
   '| __es_f od -An -v -tx1 | __es_f awk -v n="$__es_n" \'{ gsub(/ /, ""); b = b $0;',
@@ -47,6 +46,7 @@ const wrapper = [
   'END { printf "\\036%s%s.;", n, b }\'; fi; };',
   "__es_r() { return $__es_s; };",
   // A trap of the text on EXIT takes the place of ours; then the report comes only when the text ends by itself.
+  'if __es_p; then printf "\\036%s%s!;" "$__es_n" "$$"; fi;',
   "trap '__es_e x' EXIT; __es_r;",
   'eval "$__es_t"; { __es_s=$?; set +eux; } 2>/dev/null;',
   "__es_e e; exit $__es_s",
@@ -78,7 +78,7 @@ export function lineCommand(
     pieces.push(text.slice(at, end));
     at = end;
   }
-  return [path, "-c", wrapper, name, nonce, String(previousStatus), ...pieces];
+  return [path, "-c", wrapper, name, nonce, String(previousStatus & 255), ...pieces];
 }
 
 /** Reads a report; undefined if it is not one. */
@@ -90,8 +90,8 @@ export function parseReport(bytes: Uint8Array): LineReport | undefined {
     if (end < 0) break;
     start = end + 1;
   }
-  const [how, pid, pwd, oldPwd, ...variables] = fields;
-  if (!how || !pid || !pwd || !oldPwd || pwd.length === 0) return undefined;
+  const [how, pwd, oldPwd, ...variables] = fields;
+  if (!how || !pwd || !oldPwd || pwd.length === 0) return undefined;
   const env: Record<string, string> = Object.create(null);
   const dropped: string[] = [];
   for (const variable of variables) {
@@ -107,7 +107,7 @@ export function parseReport(bytes: Uint8Array): LineReport | undefined {
   // `cd -` needs it, and not every shell exports it.
   const old = utf8(oldPwd);
   if (old) env.OLDPWD = old;
-  return { exitCalled: utf8(how) === "x", pid: Number(utf8(pid)), cwd, env, dropped };
+  return { exitCalled: utf8(how) === "x", cwd, env, dropped };
 }
 
 /** The state after a line. */

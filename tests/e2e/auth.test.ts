@@ -4,6 +4,7 @@ import { expect } from "bun:test";
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { connectWebsocket, currentRuntime } from "../../mod.ts";
 import { type Harness, suite, verifies } from "../support/harness.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { RawSocket, upgradeHeaders } from "../support/raw_socket.ts";
@@ -97,6 +98,18 @@ suite("auth at the upgrade", {
       expect(answer.headers["content-type"]).toStartWith("text/plain");
     });
   }
+
+  verifies("auth: our client presents the token it is given", async () => {
+    const runtime = await currentRuntime();
+    const { url } = t.listening;
+    await using client = await connectWebsocket(runtime, { url, bearerToken: TOKEN });
+    expect((await client.info()).shell.path).toStartWith("/");
+    for (const wrong of [{}, { bearerToken: "wrong" }]) {
+      await expect(connectWebsocket(runtime, { url, ...wrong })).rejects.toMatchObject({
+        code: "ERR_CONNECT",
+      });
+    }
+  });
 
   verifies("auth: the scheme is in any case and the token trimmed", async () => {
     for (const value of [`Bearer ${TOKEN}`, `bearer ${TOKEN}`, `BEARER   ${TOKEN}  `]) {

@@ -1,9 +1,8 @@
 /** What a child finds: descriptors, session, terminal, signals, environment. */
 
 import { expect } from "bun:test";
-import { userInfo } from "node:os";
 import { suite, verifies } from "../support/harness.ts";
-import { statOf } from "../support/proc.ts";
+import { loginOf, statOf } from "../support/proc.ts";
 import { RawProcess } from "../support/raw_process.ts";
 
 const lines = (text: string): string[] => text.replaceAll("\r", "").trimEnd().split("\n");
@@ -23,7 +22,7 @@ suite("child", { peerTransports: ["stdio"] }, (t) => {
 
   verifies("child: in a terminal its environment is exactly what was given, too", async () => {
     const told = await t.run(["/usr/bin/env"], { env: { A: "1" }, tty: true });
-    const shell = userInfo().shell;
+    const { shell } = loginOf(process.getuid!());
     const difference = t.difference("SHELL in a terminal");
     expect(lines(told.pty).sort()).toEqual(difference ? ["A=1", `SHELL=${shell}`] : ["A=1"]);
   });

@@ -2,10 +2,10 @@
 
 import { expect } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
-import { userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Harness, suite, verifies } from "../support/harness.ts";
+import { loginOf } from "../support/proc.ts";
 import { type Json, StdioClient } from "../support/raw_client.ts";
 import type { LaunchOptions } from "../support/servers.ts";
 
@@ -28,7 +28,7 @@ const uri = (path: string): string => pathToFileURL(path).href;
 
 suite("info", { transports: ["stdio"] }, (t) => {
   verifies("environment/info: names the login shell, not that of SHELL", async () => {
-    const login = userInfo().shell!;
+    const login = loginOf(process.getuid!()).shell;
     for (const SHELL of [undefined, "/bin/zsh", "/no/such"]) {
       const info = await infoOf(t, { env: { SHELL } });
       expect(info.shell).toEqual({ name: basename(login), path: login });
@@ -57,7 +57,7 @@ suite("info", { transports: ["stdio"] }, (t) => {
       });
       const again = await infoOf(t, { env: { HOME: undefined, TMPDIR: undefined, TEMP: "/x", TMP: "/y" } });
       expect(again.providerId).toBe(providerId);
-      expect(again.userHomeDir).toBe(uri(userInfo().homedir));
+      expect(again.userHomeDir).toBe(uri(loginOf(process.getuid!()).home));
       expect(again.temporaryDirectories).toEqual([]);
       expect(again.tempDir).toBe("file:///tmp");
     },

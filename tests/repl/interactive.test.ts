@@ -132,7 +132,8 @@ describe.skipIf(!possible)("at a terminal", () => {
 
   test("a second Ctrl-C kills what ignores the first", async () => {
     await clear();
-    await terminal.line("sh -c 'trap \"echo no\" INT; while :; do sleep 1; done'");
+    await terminal.line("sh -c 'trap \"echo no\" INT; echo ready; while :; do sleep 1; done'");
+    await terminal.until(/\nready$/);
     await terminal.keys("C-c");
     await terminal.until(/\^C\n(no\n)?/);
     await terminal.until(/still running/);
@@ -189,6 +190,8 @@ describe.skipIf(!possible)("at a terminal", () => {
     await terminal.line(":kill 1 TERM");
     await terminal.line("");
     await entersUntil("[1] exit 143 (SIGTERM)");
+    // It may have said something at its end.
+    await terminal.line(":end 1");
   });
 
   test("a terminal program is left with Ctrl-], and drawn anew when it comes back", async () => {
@@ -354,5 +357,29 @@ describe.skipIf(!possible)("a terminal session", () => {
     await plain.line("echo err >&2; false");
     await plain.until(/exit 1\n/);
     expect(await plain.screen({ colours: true })).not.toMatch(/\x1b\[3\dm/);
+  });
+
+  test("on a dumb terminal prompts and echoes without moving the cursor", async () => {
+    await using terminal = await setup.terminal({ env: { TERM: "dumb" } });
+    await terminal.prompt();
+    await terminal.line("echo 'a");
+    await terminal.until(/echo 'a\n>$/);
+    await terminal.line("b'; cd /tmp");
+    await terminal.until(/\na\nb\nlocal:\/tmp\$$/);
+    expect(await terminal.screen({ colours: true })).not.toContain("\x1b[");
+    await terminal.keys("C-d");
+    await terminal.until(/ended with 0/);
+  });
+
+  test("told to end restores the terminal and ends what runs", async () => {
+    await using terminal = await setup.terminal();
+    await terminal.prompt();
+    await terminal.line("echo $PPID; sleep 765");
+    const pid = Number(/\n(\d+)\n?$/.exec(await terminal.until(/\n\d+$/))![1]);
+    process.kill(pid, "SIGTERM");
+    const screen = await terminal.until(/ended with 143/);
+    expect(screen).toContain("icanon");
+    const { stdout } = await setup.script("pgrep -f '^sleep 765' || echo none\n");
+    expect(stdout.toString()).toBe("none\n");
   });
 });

@@ -113,7 +113,13 @@ url = "ws://127.0.0.1:1"
   ): Promise<TmuxTerminal> {
     const { runtime = "bun", environment, env, ...size } = options;
     return await TmuxTerminal.open({
-      command: [...runtimes[runtime]!, entry, ...(environment ? [environment] : [])],
+      // tmux has its own idea of TERM.
+      command: [
+        ...(env?.TERM ? ["env", `TERM=${env.TERM}`] : []),
+        ...runtimes[runtime]!,
+        entry,
+        ...(environment ? [environment] : []),
+      ],
       env: this.env(env),
       cwd: this.folder,
       ...size,

@@ -1,6 +1,8 @@
 /** A real terminal for a program under test: tmux with a server, a configuration and a screen of its own. */
 
 import { spawn, spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** Why the tests cannot run here, if they cannot. */
@@ -21,7 +23,7 @@ export interface TerminalOptions {
 
 /** One program on one screen. */
 export class TmuxTerminal implements AsyncDisposable {
-  readonly #socket = `exec-server-repl-${process.pid}-${++count}`;
+  readonly #socket = join(tmpdir(), `exec-server-repl-${process.pid}-${++count}.tmux`);
 
   static async open({ command, env, cwd, columns = 80, rows = 24 }: TerminalOptions): Promise<TmuxTerminal> {
     const terminal = new TmuxTerminal();
@@ -100,6 +102,7 @@ export class TmuxTerminal implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#tmux(["kill-server"], []).catch(() => {});
+    rmSync(this.#socket, { force: true });
   }
 
   async #tmux(
@@ -107,7 +110,7 @@ export class TmuxTerminal implements AsyncDisposable {
     args: readonly string[],
     env?: Readonly<Record<string, string>>,
   ): Promise<string> {
-    const words = ["-L", this.#socket, ...command, ...(args.length > 0 ? ["--", ...args] : [])];
+    const words = ["-S", this.#socket, ...command, ...(args.length > 0 ? ["--", ...args] : [])];
     const child = spawn("tmux", words, {
       env: { PATH: process.env.PATH, HOME: "/", LANG: "C.UTF-8", ...env },
       stdio: ["ignore", "pipe", "pipe"],

@@ -21,9 +21,26 @@ export function isAlive(pid: number): boolean {
   return stat !== undefined && stat.state !== "Z" && stat.state !== "X";
 }
 
-/** Zombies count: somebody forgot to reap them. */
+/** Zombies count: somebody forgot to reap them. The guard does not: it outlives what it guards by a second. */
 export function childrenOf(parent: number): number[] {
-  return pids().filter((pid) => statOf(pid)?.parent === parent);
+  return pids().filter((pid) => statOf(pid)?.parent === parent && !isGuard(pid));
+}
+
+function isGuard(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").startsWith("exec-server-guardian\0");
+  } catch {
+    return false;
+  }
+}
+
+/** Home and shell of this user by the system's list; `userInfo()` takes them from variables on Bun. */
+export function loginOf(uid: number): { home: string; shell: string } {
+  for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
+    const fields = line.split(":");
+    if (fields.length >= 7 && Number(fields[2]) === uid) return { home: fields[5]!, shell: fields[6]! };
+  }
+  throw new Error(`No user ${uid} in /etc/passwd`);
 }
 
 export function descriptorsOf(pid: number): string[] {

@@ -88,6 +88,11 @@ export class RawSocket {
       ([name, value]) => `${name}: ${value}\r\n`,
     );
     this.write(`${start} HTTP/1.1\r\n${lines.join("")}\r\n`);
+    return await this.response(start.startsWith("HEAD"));
+  }
+
+  /** Reads one answer. */
+  async response(isHead = false): Promise<{ status: number; headers: Record<string, string>; body: string }> {
     const end = await this.#find("\r\n\r\n");
     const [first, ...rest] = this.#take(end + 4)
       .toString("latin1")
@@ -99,7 +104,7 @@ export class RawSocket {
         line.slice(line.indexOf(":") + 1).trim(),
       ]),
     );
-    const length = start.startsWith("HEAD") ? 0 : Number(found["content-length"] ?? 0);
+    const length = isHead ? 0 : Number(found["content-length"] ?? 0);
     await this.#have(length);
     return { status: Number(first!.split(" ")[1]), headers: found, body: this.#take(length).toString() };
   }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, jest, setDefaultTimeout, test } from "bun:test";
 import { TextLineStream } from "@std/streams";
 import type { StartOptions } from "../../../lib/client/client.ts";
 import { connectWebsocket } from "../../../lib/client/connect.ts";
@@ -12,6 +12,7 @@ import { until, within } from "../../support/deadline.ts";
 import { childrenOf } from "../../support/proc.ts";
 
 const WAIT_MS = 10_000;
+setDefaultTimeout(3 * WAIT_MS);
 const runtime = await currentRuntime();
 
 /** A link that answers writes when it is told to. */

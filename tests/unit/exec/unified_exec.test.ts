@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, jest, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ import { until, within } from "../../support/deadline.ts";
 import { childrenOf } from "../../support/proc.ts";
 
 const WAIT_MS = 10_000;
+setDefaultTimeout(3 * WAIT_MS);
 const runtime = await currentRuntime();
 
 /** A process that does what the test says. */

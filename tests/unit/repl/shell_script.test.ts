@@ -21,7 +21,14 @@ function run(shell: string, text: string, env: Record<string, string> = {}, stat
   const stripper = new MarkerStripper("0badcafe");
   const stdout = Buffer.concat([...stripper.push(done.stdout), ...stripper.finish()]).toString();
   const report = stripper.report && parseReport(stripper.report);
-  return { stdout, stderr: done.stderr.toString(), status: done.status, signal: done.signal, report };
+  return {
+    stdout,
+    stderr: done.stderr.toString(),
+    status: done.status,
+    signal: done.signal,
+    report,
+    pid: stripper.pid,
+  };
 }
 
 describe.each(shells)("a line of %s", (shell) => {
@@ -35,6 +42,11 @@ describe.each(shells)("a line of %s", (shell) => {
     expect(Object.keys(report?.env ?? {}).filter((name) => name === "_" || name.startsWith("__es"))).toEqual(
       [],
     );
+  });
+
+  test("tells its process number first", () => {
+    const { pid, stdout } = run(shell, "echo $$");
+    expect(stdout).toBe(`${pid}\n`);
   });
 
   test("has the status of its last command", () => {
@@ -103,7 +115,7 @@ describe.each(shells)("a line of %s", (shell) => {
 });
 
 describe("nextState()", () => {
-  const report = { exitCalled: false, pid: 1, cwd: "/", dropped: [] };
+  const report = { exitCalled: false, cwd: "/", dropped: [] };
   test("does not count a level of shells for each line", () => {
     const first = nextState({ cwd: "/", env: null }, { ...report, env: { SHLVL: "2" } });
     expect(first.env?.SHLVL).toBe("1");
@@ -115,16 +127,15 @@ describe("nextState()", () => {
 describe("parseReport()", () => {
   const bytes = (...fields: string[]) => Buffer.from(fields.map((field) => `${field}\0`).join(""), "latin1");
   test("names variables that are not UTF-8", () => {
-    expect(parseReport(bytes("e", "7", "/", "", "A=1", "B=\xff"))).toEqual({
+    expect(parseReport(bytes("e", "/", "", "A=1", "B=\xff"))).toEqual({
       exitCalled: false,
-      pid: 7,
       cwd: "/",
       env: { A: "1", PWD: "/" },
       dropped: ["B"],
     });
   });
   test("refuses what is no report", () => {
-    expect(parseReport(bytes("e", "7"))).toBeUndefined();
+    expect(parseReport(bytes("e", "/"))).toBeUndefined();
     expect(parseReport(new Uint8Array())).toBeUndefined();
   });
 });

@@ -7,6 +7,7 @@ import type { Process } from "../client/process.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import type { SignalName } from "../protocol/process.ts";
+import { timerMs } from "../protocol/timer.ts";
 import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
 import { type FlagSpec, type Parsed, parseFlags } from "./flags.ts";
 import { complain, exitStatus } from "./output.ts";
@@ -88,7 +89,7 @@ async function runIn(
             timedOut = true;
             child.terminate().catch(() => {});
           },
-          Math.min(flags.timeout * 1000, 2 ** 31 - 1),
+          timerMs(flags.timeout * 1000),
         );
   if (input) passInput(child, input, wrapped, terminal !== undefined);
   try {

@@ -6,6 +6,7 @@ import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { type RequestRow, type Requests, requests } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { timerMs } from "../protocol/timer.ts";
 
 /** How to shake hands. */
 export interface HandshakeOptions {
@@ -22,9 +23,6 @@ export interface ConnectionEvents {
   notification(method: string, params: unknown): void;
   closed(connection: Connection, reason: CloseReason): void;
 }
-
-/** The longest that timers take. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Connection {
   readonly peer: Peer;
@@ -90,7 +88,7 @@ export class Connection {
     let answer: unknown;
     try {
       answer = await this.peer.call("initialize", params, {
-        timeoutMs: Math.min(initializeTimeoutMs, MAX_TIMER_MS),
+        timeoutMs: timerMs(initializeTimeoutMs),
       });
     } catch (error) {
       if (!(error instanceof ExecServerError) || error.code !== "ERR_CALL_TIMEOUT") throw error;

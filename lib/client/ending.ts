@@ -1,5 +1,7 @@
 /** How a process ended, and what its user said beforehand would end it: a signal, or the time. */
 
+import { MAX_TIMER_MS } from "../protocol/timer.ts";
+
 /** How a process ended, as far as we know. */
 export type ProcessEnd =
   /** It ended by itself or by a signal (128 + n). */
@@ -22,8 +24,6 @@ export interface EndingOptions {
 
 /** How long the end of a killed process is waited for. */
 const KILL_CONFIRM_MS = 5000;
-/** The longest that timers take; a longer wait is as good as for ever. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Ending {
   readonly #terminate: () => Promise<boolean>;

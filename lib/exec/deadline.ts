@@ -1,12 +1,11 @@
 /** Waits with an end. */
 
-/** The longest that timers take; a longer wait is as good as for ever. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+import { timerMs } from "../protocol/timer.ts";
 
 /** Whether the promise settled, either way, within the time. The timer goes with the wait. */
 export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const late = Promise.withResolvers<false>();
-  const timer = setTimeout(() => late.resolve(false), Math.min(Math.max(0, ms), MAX_TIMER_MS));
+  const timer = setTimeout(() => late.resolve(false), timerMs(ms));
   try {
     const settled = promise.then(
       () => true,

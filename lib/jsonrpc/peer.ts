@@ -1,6 +1,7 @@
 /** Calls and dispatch over one channel, the same for both sides. */
 
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
+import { timerMs } from "../protocol/timer.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "./channel.ts";
 import {
   type ErrorObject,
@@ -42,9 +43,6 @@ export interface CallOptions {
   /** Rejects the call after so long. No limit by default. */
   timeoutMs?: number;
 }
-
-/** The longest that timers take; a longer one would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface Pending {
   resolve(result: unknown): void;
@@ -112,15 +110,12 @@ export class Peer {
       };
       let timer: ReturnType<typeof setTimeout> | undefined;
       if (options.timeoutMs !== undefined) {
-        timer = setTimeout(
-          () => {
-            settle();
-            reject(
-              new ExecServerError("ERR_CALL_TIMEOUT", `No answer to "${method}" in ${options.timeoutMs} ms`),
-            );
-          },
-          Math.min(options.timeoutMs, MAX_TIMER_MS),
-        );
+        timer = setTimeout(() => {
+          settle();
+          reject(
+            new ExecServerError("ERR_CALL_TIMEOUT", `No answer to "${method}" in ${options.timeoutMs} ms`),
+          );
+        }, timerMs(options.timeoutMs));
       }
       options.signal?.addEventListener("abort", onAbort, { once: true });
       this.#pending.set(id, {

@@ -19,6 +19,7 @@ import type {
   WriteResult,
 } from "../protocol/process.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { timerMs } from "../protocol/timer.ts";
 import { findProgram } from "../runtime/find_program.ts";
 import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { childEnv } from "./child_env.ts";
@@ -59,8 +60,6 @@ const signalNumbers: Record<SignalName, number> = {
 
 /** Accepted `writeId`s that are remembered for each process. */
 const REMEMBERED_WRITES = 4096;
-/** The longest that timers take; a longer wait is as good as for ever. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How long killed descendants have to leave the process table. */
 const GONE_WITHIN_MS = 1000;
 const MAX_TERMINAL_SIDE = 65_535;
@@ -248,7 +247,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         wait.cancel();
       };
       this.#waits.add(cancel);
-      const timer = setTimeout(cancel, Math.min(Math.max(0, deadline - Date.now()), MAX_TIMER_MS));
+      const timer = setTimeout(cancel, timerMs(deadline - Date.now()));
       await wait.happened;
       clearTimeout(timer);
       this.#waits.delete(cancel);

@@ -98,10 +98,10 @@ export function label(job: Job, style: Style): string {
   return style.cyan(`[${job.id}]`);
 }
 
-/** `running`, `exit 3`, … */
+/** `running`, `exit 3`, …; `shell ended` when something that the line has started runs on. */
 export function describeState(job: Job): string {
   if (job.state === "running") return "running";
-  if (job.state === "left") return "running on";
+  if (job.state === "left") return "shell ended";
   if (job.state === "lost") return "lost";
   return job.exitCode ? describeStatus(job.exitCode) : "done";
 }

@@ -5,6 +5,7 @@ import { isIPv6 } from "node:net";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import { MAX_TIMER_MS } from "../protocol/timer.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { ByteStream, Runtime, StreamHandlers, TcpListener } from "../runtime/runtime.ts";
 import { type HttpHead, HttpHeadReader } from "../transport/http_head.ts";
@@ -150,7 +151,7 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
   const connection = new ServerConnection(channel, {
     sessions,
     // Whoever started us may take all the time it wants.
-    handshakeMs: options.handshakeMs ?? 2 ** 31 - 1,
+    handshakeMs: options.handshakeMs ?? MAX_TIMER_MS,
     onClose: gone.resolve,
   });
   const ended = gone.promise.then(() => sessions.dispose());

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { type ProcessLimits, ProcessTable } from "../process/handlers.ts";
 import type { ManagedProcess, ProcessEvent } from "../process/process.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
+import { timerMs } from "../protocol/timer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
 /** The connection that a session speaks to. */
@@ -15,8 +16,6 @@ export interface Attachment {
   probe(timeoutMs: number): void;
 }
 
-/** The longest that timers take. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How long a client whose session somebody else asks for has to show life. */
 const PROBE_MS = 2000;
 
@@ -126,7 +125,7 @@ export class SessionStore {
     if (this.#options.detachedMs === 0) this.#end(session);
     else {
       session.expiresAt = performance.now() + this.#options.detachedMs;
-      session.expiry = setTimeout(() => this.#end(session), Math.min(this.#options.detachedMs, MAX_TIMER_MS));
+      session.expiry = setTimeout(() => this.#end(session), timerMs(this.#options.detachedMs));
     }
   }
 

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { Channel } from "../jsonrpc/channel.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import { timerMs } from "../protocol/timer.ts";
 import type { ByteStream, Runtime, StreamHandlers } from "../runtime/runtime.ts";
 import { acceptKey, type HttpHead, HttpHeadReader, hasToken } from "./http_head.ts";
 import { WebsocketChannel } from "./websocket_channel.ts";
@@ -33,8 +34,6 @@ export class UpgradeRefused extends ExecServerError {
   }
 }
 
-/** The longest time that timers take. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_REFUSAL_CHARACTERS = 200;
 /** So much of a refusal's body is waited for. */
 const MAX_REFUSAL_BYTES = 1024;
@@ -50,7 +49,7 @@ export async function dialWebsocket(runtime: Runtime, options: DialOptions): Pro
       `Cannot connect to ${shown}: the bearer token has a line break or another control character in it`,
     );
   }
-  const timeout = AbortSignal.timeout(Math.min(connectTimeoutMs, MAX_TIMER_MS));
+  const timeout = AbortSignal.timeout(timerMs(connectTimeoutMs));
   const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
   const upgrade = Promise.withResolvers<Channel>();
   // It may be rejected before it is waited for.

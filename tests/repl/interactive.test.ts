@@ -25,8 +25,8 @@ describe.skipIf(!possible).each(Object.keys(runtimes))("at a terminal on %s", (r
     expect(await terminal.run("(exit 3)")).toBe("exit 3");
     expect(await terminal.run("sh -c 'kill -9 $$'")).toContain("exit 137 (SIGKILL)");
 
-    await terminal.line("sleep 300");
-    await terminal.until((screen) => screen.endsWith("$ sleep 300"));
+    await terminal.line("echo begun; sleep 300");
+    await terminal.until(/\nbegun$/);
     await terminal.keys("C-c");
     await terminal.until(/\^C\nexit 130 \(SIGINT\)\nlocal:\/tmp\$$/);
 
@@ -377,8 +377,8 @@ describe.skipIf(!possible)("a terminal session", () => {
     await terminal.line("echo $PPID; sleep 765");
     const pid = Number(/\n(\d+)\n?$/.exec(await terminal.until(/\n\d+$/))![1]);
     process.kill(pid, "SIGTERM");
-    const screen = await terminal.until(/ended with 143/);
-    expect(screen).toContain("icanon");
+    const screen = await terminal.until(/ended with 143\n[^$]*icanon/);
+    expect(screen).toContain("ending [1] echo $PPID; sleep 765");
     const { stdout } = await setup.script("pgrep -f '^sleep 765' || echo none\n");
     expect(stdout.toString()).toBe("none\n");
   });

@@ -52,8 +52,9 @@ export class JobList {
           `${label(job, style)} ${describeState(job)}${output}: ${style.dim(shorten(job.text, 50))}`,
         );
         if (job.unseenBytes === 0) this.remove(job);
-      } else if (!job.isOver && job.unseenBytes > 0 && this.#toldBytes.get(job) !== job.bytes) {
-        this.#toldBytes.set(job, job.bytes);
+      } else if (!job.isOver && job.unseenBytes > 0 && !this.#toldOfOutput.has(job)) {
+        // Once, until it was looked at: some never stop.
+        this.#toldOfOutput.add(job);
         lines.push(
           `${label(job, style)} has written ${formatBytes(job.unseenBytes)} (:attach ${job.id}): ${style.dim(shorten(job.text, 50))}`,
         );
@@ -70,10 +71,11 @@ export class JobList {
   /** The user is to be told of its end. */
   unTell(job: Job): void {
     this.#told.delete(job);
+    this.#toldOfOutput.delete(job);
   }
 
   readonly #told = new WeakSet<Job>();
-  readonly #toldBytes = new WeakMap<Job, number>();
+  readonly #toldOfOutput = new WeakSet<Job>();
 
   /** The list for `:jobs`. */
   table(style: Style): string[] {

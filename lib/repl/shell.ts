@@ -1,7 +1,7 @@
 /** The shell of one environment: where it stands, and how a line of it is started. */
 
 import { randomUUID } from "node:crypto";
-import type { Client } from "../client/client.ts";
+import type { Client, StartOptions } from "../client/client.ts";
 import type { Process } from "../client/process.ts";
 import type { Environment } from "../environments/environment.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
@@ -87,33 +87,33 @@ export class Shell {
     this.#terminalVariables = terminal?.variables ?? {};
     const argv = lineCommand(this.info!, text, nonce, this.status);
     const env = { ...this.state.env, ...terminal?.variables };
-    const process = await this.run(argv, {
-      env,
-      ...(terminal ? { terminal: terminal.size } : { stdin: options.stdin }),
-    });
-    return new Job({ process, nonce, text, environmentId: this.id, terminal: terminal !== undefined });
-  }
-
-  /** Starts any program where the shell stands. */
-  async run(
-    argv: readonly string[],
-    options: {
-      env?: Readonly<Record<string, string>>;
-      terminal?: TerminalSize;
-      stdin?: "null" | "pipe";
-      signal?: AbortSignal;
-    } = {},
-  ): Promise<Process> {
-    const client = await this.connect();
-    const { cwd, env } = this.state;
-    const start = { argv, env: env ?? {}, ...(env ? { envPolicy: null } : {}), ...options };
+    const { cwd } = this.state;
+    let process: Process;
     try {
-      return await client.start({ ...start, ...(cwd === undefined ? {} : { cwd }) });
+      process = await this.run(argv, {
+        env,
+        ...(terminal ? { terminal: terminal.size } : { stdin: options.stdin }),
+      });
     } catch (error) {
+      const client = this.client!;
       if (!(error instanceof RpcError) || cwd === undefined || (await this.#folderExists(client, cwd)))
         throw error;
       throw await this.#leaveFolder(client, cwd);
     }
+    return new Job({ process, nonce, text, environmentId: this.id, terminal: terminal !== undefined });
+  }
+
+  /** Starts any program where the shell stands. Throws as {@link connect} and {@link Client.start} do. */
+  async run(argv: readonly string[], options: Omit<StartOptions, "argv"> = {}): Promise<Process> {
+    const client = await this.connect();
+    const { cwd, env } = this.state;
+    return await client.start({
+      argv,
+      env: env ?? {},
+      ...(env ? { envPolicy: null } : {}),
+      ...(cwd === undefined ? {} : { cwd }),
+      ...options,
+    });
   }
 
   /** Takes what a line has reported. */

@@ -39,7 +39,10 @@ async function killGroup(shell: Shell | undefined, job: Job, signal: SignalName)
   }
   const { path } = shell.info.shell;
   const script = 'kill -s "$1" -- "-$2" 2>/dev/null';
-  const process = await shell.run([path, "-c", script, "kill", shellSignal(signal), String(job.pid)]);
+  const process = await shell.run([path, "-c", script, "kill", shellSignal(signal), String(job.pid)], {
+    // Wherever the shell stands, which may be gone.
+    cwd: "/",
+  });
   const end = await process.wait();
   if (end.kind !== "exited" || end.exitCode === 0) return;
   throw new ExecServerError(

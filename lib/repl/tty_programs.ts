@@ -6,13 +6,13 @@ const always = new Set(
     "vim vi nvim view vimdiff nano pico emacs joe mcedit micro hx helix kak ne ed less more most man info top htop " +
     "btop atop iotop iftop nethogs glances ncdu nmon ssh mosh telnet tmux screen byobu mc ranger nnn lf vifm watch " +
     "tig lazygit gitui fzf dialog whiptail w3m lynx links elinks mutt irssi weechat cfdisk alsamixer visudo vipw " +
-    "passwd su login chsh sudoedit dmesg-w k9s ctop lazydocker bpytop cmatrix sl script reset stty tput"
+    "passwd su login chsh sudoedit k9s ctop lazydocker bpytop cmatrix sl script reset stty tput"
   ).split(" "),
 );
 /** Programs that talk with the user when they are given no script: none of the arguments is one. */
 const withoutScript = new Set(
   (
-    "python python2 python3 ipython node deno bun irb ruby-irb ghci scala lua luajit R julia octave ocaml erl iex " +
+    "python python2 python3 ipython node deno bun irb ghci scala lua luajit R julia octave ocaml erl iex " +
     "bash sh dash zsh fish ksh ash pwsh psql mysql mariadb sqlite3 redis-cli mongo mongosh ftp sftp gdb lldb bc dc " +
     "php-a bluetoothctl nslookup"
   ).split(" "),
@@ -44,7 +44,7 @@ const prefixes: ReadonlyMap<string, RegExp> = new Map([
 export function wantsTerminal(line: string): boolean {
   const parts = splitCommands(line);
   // What runs in the background must not take the terminal.
-  return parts.some((part, i) => !part.inBackground && commandWantsTerminal(part.words, part.isPiped, i));
+  return parts.some((part) => !part.inBackground && commandWantsTerminal(part.words, part.isPiped));
 }
 
 interface SimpleCommand {
@@ -54,7 +54,7 @@ interface SimpleCommand {
   inBackground: boolean;
 }
 
-function commandWantsTerminal(words: string[], isPiped: SimpleCommand["isPiped"], _index: number): boolean {
+function commandWantsTerminal(words: string[], isPiped: SimpleCommand["isPiped"]): boolean {
   const [program, args] = findProgram(words);
   if (program === undefined || isPiped.output) return false;
   if (program === "sudo-itself") return true;
@@ -70,7 +70,6 @@ function commandWantsTerminal(words: string[], isPiped: SimpleCommand["isPiped"]
   if (/^(?:docker|podman|nerdctl|kubectl)$/.test(name)) {
     return args.some((arg) => /^-(?:it|ti|t|i?t\w*)$/.test(arg) || arg === "--tty" || arg === "attach");
   }
-  if (name === "tail" || name === "journalctl") return false;
   return false;
 }
 
@@ -88,7 +87,6 @@ function isBatch(name: string, args: readonly string[]): boolean {
   if (/^(?:vim?|nvim|emacs|ed)$/.test(name))
     return args.some((arg) => arg === "-es" || arg === "-Es" || arg === "--batch" || arg === "-s");
   if (name === "fzf") return args.some((arg) => arg.startsWith("--filter") || arg === "-f");
-  if (name === "stty" || name === "tput") return false;
   return false;
 }
 

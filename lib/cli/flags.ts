@@ -52,15 +52,11 @@ export function parseFlags<const S extends FlagSpecs>(
   const names = Object.keys(all);
   const of = (...types: FlagSpec["type"][]): string[] =>
     names.filter((name) => types.includes(all[name]!.type));
-  const alias = Object.fromEntries(
-    names.flatMap((name) => (all[name]!.short ? [[all[name]!.short, name] as const] : [])),
-  );
-  const parsed = parseArgs(joinValues(args, all, alias, stopAtWord), {
-    string: [...of("string", "list", "number"), "_"],
+  const { given, words } = separate(args, all, stopAtWord);
+  const parsed = parseArgs(given, {
+    string: of("string", "list", "number"),
     boolean: of("boolean"),
     collect: of("list"),
-    alias,
-    stopEarly: stopAtWord,
   });
   if (parsed.help) throw new HelpRequested();
   const flags: Record<string, unknown> = {};
@@ -68,7 +64,7 @@ export function parseFlags<const S extends FlagSpecs>(
     const value = parsed[name];
     flags[name] = all[name]!.type === "number" && value !== undefined ? toNumber(name, value) : value;
   }
-  return { flags: flags as Parsed<S>["flags"], rest: parsed._.map(String) };
+  return { flags: flags as Parsed<S>["flags"], rest: words };
 }
 
 /** `--help` was among the flags. */
@@ -80,49 +76,57 @@ export class HelpRequested extends Error {
 const help: FlagSpec = { type: "boolean", short: "h", help: "Show this help" };
 
 /**
- * `parseArgs` takes an unknown flag for a switch and a missing value for an empty one; both are mistakes here. An
- * empty value, or one with a dash, it takes for no value: it gets each joined to its flag.
+ * The flags, each as `--name` or `--name=value`, and the words between and behind them. `parseArgs` takes an unknown flag for a
+ * switch, an empty value or one with a dash for none, and in `-n true` the command for the value of the switch.
  */
-function joinValues(
+function separate(
   args: readonly string[],
   specs: FlagSpecs,
-  alias: Record<string, string>,
   stopAtWord: boolean,
-): string[] {
-  const joined: string[] = [];
+): { given: string[]; words: string[] } {
+  const given: string[] = [];
+  const words: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
-    if (arg === "--") return [...joined, ...args.slice(i)];
+    if (arg === "--") {
+      words.push(...args.slice(i + 1));
+      break;
+    }
     if (!arg.startsWith("-") || arg === "-") {
-      if (stopAtWord) return [...joined, ...args.slice(i)];
-      joined.push(arg);
+      if (stopAtWord) {
+        words.push(...args.slice(i));
+        break;
+      }
+      words.push(arg);
       continue;
     }
-    const [given, inline] = splitFlag(arg);
-    const name = given.startsWith("--") ? given.slice(2) : alias[given.slice(1)];
-    const spec = name === undefined ? undefined : specs[name];
-    if (!spec || !Object.hasOwn(specs, name!)) {
+    const [flag, inline] = splitFlag(arg);
+    const name = nameOf(flag, specs);
+    if (specs[name]!.type === "boolean") {
+      if (inline !== undefined) throw new ExecServerError("ERR_USAGE", `"${flag}" takes no value`);
+      given.push(`--${name}`);
+      continue;
+    }
+    const value = inline ?? args[++i];
+    if (value === undefined || (inline === undefined && value === "--")) {
       throw new ExecServerError(
         "ERR_USAGE",
-        `Unknown flag "${given}"${suggestion(given, Object.keys(specs))}`,
+        `"${flag}" needs a value: ${flag} ${specs[name]!.value ?? "VALUE"}`,
       );
     }
-    if (spec.type === "boolean") {
-      if (inline !== undefined) throw new ExecServerError("ERR_USAGE", `"${given}" takes no value`);
-      joined.push(arg);
-      continue;
-    }
-    if (inline !== undefined) {
-      joined.push(arg);
-      continue;
-    }
-    const next = args[++i];
-    if (next === undefined || next === "--") {
-      throw new ExecServerError("ERR_USAGE", `"${given}" needs a value: ${given} ${spec.value ?? "VALUE"}`);
-    }
-    joined.push(`--${name}=${next}`);
+    given.push(`--${name}=${value}`);
   }
-  return joined;
+  return { given, words };
+}
+
+/** @throws {ExecServerError} `ERR_USAGE` */
+function nameOf(flag: string, specs: FlagSpecs): string {
+  const names = Object.keys(specs);
+  const name = flag.startsWith("--")
+    ? names.find((known) => known === flag.slice(2))
+    : names.find((known) => specs[known]!.short === flag.slice(1));
+  if (name !== undefined) return name;
+  throw new ExecServerError("ERR_USAGE", `Unknown flag "${flag}"${suggestion(flag, names)}`);
 }
 
 function splitFlag(arg: string): [flag: string, value: string | undefined] {

@@ -29,7 +29,11 @@ suite("shutdown", { transports: ["stdio"] }, (t) => {
     return pids;
   };
   const gone = async (pids: readonly number[]): Promise<void> => {
-    await until(2000, `end of ${pids.filter(isAlive)}`, () => !pids.some(isAlive));
+    await until(
+      2000,
+      () => `end of ${pids.filter(isAlive)} and ${processesIn(t.folder.work)}`,
+      () => !pids.some(isAlive) && (!t.ours || processesIn(t.folder.work).length === 0),
+    );
   };
   const cleanUp = (): void => {
     for (const pid of processesIn(t.folder.path)) process.kill(pid, "SIGKILL");
@@ -136,7 +140,7 @@ suite("shutdown, ours", { transports: ["stdio"], servers: ours }, (t) => {
     await child.says("ready");
     client.notify("no/such");
     expect(await client.running.exit()).toBe(0);
-    expect(processesIn(t.folder.work)).toEqual([]);
+    await until(1000, "end of the children", () => processesIn(t.folder.work).length === 0);
   });
 
   verifies("shutdown: a reader that has gone ends a server over stdio", async () => {
@@ -144,6 +148,6 @@ suite("shutdown, ours", { transports: ["stdio"], servers: ours }, (t) => {
     await new RawProcess(client).start(t.params("while :; do echo on; sleep 0.05; done"));
     client.running.child.stdin.end();
     expect(await client.running.exit()).toBe(0);
-    expect(processesIn(t.folder.work)).toEqual([]);
+    await until(1000, "end of the children", () => processesIn(t.folder.work).length === 0);
   });
 });

@@ -40,7 +40,7 @@ describe.skipIf(!possible).each(Object.keys(runtimes))("at a terminal on %s", (r
     expect(readFileSync(file, "utf8")).toBe("typed in vim\n");
 
     await terminal.keys("C-d");
-    const screen = await terminal.until(/ended with 0/);
+    const screen = await terminal.until(/ended with 0(\n\S+){3}$/);
     expect(screen.slice(screen.indexOf("ended with 0")).split("\n").sort()).toEqual([
       "echo",
       "ended with 0",

@@ -108,17 +108,20 @@ export interface TreeRoot {
 export function killTrees(roots: readonly TreeRoot[]): ProcessRow[] {
   const files = new Set(roots.flatMap((root) => root.files));
   const members = new Map<string, ProcessRow>();
-  for (let round = 0; round < MAX_ROUNDS; round++) {
+  const signalFresh = (signal: NodeJS.Signals): boolean => {
     const table = processTable();
     const found = [...treeOf(leadersOf(roots, table), table), ...holdersOf(files, table)];
     const fresh = found.filter((row) => !members.has(`${row.pid} ${row.startTime}`));
-    if (fresh.length === 0) break;
     for (const row of fresh) {
       members.set(`${row.pid} ${row.startTime}`, row);
-      signalProcess(row.pid, "SIGSTOP");
+      signalProcess(row.pid, signal);
     }
-  }
+    return fresh.length > 0;
+  };
+  for (let round = 0; round < MAX_ROUNDS && signalFresh("SIGSTOP"); round++);
   for (const { pid } of members.values()) signalProcess(pid, "SIGKILL");
+  // Who was being forked while its parent was stopped.
+  for (let round = 0; round < MAX_ROUNDS && signalFresh("SIGKILL"); round++);
   return [...members.values()];
 }
 

@@ -11,7 +11,7 @@ import { existsSync } from "node:fs";
 import type { Child, Runtime } from "../runtime/runtime.ts";
 
 /** Changes are told together; most processes have ended by then. */
-const REPORT_AFTER_MS = 50;
+const REPORT_AFTER_MS = 20;
 /** Longer where many run: the shell reads a character at a time. */
 const REPORT_AFTER_MS_EACH = 1;
 /** The shell goes when nothing has been running for so long. */

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectWebsocket, currentRuntime, localEnvironment, type StartOptions } from "../../mod.ts";
 import { until } from "../support/deadline.ts";
+import { guardKnows, guardOf } from "../support/proc.ts";
 
 const runtime = await currentRuntime();
 
@@ -93,27 +94,3 @@ test("after kill -9 of the server nothing is left of what it has started", async
   await until(10_000, "the end of the guard", () => guardOf(server.pid) === undefined);
   await client.close();
 }, 30_000);
-
-/** The shell that guards, while it is the server's child. */
-function guardOf(server: number): number | undefined {
-  for (const name of readdirSync("/proc")) {
-    try {
-      const title = readFileSync(`/proc/${name}/cmdline`, "latin1");
-      if (title.startsWith("exec-server-guardian\0") && parentOf(name) === server) return Number(name);
-    } catch {
-      // It has ended since.
-    }
-  }
-  return undefined;
-}
-
-/** It has read its line: it sleeps in a read of an empty pipe. */
-function guardKnows(server: number): boolean {
-  const guard = guardOf(server);
-  return guard !== undefined && / S /.test(readFileSync(`/proc/${guard}/stat`, "latin1"));
-}
-
-function parentOf(name: string): number {
-  const stat = readFileSync(`/proc/${name}/stat`, "latin1");
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-}

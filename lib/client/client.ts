@@ -7,6 +7,7 @@ import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { type Requests, serverNotifications } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { unlessAborted, withinLimits } from "./call_limit.ts";
 import { catchUp } from "./catch_up.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
 import { Process } from "./process.ts";
@@ -19,7 +20,7 @@ export type { StartOptions } from "./start_options.ts";
 
 /** Settings of a client. */
 export interface ClientOptions extends HandshakeOptions {
-  /** Time for the answer to any later call. No limit by default. */
+  /** Time for any later call, the way back of a lost connection included. No limit by default. */
   callTimeoutMs?: number;
   /**
    * Output that may wait here for its reader, for each process. Where it is below what the server retains (4 MiB by
@@ -35,6 +36,8 @@ export interface ClientOptions extends HandshakeOptions {
  * rule would break it again.
  */
 const finalKinds: ReadonlySet<CloseReason["kind"]> = new Set(["goingAway", "protocol"]);
+/** A connection that did not last so long gives no reason to hurry with the next. */
+const SHORT_LIFE_MS = 1000;
 
 /** What carries a client besides its first channel. */
 export interface ClientCarrier {
@@ -68,6 +71,9 @@ export class Client implements AsyncDisposable {
   #connection: Connection | undefined;
   /** Runs while the session is being got back. */
   #recovery: Promise<void> | undefined;
+  #connectedAt = 0;
+  /** Connections in a row that were lost at once. */
+  #shortLives = 0;
   #closeReason: CloseReason | undefined;
   #info: EnvironmentInfo | undefined;
   #sessionId = "";
@@ -145,15 +151,17 @@ export class Client implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<Requests[M]["result"]> {
     const { callTimeoutMs } = this.#options;
-    const limited = callTimeoutMs === undefined ? options : { timeoutMs: callTimeoutMs, ...options };
-    for (;;) {
-      const connection = await this.#ready(method);
-      try {
-        return await connection.call(method, params, limited);
-      } catch (error) {
-        if (method !== "process/read" || !isDisconnect(error) || this.#closeReason) throw error;
+    const limits = callTimeoutMs === undefined ? options : { timeoutMs: callTimeoutMs, ...options };
+    return await withinLimits(method, limits, async (signal) => {
+      for (;;) {
+        const connection = await this.#ready(method, signal);
+        try {
+          return await connection.call(method, params, signal && { signal });
+        } catch (error) {
+          if (method !== "process/read" || !isDisconnect(error) || this.#closeReason) throw error;
+        }
       }
-    }
+    });
   }
 
   /**
@@ -179,7 +187,7 @@ export class Client implements AsyncDisposable {
     process.closed.then(() => {
       if (this.#processes.get(processId) === process) this.#forget(processId);
     });
-    const started = this.#startOnce(processId, params);
+    const started = this.#startOnce(process, params);
     const { signal } = options;
     const abort = Promise.withResolvers<never>();
     const onAbort = (): void => {
@@ -217,8 +225,8 @@ export class Client implements AsyncDisposable {
   }
 
   /** The connection, when there is one again. */
-  async #ready(method: string): Promise<Connection> {
-    while (this.#recovery) await this.#recovery;
+  async #ready(method: string, signal?: AbortSignal): Promise<Connection> {
+    while (this.#recovery) await unlessAborted(this.#recovery, signal);
     if (this.#connection) return this.#connection;
     const reason = this.#closeReason?.message ?? "the client was closed";
     throw new ExecServerError("ERR_DISCONNECTED", `Cannot finish "${method}": ${reason}`);
@@ -226,6 +234,7 @@ export class Client implements AsyncDisposable {
 
   #use(connection: Connection): void {
     this.#connection = connection;
+    this.#connectedAt = performance.now();
     this.#window.use(connection.peer);
     // It may have ended while nobody looked.
     const { closeReason } = connection.peer;
@@ -233,19 +242,20 @@ export class Client implements AsyncDisposable {
   }
 
   /** Sent once. When the answer is lost, the returned session is asked what became of it. */
-  async #startOnce(processId: string, params: Requests["process/start"]["params"]): Promise<void> {
-    this.#starting.add(processId);
+  async #startOnce(process: Process, params: Requests["process/start"]["params"]): Promise<void> {
+    this.#starting.add(process.id);
     try {
       await this.call("process/start", params);
     } catch (error) {
       if (!isDisconnect(error) || !this.#recovery) throw error;
       try {
-        await this.call("process/read", { processId, maxBytes: 0 });
+        // It may have come to its end meanwhile, of which nobody would tell again.
+        await catchUp(this, process);
       } catch {
         throw error;
       }
     } finally {
-      this.#starting.delete(processId);
+      this.#starting.delete(process.id);
     }
   }
 
@@ -258,31 +268,39 @@ export class Client implements AsyncDisposable {
       this.#end(reason);
       return;
     }
-    this.#recovery = this.#recover(reopen, reason).finally(() => {
-      this.#recovery = undefined;
+    const wasShort = performance.now() - this.#connectedAt < SHORT_LIFE_MS;
+    this.#shortLives = wasShort ? this.#shortLives + 1 : 0;
+    const recovery = this.#recover(reopen, reason).finally(() => {
+      // The connection may have been lost again, and the next attempt be on its way.
+      if (this.#recovery === recovery) this.#recovery = undefined;
     });
+    this.#recovery = recovery;
     this.#tell({ kind: "lost", reason });
   }
 
   async #recover(reopen: NonNullable<ClientCarrier["reopen"]>, reason: CloseReason): Promise<void> {
+    const { initializeTimeoutMs = 10_000 } = this.#options;
     try {
       const connection = await retry(
-        async (signal) =>
+        async (signal, leftMs) =>
           await Connection.open(await reopen(signal), this.#events, {
             ...this.#options,
+            initializeTimeoutMs: Math.min(initializeTimeoutMs, leftMs),
             resumeSessionId: this.#sessionId,
+            signal,
           }),
         this.#options.recovery ?? {},
         this.#stop.signal,
+        this.#shortLives,
       );
       if (this.#stop.signal.aborted) {
         connection.peer.close({ kind: "normal", message: "the client was closed" });
         throw this.#stop.signal.reason;
       }
       this.#use(connection);
-      if (!this.#connection) return;
+      if (this.#connection !== connection) return;
       await this.#catchUp(connection);
-      this.#tell({ kind: "resumed" });
+      if (this.#connection === connection) this.#tell({ kind: "resumed" });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#end({ kind: "lost", message: `${reason.message}; the session could not be resumed: ${why}` });
@@ -297,8 +315,9 @@ export class Client implements AsyncDisposable {
       try {
         await catchUp(connection, process);
       } catch (error) {
-        if (!(error instanceof RpcError)) return;
-        process.fail(`the server does not know the process any more: ${error.message}`);
+        if (error instanceof RpcError)
+          process.fail(`the server does not know the process any more: ${error.message}`);
+        else if (!isDisconnect(error)) process.fail(error instanceof Error ? error.message : String(error));
       }
     });
     await Promise.all(reads);

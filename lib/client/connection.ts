@@ -16,6 +16,8 @@ export interface HandshakeOptions {
   initializeTimeoutMs?: number;
   /** A session to attach to again. */
   resumeSessionId?: string;
+  /** Gives the handshake up. */
+  signal?: AbortSignal;
 }
 
 /** Who is told of what comes in. Notifications may come before the handshake is done. */
@@ -89,6 +91,7 @@ export class Connection {
     try {
       answer = await this.peer.call("initialize", params, {
         timeoutMs: timerMs(initializeTimeoutMs),
+        ...(options.signal && { signal: options.signal }),
       });
     } catch (error) {
       if (!(error instanceof ExecServerError) || error.code !== "ERR_CALL_TIMEOUT") throw error;

@@ -12,7 +12,9 @@ export type ProcessEnd =
    */
   | { kind: "timeout"; timeoutMs: number; killConfirmed: boolean; exitCode?: number }
   /** The connection was lost first: the process may have ended or may run on. */
-  | { kind: "lost"; message: string };
+  | { kind: "lost"; message: string }
+  /** It has ended, but the news of how is in a gap. */
+  | { kind: "unknown"; message: string };
 
 /** What ends a process. */
 export interface EndingOptions {
@@ -59,6 +61,13 @@ export class Ending {
   exited(exitCode: number, sandboxDenied: boolean): void {
     this.#exit = { kind: "exited", exitCode, sandboxDenied };
     this.#decide();
+  }
+
+  /** It has ended and nothing more will come; how it ended should be known by now. */
+  closed(): void {
+    const message = "it has ended, but its exit code was lost";
+    if (this.#phase === "running" && !this.#exit) this.#settle({ kind: "unknown", message });
+    else if (this.#phase === "killed" && !this.#exit) this.#giveUp();
   }
 
   /** Nothing more will be known. */

@@ -1,6 +1,6 @@
 /** A process that runs somewhere else: its events in order, its input, its end. */
 
-import { ExecServerError } from "../protocol/errors.ts";
+import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import type { ReadResult, SignalName, TerminalSizeParams, WriteStatus } from "../protocol/process.ts";
 import { Ending, type EndingOptions, type ProcessEnd } from "./ending.ts";
 import { inputStream } from "./input_stream.ts";
@@ -229,14 +229,32 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
 
   async #fill(): Promise<void> {
     const afterSeq = this.#sequencer.lastSeq;
-    const result = await this.#link.readAfter(afterSeq).catch(() => undefined);
+    let result: ReadResult | undefined;
+    let refusal: RpcError | undefined;
+    try {
+      result = await this.#link.readAfter(afterSeq);
+    } catch (error) {
+      if (error instanceof RpcError) refusal = error;
+    }
     this.#fillTimer = undefined;
-    if (result) this.fill(result, afterSeq);
+    if (this.#over) return;
+    if (refusal) this.#onNotFilled(refusal);
+    else if (result) this.fill(result, afterSeq);
+    // Without a connection, or an answer that can be used: what is missing is still missing.
+    else this.#fillTimer = setTimeout(() => this.#fill(), FILL_AFTER_MS);
+  }
+
+  /** The server will not give what is missing, so nobody must wait for it. */
+  #onNotFilled(refusal: RpcError): void {
+    this.#sequencer.skip();
+    if (this.#over || refusal.code !== rpcCode.invalidRequest) return;
+    this.fail(`the server does not know the process any more: ${refusal.message}`);
   }
 
   #onEvent(event: ProcessEvent): void {
     if (event.kind === "exited") this.#ending.exited(event.exitCode, event.sandboxDenied);
     if (event.kind === "failed") this.#ending.lost(event.message);
+    if (event.kind === "closed") this.#ending.closed();
     if (event.kind === "closed" || event.kind === "failed") {
       this.#over = true;
       clearTimeout(this.#fillTimer);

@@ -93,6 +93,16 @@ export class Sequencer {
     return (this.#exited || !result.exited) && (this.#closed || !result.closed);
   }
 
+  /** Gives up what is missing before the events that wait for it. */
+  skip(): void {
+    while (this.stalled) {
+      const firstSeq = this.#next;
+      this.#next = Math.min(...this.#held.keys());
+      this.#deliver({ kind: "gap", firstSeq, lastSeq: this.#next - 1 });
+      this.#release();
+    }
+  }
+
   /** How much of what the server gave up we lack too, if that is known. */
   #lostTo(result: ReadResult, afterSeq: number): number | undefined {
     // Some of it may have come since.

@@ -238,7 +238,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   }
 
   async #waitForNews(process: ManagedProcess, afterSeq: number, waitMs: number): Promise<void> {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     while (!hasNews(process, afterSeq)) {
       const wait = process.nextEvent();
       let ended = false;
@@ -247,7 +247,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         wait.cancel();
       };
       this.#waits.add(cancel);
-      const timer = setTimeout(cancel, timerMs(deadline - Date.now()));
+      const timer = setTimeout(cancel, timerMs(deadline - performance.now()));
       await wait.happened;
       clearTimeout(timer);
       this.#waits.delete(cancel);

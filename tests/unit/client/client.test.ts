@@ -1,13 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { Client, type ClientOptions } from "../../../lib/client/client.ts";
-import { type Channel, type CloseReason, channelPair } from "../../../lib/jsonrpc/channel.ts";
-import { Peer, ProtocolViolation } from "../../../lib/jsonrpc/peer.ts";
 import { ExecServerError, RpcError } from "../../../lib/protocol/errors.ts";
 import { until, within } from "../../support/deadline.ts";
+import { FakeServer, newInfo, type Params, type Script } from "./fake_server.ts";
 
 const WAIT_MS = 5000;
-const shell = { name: "sh", path: "/bin/sh" };
-const newInfo = { shell, executorVersion: "0.169.0", cwd: "file:///srv/a%20b" };
 const ourInfo = {
   ...newInfo,
   capabilities: {
@@ -17,59 +14,6 @@ const ourInfo = {
     processOutputWindow: true,
   },
 };
-
-type Params = Record<string, unknown>;
-type Script = Record<string, (params: Params) => unknown>;
-
-/** A server that answers as the test says, and notes what comes. */
-class FakeServer {
-  readonly requests: [string, unknown][] = [];
-  readonly notifications: [string, unknown][] = [];
-  closeReason: CloseReason | undefined;
-  readonly peer: Peer;
-  readonly client: Channel;
-  readonly script: Script;
-
-  constructor(script: Script) {
-    this.script = {
-      initialize: () => ({ sessionId: "s-1", environmentInfo: newInfo }),
-      "environment/info": () => ({ shell }),
-      "process/start": ({ processId }) => ({ processId }),
-      "process/terminate": () => ({ running: true }),
-      ...script,
-    };
-    const [client, server] = channelPair("exec-server test");
-    this.client = client;
-    this.peer = new Peer(server, {
-      request: (method, params) => {
-        this.requests.push([method, params]);
-        const answer = this.script[method];
-        if (!answer) throw new RpcError(-32601, `no ${method}`);
-        return answer(params as Params);
-      },
-      notification: (method, params) => void this.notifications.push([method, params]),
-      unmatched: () => {
-        throw new ProtocolViolation("unmatched");
-      },
-      closed: (reason) => {
-        this.closeReason = reason;
-      },
-    });
-    this.peer.open();
-  }
-
-  output(processId: string, seq: number, text: string): void {
-    const chunk = Buffer.from(text).toString("base64");
-    this.peer.notify("process/output", { processId, seq, stream: "stdout", chunk });
-  }
-  end(processId: string, seq: number, exitCode = 0): void {
-    this.peer.notify("process/exited", { processId, seq, exitCode });
-    this.peer.notify("process/closed", { processId, seq: seq + 1 });
-  }
-  paramsOf(method: string): Params | undefined {
-    return this.requests.find(([name]) => name === method)?.[1] as Params | undefined;
-  }
-}
 
 const open: Client[] = [];
 afterEach(async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Process, type ProcessLink } from "../../../lib/client/process.ts";
 import type { NumberedEvent, ProcessEvent } from "../../../lib/client/sequencer.ts";
-import { ExecServerError } from "../../../lib/protocol/errors.ts";
+import { ExecServerError, RpcError } from "../../../lib/protocol/errors.ts";
 import type { ReadResult } from "../../../lib/protocol/process.ts";
 import { until, within } from "../../support/deadline.ts";
 
@@ -13,6 +13,8 @@ class FakeLink implements ProcessLink {
   readonly consumedSeqs: number[] = [];
   consumedBytes = 0;
   answer: ReadResult | undefined;
+  /** Thrown instead, once. */
+  refusal: Error | undefined;
   onTerminate: (() => void) | undefined;
 
   async write(bytes: Uint8Array) {
@@ -40,6 +42,9 @@ class FakeLink implements ProcessLink {
   }
   async readAfter(seq: number) {
     this.calls.push(`read ${seq}`);
+    const { refusal } = this;
+    this.refusal = undefined;
+    if (refusal) throw refusal;
     return this.answer;
   }
 }
@@ -208,6 +213,57 @@ describe("a missing number", () => {
     link.answer = { chunks: [], nextSeq: 5, ...old };
     expect(await all(process)).toEqual([output(1), output(2), exited(3, 3), closed(4)]);
     expect(link.calls).toEqual(["read 0", "read 2"]);
+  });
+
+  test("that the server does not give is a gap, and nobody waits on", async () => {
+    const { link, process } = make();
+    link.refusal = new RpcError(-32603, "no");
+    process.accept(output(1, "a"));
+    process.accept(output(3, "c"));
+    process.accept(exited(6, 4));
+    process.accept(closed(7));
+    const events = await all(process);
+    expect(events.filter(({ kind }) => kind === "gap")).toEqual([
+      { kind: "gap", firstSeq: 2, lastSeq: 2 },
+      { kind: "gap", firstSeq: 4, lastSeq: 5 },
+    ]);
+    expect(await process.wait()).toMatchObject({ kind: "exited", exitCode: 4 });
+    expect(link.calls).toEqual(["read 1"]);
+  });
+
+  test("of a process that the server does not know any more ends the handle, behind what had come", async () => {
+    const { link, process } = make();
+    link.refusal = new RpcError(-32600, "unknown process id p");
+    process.accept(output(2, "b"));
+    const events = await all(process);
+    expect(events.map(({ kind }) => kind)).toEqual(["gap", "output", "failed"]);
+    expect(await process.wait()).toEqual({
+      kind: "lost",
+      message: "the server does not know the process any more: unknown process id p",
+    });
+  });
+
+  test("is asked for again when there was no answer, or no connection", async () => {
+    const { link, process } = make();
+    link.refusal = new ExecServerError("ERR_CALL_TIMEOUT", "late");
+    process.accept(output(2, "b"));
+    process.accept(exited(3));
+    process.accept(closed(4));
+    await until(WAIT_MS, "three attempts", () => link.calls.length === 3);
+    process.accept(output(1, "a"));
+    expect((await all(process)).map(({ kind }) => kind)).toEqual(["output", "output", "exited", "closed"]);
+  });
+
+  test("that was the exit leaves the end unknown", async () => {
+    const { link, process } = make();
+    link.refusal = new RpcError(-32603, "no");
+    process.accept(output(1, "a"));
+    process.accept(closed(3));
+    const end = process.wait();
+    expect(await within(WAIT_MS, "end", end)).toEqual({
+      kind: "unknown",
+      message: "it has ended, but its exit code was lost",
+    });
   });
 
   test("leaves no timer when the process fails first", async () => {

@@ -20,7 +20,18 @@ const folder = import.meta.dirname;
 const sources = join(folder, "..", "lib", "protocol");
 const target = join(folder, "protocol.md");
 /** These hold no shapes of the wire. */
-const withoutShapes = new Set(["errors.ts", "methods.ts", "path_uri.ts", "schema.ts", "version.ts"]);
+const withoutShapes = new Set([
+  "base64.ts",
+  "errors.ts",
+  "fs.ts",
+  "fs_blocks.ts",
+  "fs_tree.ts",
+  "fs_watch.ts",
+  "methods.ts",
+  "path_uri.ts",
+  "schema.ts",
+  "version.ts",
+]);
 /** Families first whose calls come first. */
 const order = ["session.ts", "process.ts", "environment.ts"];
 

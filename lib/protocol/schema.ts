@@ -1,16 +1,21 @@
 /** A small run-time checker: the shapes of the wire as values, with the compiler between them and the interfaces. */
 
+import { base64Fault } from "./base64.ts";
+
 /** A value does not have the shape that was wanted. The message is fit for the other side. */
 export class DecodeError extends Error {
   override readonly name = "DecodeError";
   readonly reason: string;
   /** Where in the value: `envPolicy.exclude[2]`, empty for the whole. */
   readonly path: string;
+  /** The code of the wire, where it is not that of bad parameters; the message then stands alone. */
+  readonly rpcCode: number | undefined;
 
-  constructor(reason: string, path = "") {
-    super(path === "" ? reason : `${path}: ${reason}`);
+  constructor(reason: string, path = "", rpcCode?: number) {
+    super(path === "" || rpcCode !== undefined ? reason : `${path}: ${reason}`);
     this.reason = reason;
     this.path = path;
+    this.rpcCode = rpcCode;
   }
 }
 
@@ -60,7 +65,36 @@ export const boolean: Schema<boolean> = plain("boolean", (value) => {
  */
 export const unsigned: Schema<number> = plain("unsigned integer", (value) => {
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 2 ** 64) return value;
+  if (isU64(value)) return Number(value);
   throw mistyped(value, "u64");
+});
+
+/** A whole number from 0 to 2^64 - 1 with all its digits: a bigint where a number would lose some. */
+export type U64 = number | bigint;
+
+// Not yet among the types of the standard library.
+const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
+
+export const u64: Schema<U64> = {
+  label: "unsigned integer",
+  plain: false,
+  decode: (value) => {
+    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 64) return value;
+    if (isU64(value)) return value;
+    throw mistyped(value, "u64");
+  },
+  // A number of JSON has as many digits as it likes.
+  encode: (value) => (typeof value === "bigint" ? rawJSON(String(value)) : value),
+};
+
+function isU64(value: unknown): value is bigint {
+  return typeof value === "bigint" && value >= 0n && value < 2n ** 64n;
+}
+
+/** Any number. */
+export const number: Schema<number> = plain("number", (value) => {
+  if (typeof value === "number") return value;
+  throw mistyped(value, "f64");
 });
 
 export const integer: Schema<number> = plain("integer", (value) => {
@@ -81,24 +115,39 @@ export const nothing: Schema<null> = plain("none", (value) => {
   throw mistyped(value, "unit");
 });
 
-const whiteSpace = /\s/;
-
 /** Bytes; on the wire standard base64 with padding. */
 export const bytes: Schema<Uint8Array> = {
   label: "base64",
   plain: false,
-  decode: (value) => {
-    if (typeof value !== "string") throw mistyped(value, "a string");
-    try {
-      // The decoder skips white space, which the protocol does not allow.
-      if (!whiteSpace.test(value)) return Uint8Array.fromBase64(value, { lastChunkHandling: "strict" });
-    } catch {
-      // Told below without the text, which may be long.
-    }
-    throw new DecodeError("invalid base64: expected the standard alphabet with padding");
-  },
+  // The peer does not name the member.
+  decode: (value) => decodeBase64(value, (fault) => new DecodeError(fault, "", -32602)),
   encode: (value) => value.toBase64(),
 };
+
+/** The bytes of a file in `fs/writeFile`, of which the peer says in words of its own what is wrong. */
+export const fileBytes: Schema<Uint8Array> = {
+  ...bytes,
+  decode: (value) =>
+    decodeBase64(
+      value,
+      (fault) => new DecodeError(`fs/writeFile requires valid base64 dataBase64: ${fault}`, "", -32600),
+    ),
+};
+
+const whiteSpace = /\s/;
+
+/** What came raw is bytes already. */
+function decodeBase64(value: unknown, fault: (reason: string) => DecodeError): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value !== "string") throw mistyped(value, "a string");
+  try {
+    // The decoder skips white space, which the protocol does not allow.
+    if (!whiteSpace.test(value)) return Uint8Array.fromBase64(value, { lastChunkHandling: "strict" });
+  } catch {
+    // Told below in the words of the peer.
+  }
+  throw fault(base64Fault(value));
+}
 
 /** One of some words. */
 export function oneOf<const T extends string>(...words: readonly T[]): Schema<T> {
@@ -220,7 +269,7 @@ function within<T>(place: string, decode: () => T): T {
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     const separator = error.path === "" || error.path.startsWith("[") ? "" : ".";
-    throw new DecodeError(error.reason, `${place}${separator}${error.path}`);
+    throw new DecodeError(error.reason, `${place}${separator}${error.path}`, error.rpcCode);
   }
 }
 
@@ -236,6 +285,8 @@ function nameOf(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "sequence";
   switch (typeof value) {
+    case "bigint":
+      return `integer \`${value}\``;
     case "number":
       return Number.isInteger(value) ? `integer \`${value}\`` : `floating point \`${value}\``;
     case "boolean":

@@ -137,7 +137,8 @@ function decodeParams(row: RequestRow<unknown, unknown>, params: unknown): unkno
   try {
     return row.params.decode(params);
   } catch (error) {
-    if (error instanceof DecodeError) throw new RpcError(rpcCode.invalidParams, error.message);
+    if (error instanceof DecodeError)
+      throw new RpcError(error.rpcCode ?? rpcCode.invalidParams, error.message);
     throw error;
   }
 }

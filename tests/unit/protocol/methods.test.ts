@@ -150,7 +150,7 @@ describe("the shapes", () => {
       chunk: "YQ==",
     });
     expect(() => params.decode({ processId: "p", chunk: "YQ==", writeId: null })).toThrow("writeId: ");
-    expect(() => params.decode({ processId: "p", chunk: "YQ" })).toThrow("chunk: invalid base64");
+    expect(() => params.decode({ processId: "p", chunk: "YQ" })).toThrow("Invalid padding");
   });
 
   test("the states of a write are these four", () => {

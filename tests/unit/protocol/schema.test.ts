@@ -6,6 +6,7 @@ import {
   boolean,
   bytes,
   DecodeError,
+  fileBytes,
   integer,
   nothing,
   nullable,
@@ -16,6 +17,7 @@ import {
   record,
   type Schema,
   string,
+  u64,
   unsigned,
 } from "../../../lib/protocol/schema.ts";
 
@@ -80,6 +82,23 @@ describe("plain values", () => {
   }
 });
 
+describe("u64", () => {
+  test("keeps all digits, and writes them as a number", () => {
+    expect(u64.decode(5)).toBe(5);
+    expect(u64.decode(2n ** 64n - 1n)).toBe(2n ** 64n - 1n);
+    expect(JSON.stringify({ a: u64.encode(2n ** 64n - 1n), b: u64.encode(7) })).toBe(
+      '{"a":18446744073709551615,"b":7}',
+    );
+    for (const value of [-1, 0.5, 2 ** 64, 2n ** 64n, -1n, "1"]) {
+      expect(() => u64.decode(value)).toThrow("expected u64");
+    }
+  });
+
+  test("a counter reads as a number what came as a bigint", () => {
+    expect(unsigned.decode(2n ** 60n)).toBe(2 ** 60);
+  });
+});
+
 describe("nothing", () => {
   test("absent, null and an empty object are nothing", () => {
     for (const value of [undefined, null, {}]) expect(nothing.decode(value)).toBeNull();
@@ -126,29 +145,40 @@ describe("bytes", () => {
     );
   });
 
-  const wrong: [string, string][] = [
-    ["no padding", "YQ"],
-    ["half the padding", "YQ="],
-    ["too much padding", "YQ==="],
-    ["padding in the middle", "YQ==YQ=="],
-    ["the url-safe alphabet", "_-8="],
-    ["a space", "YW Jj"],
-    ["a line break at the end", "YWJj\n"],
-    ["a tab", "\tYWJj"],
-    ["stray trailing bits", "YR=="],
-    ["stray trailing bits before one pad", "YWL="],
-    ["one character", "Y"],
-    ["five characters", "YWJjY"],
-    ["other characters", "Y!Jj"],
-    ["padding alone", "===="],
+  const wrong: [string, string, string][] = [
+    ["no padding", "YQ", "Invalid padding"],
+    ["half the padding", "YQ=", "Invalid padding"],
+    ["too much padding", "YQ===", "Invalid symbol 61, offset 2."],
+    ["padding in the middle", "YQ==YQ==", "Invalid symbol 61, offset 2."],
+    ["the url-safe alphabet", "_-8=", "Invalid symbol 95, offset 0."],
+    ["a space", "YW Jj", "Invalid symbol 32, offset 2."],
+    ["a line break at the end", "YWJj\n", "Invalid symbol 10, offset 4."],
+    ["a tab", "\tYWJj", "Invalid symbol 9, offset 0."],
+    ["stray trailing bits", "YR==", "Invalid last symbol 82, offset 1."],
+    ["stray trailing bits before one pad", "YWL=", "Invalid last symbol 76, offset 2."],
+    ["one character", "Y", "Invalid input length: 1"],
+    ["five characters", "YWJjY", "Invalid input length: 5"],
+    ["other characters", "Y!Jj", "Invalid symbol 33, offset 1."],
+    ["padding alone", "====", "Invalid symbol 61, offset 0."],
   ];
-  for (const [what, text] of wrong) {
-    test(`base64 with ${what} is refused`, () => {
-      expect(refusalOf(bytes, text).message).toBe(
-        "invalid base64: expected the standard alphabet with padding",
-      );
+  for (const [what, text, fault] of wrong) {
+    test(`base64 with ${what} is refused in the words of the peer`, () => {
+      expect(refusalOf(bytes, text).message).toBe(fault);
     });
   }
+
+  test("bytes that came raw pass as they are", () => {
+    const raw = new Uint8Array([1, 2]);
+    expect(bytes.decode(raw)).toBe(raw);
+  });
+
+  test("a file to write has words and a code of its own", () => {
+    const error = refusalOf(object<{ dataBase64: Uint8Array }>({ dataBase64: fileBytes }), {
+      dataBase64: "YQ",
+    });
+    expect(error.message).toBe("fs/writeFile requires valid base64 dataBase64: Invalid padding");
+    expect(error.rpcCode).toBe(-32600);
+  });
 
   test("the empty text is no bytes, and `+` and `/` are the alphabet", () => {
     expect(bytes.decode("")).toEqual(new Uint8Array(0));

@@ -131,6 +131,7 @@ export const requirements = {
   "process/write: pipelined writes arrive in order": "protocol §6",
   "process/write: start, write and terminate may be sent without waiting": "protocol §6",
   "exit codes: the status, or 128 + n after signal n": "protocol §4.6",
+  "exit codes: ours names the signal, and none for a program that exits with such a code": "protocol §4.6",
   "process/terminate: kills the group at once and says so": "protocol §4.6",
   "process/terminate: an ended or unknown process is not running": "protocol §4.6",
   "process/terminate: who is left of a group whose leader has ended is not signalled": "protocol §4.6",

@@ -13,6 +13,7 @@ import { Connection, type ConnectionEvents, type HandshakeOptions } from "./conn
 import { Process } from "./process.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { type RecoveryOptions, retry } from "./recovery.ts";
+import { exitedEvent } from "./sequencer.ts";
 import { SessionLink } from "./session_link.ts";
 import { type StartOptions, startParams } from "./start_options.ts";
 
@@ -340,10 +341,8 @@ export class Client implements AsyncDisposable {
           return;
         }
         case "process/exited": {
-          const { processId, seq, exitCode, sandboxDenied } =
-            serverNotifications["process/exited"].decode(params);
-          const event = { kind: "exited", seq, exitCode, sandboxDenied: sandboxDenied ?? false } as const;
-          this.#processes.get(processId)?.accept(event);
+          const { processId, seq, ...exit } = serverNotifications["process/exited"].decode(params);
+          this.#processes.get(processId)?.accept(exitedEvent(seq, exit));
           return;
         }
         case "process/closed": {

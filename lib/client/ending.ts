@@ -4,8 +4,8 @@ import { MAX_TIMER_MS } from "../protocol/timer.ts";
 
 /** How a process ended, as far as we know. */
 export type ProcessEnd =
-  /** It ended by itself or by a signal (128 + n). */
-  | { kind: "exited"; exitCode: number; sandboxDenied: boolean }
+  /** It ended by itself, or by a signal (128 + n), which has a name like `SIGKILL` where the server tells it. */
+  | { kind: "exited"; exitCode: number; sandboxDenied: boolean; signal?: string }
   /**
    * It still ran `timeoutMs` after its start and was killed. `killConfirmed` says that its end was seen, and then
    * there is its exit code; else it may run on.
@@ -15,6 +15,8 @@ export type ProcessEnd =
   | { kind: "lost"; message: string }
   /** It has ended, but the news of how is in a gap. */
   | { kind: "unknown"; message: string };
+
+type ProcessExit = Extract<ProcessEnd, { kind: "exited" }>;
 
 /** What ends a process. */
 export interface EndingOptions {
@@ -33,7 +35,7 @@ export class Ending {
   readonly #onAbort = (): void => void this.#terminate().catch(() => {});
   /** `asked`: the time is up and the kill not yet answered. */
   #phase: "running" | "asked" | "killed" | "settled" = "running";
-  #exit: Extract<ProcessEnd, { kind: "exited" }> | undefined;
+  #exit: ProcessExit | undefined;
   #timeoutMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #signal: AbortSignal | undefined;
@@ -58,8 +60,8 @@ export class Ending {
   }
 
   /** The program has ended. */
-  exited(exitCode: number, sandboxDenied: boolean): void {
-    this.#exit = { kind: "exited", exitCode, sandboxDenied };
+  exited({ exitCode, sandboxDenied, signal }: Omit<ProcessExit, "kind">): void {
+    this.#exit = { kind: "exited", exitCode, sandboxDenied, ...(signal === undefined ? {} : { signal }) };
     this.#decide();
   }
 

@@ -252,7 +252,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   }
 
   #onEvent(event: ProcessEvent): void {
-    if (event.kind === "exited") this.#ending.exited(event.exitCode, event.sandboxDenied);
+    if (event.kind === "exited") this.#ending.exited(event);
     if (event.kind === "failed") this.#ending.lost(event.message);
     if (event.kind === "closed") this.#ending.closed();
     if (event.kind === "closed" || event.kind === "failed") {

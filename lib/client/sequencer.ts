@@ -8,8 +8,8 @@ export type ProcessEvent =
   | { kind: "output"; seq: number; stream: OutputStream; bytes: Uint8Array }
   /** Output is missing here and cannot be had any more; how many bytes, where the server knows. */
   | { kind: "gap"; firstSeq: number; lastSeq: number; lostBytes?: number }
-  /** The program has ended; output may follow. 128 + n after signal n. */
-  | { kind: "exited"; seq: number; exitCode: number; sandboxDenied: boolean }
+  /** The program has ended; output may follow. 128 + n after signal n, which has a name where the server tells it. */
+  | { kind: "exited"; seq: number; exitCode: number; sandboxDenied: boolean; signal?: string }
   /** Nothing more will come. */
   | { kind: "closed"; seq: number }
   /** The connection was lost, and with it the rest; how the program ended is not known. */
@@ -17,6 +17,16 @@ export type ProcessEvent =
 
 /** An event with a number. */
 export type NumberedEvent = Extract<ProcessEvent, { seq: number }>;
+
+/** An exit as the wire tells it. Without a code, as from a server that does not know it, it is -1. */
+export function exitedEvent(
+  seq: number,
+  exit: Pick<ReadResult, "exitCode" | "sandboxDenied" | "signal">,
+): Extract<ProcessEvent, { kind: "exited" }> {
+  const { exitCode, sandboxDenied = false, signal } = exit;
+  const event = { kind: "exited", seq, exitCode: exitCode ?? -1, sandboxDenied } as const;
+  return signal === undefined ? event : { ...event, signal };
+}
 
 export class Sequencer {
   readonly #deliver: (event: ProcessEvent) => void;
@@ -71,8 +81,7 @@ export class Sequencer {
       // everything retained, so of several free slots the exit has the newest.
       const seq = this.#lastFree(first, last);
       if (seq !== undefined) {
-        const { exitCode, sandboxDenied = false } = result;
-        this.#held.set(seq, { kind: "exited", seq, exitCode: exitCode ?? -1, sandboxDenied });
+        this.#held.set(seq, exitedEvent(seq, result));
       }
     }
     this.#release();

@@ -292,6 +292,7 @@ function readNow(process: ManagedProcess, params: ReadParams): ReadResult {
     closed: process.closed,
     failure: null,
     sandboxDenied: false,
+    ...(process.exitSignal === undefined ? {} : { signal: process.exitSignal }),
     ...(lostBytes > 0 ? { lostBytes } : {}),
     ...(lostBytesIsMinimum ? { lostBytesIsMinimum } : {}),
   };

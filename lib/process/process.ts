@@ -2,13 +2,14 @@
 
 import type { OutputStream, WriteStatus } from "../protocol/process.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
+import { signalName } from "../runtime/signal_name.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
 import { killTrees, type TreeRoot } from "./process_tree.ts";
 
 /** What a process tells, in the order of the numbers. */
 export type ProcessEvent =
   | { kind: "output"; seq: number; stream: OutputStream; bytes: Uint8Array }
-  | { kind: "exited"; seq: number; exitCode: number }
+  | { kind: "exited"; seq: number; exitCode: number; signal?: string | undefined }
   | { kind: "closed"; seq: number };
 
 /** Who is told. */
@@ -51,6 +52,7 @@ export class ManagedProcess {
   /** Called at the next event, then forgotten. */
   readonly #waiters = new Set<() => void>();
   #exitCode: number | null = null;
+  #signal: string | undefined;
   #closed = false;
   #killed = false;
   #stdinClosed: boolean;
@@ -98,6 +100,11 @@ export class ManagedProcess {
 
   get exitCode(): number | null {
     return this.#exitCode;
+  }
+
+  /** The signal that ended it, by name. */
+  get exitSignal(): string | undefined {
+    return this.#signal;
   }
 
   get closed(): boolean {
@@ -221,8 +228,9 @@ export class ManagedProcess {
 
   #onExit(status: ExitStatus): void {
     this.#exitCode = status.signal === null ? status.code! : 128 + status.signal;
+    if (status.signal !== null) this.#signal = signalName(status.signal);
     this.#child.stdin?.destroy();
-    this.#emit({ kind: "exited", seq: this.log.takeSeq(), exitCode: this.#exitCode });
+    this.#emit({ kind: "exited", seq: this.log.takeSeq(), exitCode: this.#exitCode, signal: this.#signal });
     if (!this.#killed) return;
     this.#lastOutputAt = performance.now();
     this.#stopWhenSilent();

@@ -114,6 +114,8 @@ export interface ReadResult {
   closed: boolean;
   failure: string | null;
   sandboxDenied?: boolean;
+  /** Ours: the signal that ended it, as `SIGKILL`; absent if it ended by itself. */
+  signal?: string;
   /** Ours: how many bytes after `afterSeq` were given up by the retention before `chunks[0]`; absent if none. */
   lostBytes?: number;
   /** Ours: true when more than `lostBytes` may be gone, because `afterSeq` is too long ago to tell. */
@@ -198,6 +200,8 @@ export interface ExitedParams {
   /** 128 + n after signal n. */
   exitCode: number;
   sandboxDenied?: boolean;
+  /** Ours: the signal that ended it, as `SIGKILL`; absent if it ended by itself, which an `exitCode` above 128 may be. */
+  signal?: string;
 }
 
 /** Notification `process/closed`: nothing more will come. Always the highest seq. */
@@ -267,6 +271,7 @@ export const readResult: Schema<ReadResult> = object<ReadResult>({
   closed: boolean,
   failure: nullable(string),
   sandboxDenied: nullish(boolean),
+  signal: nullish(string),
   lostBytes: nullish(unsigned),
   lostBytesIsMinimum: nullish(boolean),
 });
@@ -317,6 +322,7 @@ export const exitedParams: Schema<ExitedParams> = object<ExitedParams>({
   seq: unsigned,
   exitCode: integer,
   sandboxDenied: nullish(boolean),
+  signal: nullish(string),
 });
 
 export const closedParams: Schema<ClosedParams> = object<ClosedParams>({ processId: string, seq: unsigned });

@@ -70,8 +70,10 @@ function eventText(process: ManagedProcess, event: ProcessEvent): string {
   switch (event.kind) {
     case "output":
       return `{"method":"process/output",${head},"stream":"${event.stream}","chunk":"${event.bytes.toBase64()}"}}`;
-    case "exited":
-      return `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false}}`;
+    case "exited": {
+      const signal = event.signal === undefined ? "" : `,"signal":"${event.signal}"`;
+      return `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false${signal}}}`;
+    }
     case "closed":
       return `{"method":"process/closed",${head}}}`;
   }

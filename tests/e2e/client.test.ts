@@ -116,6 +116,7 @@ suite("our client", {}, (t) => {
     const end = await ended;
     const code = end.kind === "exited" ? end.exitCode : end;
     t.same("exit code of terminate, one", code, 137);
+    expect(end.kind === "exited" && end.signal).toBe(t.ours ? "SIGKILL" : undefined);
     expect(await process.terminate()).toBe(false);
   });
 

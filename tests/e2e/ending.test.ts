@@ -27,6 +27,29 @@ suite("ending", { peerTransports: ["stdio"] }, (t) => {
     }
   });
 
+  verifies(
+    "exit codes: ours names the signal, and none for a program that exits with such a code",
+    async () => {
+      for (const tty of [false, true]) {
+        const told = [];
+        for (const script of ["kill -KILL $$", "kill -ABRT $$", "exit 137", "exit 0"]) {
+          const child = await t.start(script, { tty });
+          const { exitCode, signal } = await child.closed();
+          expect((await child.read()).signal).toEqual(signal as string | undefined);
+          told.push([exitCode, signal]);
+        }
+        if (t.ours)
+          expect(told).toEqual([
+            [137, "SIGKILL"],
+            [134, "SIGABRT"],
+            [137, undefined],
+            [0, undefined],
+          ]);
+        else expect(told.map(([, signal]) => signal)).toEqual([undefined, undefined, undefined, undefined]);
+      }
+    },
+  );
+
   verifies("process/terminate: kills the group at once and says so", async () => {
     const codes: number[] = [];
     for (const tty of [false, true]) {

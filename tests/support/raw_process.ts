@@ -11,6 +11,8 @@ export interface Told {
   /** Bytes of all streams in order of their numbers. */
   bytes: Buffer;
   exitCode: number;
+  /** Of ours, which name it. */
+  signal: unknown;
   /** The numbers in the order of the wire. */
   seqs: number[];
   /** `output`, `exited`, `closed`, in order of their numbers. */
@@ -25,6 +27,7 @@ export interface RawEvent {
   bytes?: Buffer;
   exitCode?: number;
   sandboxDenied?: unknown;
+  signal?: unknown;
 }
 
 let count = 0;
@@ -49,10 +52,10 @@ export class RawProcess {
   }
 
   #accept(method: string, params: Json): void {
-    const { seq, stream, chunk, exitCode, sandboxDenied } = params;
+    const { seq, stream, chunk, exitCode, sandboxDenied, signal } = params;
     const kind = method.slice("process/".length) as RawEvent["kind"];
     if (kind === "output") this.events.push({ kind, seq, stream, bytes: Buffer.from(chunk, "base64") });
-    else if (kind === "exited") this.events.push({ kind, seq, exitCode, sandboxDenied });
+    else if (kind === "exited") this.events.push({ kind, seq, exitCode, sandboxDenied, signal });
     else this.events.push({ kind, seq });
   }
 
@@ -109,6 +112,7 @@ export class RawProcess {
       pty: this.output("pty").toString(),
       bytes: this.output(),
       exitCode: sorted.find(({ kind }) => kind === "exited")!.exitCode!,
+      signal: sorted.find(({ kind }) => kind === "exited")!.signal,
       seqs: this.events.map(({ seq }) => seq),
       kinds: sorted.map(({ kind }) => kind),
     };

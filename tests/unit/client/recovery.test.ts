@@ -136,7 +136,7 @@ describe("the pauses", () => {
     const failure = new ExecServerError("ERR_CONNECT", "x");
     const ended = retry(
       () => Promise.reject(failure),
-      { firstDelayMs: 60_000, maxDelayMs: 60_000 },
+      { firstDelayMs: 200_000, maxDelayMs: 200_000 },
       stop.signal,
     );
     // Longer than the deadline: such a pause is not begun.

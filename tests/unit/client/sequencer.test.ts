@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type NumberedEvent, type ProcessEvent, Sequencer } from "../../../lib/client/sequencer.ts";
+import {
+  exitedEvent,
+  type NumberedEvent,
+  type ProcessEvent,
+  Sequencer,
+} from "../../../lib/client/sequencer.ts";
 import type { ReadResult } from "../../../lib/protocol/process.ts";
 
 /** What happened on a server: outputs of these sizes, the exit among them, then closed. */
@@ -202,6 +207,17 @@ describe("an answer to process/read", () => {
     sequencer.accept({ kind: "output", seq: 9, stream: "pty", bytes: new Uint8Array(1) });
     expect(sequencer.fill(readOf(historyOf([1, 1, 1], 0), 0), 0)).toBe(true);
     expect(told).toEqual(all);
+  });
+
+  test("an exit by a signal has its name, by notification and by read", () => {
+    const ends: ProcessEvent[] = [];
+    const sequencer = new Sequencer((event) => void ends.push(event));
+    const exit = { exited: true, exitCode: 137, signal: "SIGKILL" };
+    sequencer.fill({ chunks: [], nextSeq: 2, ...exit, closed: false, failure: null }, 0);
+    expect(ends).toEqual([
+      { kind: "exited", seq: 1, exitCode: 137, sandboxDenied: false, signal: "SIGKILL" },
+    ]);
+    expect(exitedEvent(1, exit)).toEqual(ends[0] as never);
   });
 
   test("an exit without a code, as from a server that does not know it, is -1", () => {

@@ -179,6 +179,8 @@ export const requirements = {
   "bytes: a burst of 64 MiB is whole": "brief: bytes are exact",
   "process/closeStdin: the child sees the end of its input, after what was written": "protocol §4.4, §8",
   "process/closeStdin: says what became of it": "protocol §4.4, §8",
+  "process/terminate: with a grace all is asked first, and who goes on is killed": "protocol §8",
+  "shutdown: processes are asked to end, and those that obey do not hold it up": "protocol §1.5, §8",
   "process/resize: the terminal has the size, and the program is told": "protocol §4.4, §8",
   "process/resize: a terminal begins with the size that was asked for": "protocol §4.4, §8",
   "process/signal: ours sends every signal of the table": "protocol §8",

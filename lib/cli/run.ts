@@ -28,6 +28,8 @@ export const runFlags = {
 
 type RunFlags = Parsed<typeof runFlags>["flags"];
 
+/** What we end has so long to do it by itself. */
+const GRACE_MS = 2000;
 const DEFAULT_TERMINAL = { columns: 80, rows: 24 };
 
 /** Answers the exit status: the command's own, or one of ours. */
@@ -166,12 +168,17 @@ const passedSignals: readonly (readonly [NodeJS.Signals, SignalName])[] = [
   ["SIGQUIT", "quit"],
 ];
 
-/** Signals go to the command. One that it, or the server, does not take ends it at the second time. */
+/**
+ * Signals go to the command. One that it, or the server, does not take asks it to end at the second time, and kills it
+ * at the third.
+ */
 function passSignals(child: Process, isTerminal: boolean): () => void {
   const undo = passedSignals.map(([signal, name]) => {
     let count = 0;
     const pass = (): void => {
-      if (++count > 1) child.terminate().catch(() => {});
+      count++;
+      if (count > 2) child.terminate().catch(() => {});
+      else if (count > 1) child.terminate({ graceMs: GRACE_MS }).catch(() => {});
       else child.signal(name).catch(() => child.terminate().catch(() => {}));
     };
     // With a terminal, keys do not make signals here: these come from elsewhere.

@@ -38,6 +38,11 @@ export const serveFlags = {
     value: "S",
     help: "How long a session outlives its connection (default 80)",
   },
+  "grace-seconds": {
+    type: "number",
+    value: "S",
+    help: "How long processes may take to end when their session or\nthe server ends, before they are killed (default 0.25)",
+  },
   verbose: { type: "boolean", short: "v", help: "Log connections to stderr" },
   "concurrent-requests": { type: "number", value: "N", help: "", hidden: true },
 } as const satisfies Record<string, FlagSpec>;
@@ -77,8 +82,12 @@ export async function serve(args: readonly string[]): Promise<number> {
 function serverOptions(flags: ServeFlags): ServerOptions {
   const retained = flags["retain-bytes"];
   const detached = flags["detached-seconds"];
+  const grace = flags["grace-seconds"];
   return {
-    ...(retained === undefined ? {} : { limits: { retainedBytes: retained } }),
+    limits: {
+      ...(retained === undefined ? {} : { retainedBytes: retained }),
+      ...(grace === undefined ? {} : { endGraceMs: grace * 1000 }),
+    },
     ...(detached === undefined ? {} : { detachedSessionMs: detached * 1000 }),
     ...(flags.verbose ? { log: (line: string) => complain(`${new Date().toISOString()} ${line}`) } : {}),
   };

@@ -15,7 +15,7 @@ export interface ProcessLink {
   write(bytes: Uint8Array): Promise<WriteStatus>;
   closeStdin(): Promise<WriteStatus>;
   signal(signal: SignalName): Promise<void>;
-  terminate(): Promise<boolean>;
+  terminate(graceMs?: number): Promise<boolean>;
   resize(size: TerminalSizeParams): Promise<void>;
   /** This much output, the piece with this number, was taken by the user. */
   consumed(bytes: number, seq: number): void;
@@ -176,9 +176,12 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     return this.#link.signal(signal);
   }
 
-  /** Kills the process group; answers whether it was running. */
-  terminate(): Promise<boolean> {
-    return this.#link.terminate();
+  /**
+   * Kills the process with all that it has started; answers whether it was running. With `graceMs` all of it is asked
+   * to end first (SIGTERM) and killed after so long; servers without `processTerminateGrace` kill at once.
+   */
+  terminate({ graceMs }: { graceMs?: number } = {}): Promise<boolean> {
+    return this.#link.terminate(graceMs);
   }
 
   /** Sets the size of the terminal. @throws {ExecServerError} `ERR_UNSUPPORTED` */

@@ -57,8 +57,13 @@ export class SessionLink implements ProcessLink {
     await this.#client.call("process/signal", { processId: this.#processId, signal });
   }
 
-  async terminate(): Promise<boolean> {
-    return (await this.#client.call("process/terminate", { processId: this.#processId })).running ?? false;
+  async terminate(graceMs?: number): Promise<boolean> {
+    const { processTerminateGrace } = this.#client.capabilities;
+    const params = {
+      processId: this.#processId,
+      ...(processTerminateGrace && graceMs !== undefined ? { graceMs } : {}),
+    };
+    return (await this.#client.call("process/terminate", params)).running ?? false;
   }
 
   async resize({ columns, rows }: TerminalSizeParams): Promise<void> {

@@ -2,42 +2,48 @@
  * Ends what we have started when we end without being able to: killed with SIGKILL, or crashed.
  *
  * The system can tell a child of its parent's death (PDEATHSIG), but not its grandchildren, and the child has to ask for
- * it. So a small shell of its own session waits at the end of a pipe: when the pipe ends before we said good-bye, it
- * looks through the process table as `process_tree.ts` does, and kills.
+ * it. So a small shell of its own session waits at the end of a pipe. When the pipe ends, it reads in the journal what
+ * had not ended, looks through the process table as `process_tree.ts` does, and kills.
  */
 
-import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
 import type { Child, Runtime } from "../runtime/runtime.ts";
+import { GuardJournal } from "./guard_journal.ts";
 
-/** Changes are told together; most processes have ended by then. */
-const REPORT_AFTER_MS = 20;
-/** Longer where many run: the shell reads a character at a time. */
-const REPORT_AFTER_MS_EACH = 1;
 /** The shell goes when nothing has been running for so long. */
-const IDLE_MS = 1000;
+const IDLE_MS = 5000;
+/** One that ended sooner is not replaced before the next start. */
+const RESTART_AFTER_MS = 1000;
 
 /**
- * Every line has all there is to guard: `PID,running,FILE,FILE` and, of what has ended but not all of its group,
- * `PID,ended,FILE,FILE`. A terminal hangs up with us and may take its leader along before we look, so who holds the
- * output goes too.
+ * Lines of the journal: `run PID FILE,FILE` with the output of the process, `end PID` when it has ended but not all of
+ * its group, `out PID` when nothing of it is left. A terminal hangs up with us and may take its leader along before we
+ * look, so who holds the output goes too.
  */
 const script = `
 exec >/dev/null 2>&1
 trap '' HUP INT TERM
-last=
-while read -r line; do last=$line; done
-[ "$last" ] || exit 0
-members=" " roots=" " files=" "
-for entry in $last; do
-  pid=\${entry%%,*} rest=\${entry#*,}
-  state=\${rest%%,*}
-  roots="$roots$pid "
-  files="$files\${rest#*,},"
-  [ "$state" = running ] || continue
+read -r line
+pids=" "
+while read -r what pid held; do
+  eval "state$pid=$what"
+  [ "$what" = run ] || continue
+  eval "held$pid=\\$held"
+  case "$pids" in *" $pid "*) ;; *) pids="$pids$pid " ;; esac
+done <"$1"
+rm -f "$1"
+members=" " roots=" " files=","
+for pid in $pids; do
+  eval "state=\\$state$pid held=\\$held$pid"
+  [ "$state" != out ] || continue
+  # A number in use again is no group of ours any more.
+  [ "$state" = run ] || [ ! -e "/proc/$pid" ] || continue
+  roots="$roots$pid " files="$files$held,"
+  [ "$state" = run ] || continue
   members="$members$pid "
   kill -STOP "$pid"
 done
+[ "$roots" != " " ] || exit 0
 again=yes
 while [ "$again" ]; do
   again=
@@ -58,7 +64,7 @@ kill -9 $members
 for link in /proc/[0-9]*/fd/[012]; do
   target=$(readlink "$link") || continue
   pid=\${link#/proc/}
-  case ",$files," in *",\${target%% *},"*) kill -9 "\${pid%%/*}" ;; esac
+  case "$files" in *",\${target%% *},"*) kill -9 "\${pid%%/*}" ;; esac
 done
 `;
 
@@ -68,24 +74,41 @@ interface Guarded {
   ended: boolean;
 }
 
+/** The shell and what it reads. */
+interface Guard {
+  shell: Child;
+  journal: GuardJournal;
+}
+
 /** One for each program. */
 export class Guardian {
   readonly #runtime: Runtime;
   readonly #processes = new Map<number, Guarded>();
-  #shell: Child | undefined;
-  #report: ReturnType<typeof setTimeout> | undefined;
+  #guard: Guard | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
 
+  /** A process is about to start: from here on somebody watches. */
+  prepare(): void {
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
+    if (this.#guard) return;
+    this.#guard = this.#start();
+    for (const line of this.#lines()) this.#tell(line);
+  }
+
+  /** The process was not started after all. */
+  notStarted(): void {
+    this.#leaveIfIdle();
+  }
+
   /** A process that leads its group has started; `files` is its output as the process table names it. */
   started(pid: number, files: readonly string[]): void {
     this.#processes.set(pid, { files, ended: false });
-    clearTimeout(this.#idle);
-    this.#idle = undefined;
-    this.#reportSoon();
+    this.#tell(`run ${pid} ${files.join()}`);
   }
 
   /** It has ended, and others of its group may live. */
@@ -93,67 +116,73 @@ export class Guardian {
     const guarded = this.#processes.get(pid);
     if (!guarded) return;
     guarded.ended = true;
-    this.#reportSoon();
+    this.#tell(`end ${pid}`);
   }
 
   /** Nothing of it is left. */
   gone(pid: number): void {
     if (!this.#processes.delete(pid)) return;
-    if (this.#processes.size > 0 || this.#shell) this.#reportSoon();
-    if (this.#processes.size > 0) return;
-    if (this.#shell) this.#idle ??= setTimeout(() => this.#dismiss(), IDLE_MS);
-    else this.#cancelReport();
+    this.#tell(`out ${pid}`);
+    this.#leaveIfIdle();
   }
 
-  #reportSoon(): void {
-    const delayMs = REPORT_AFTER_MS + REPORT_AFTER_MS_EACH * this.#processes.size;
-    this.#report ??= setTimeout(() => this.#reportAll(), delayMs);
-  }
-
-  #cancelReport(): void {
-    clearTimeout(this.#report);
-    this.#report = undefined;
-  }
-
-  #reportAll(): void {
-    this.#report = undefined;
-    this.#shell ??= this.#start();
-    const entries = [...this.#processes].map(([pid, { files, ended }]) =>
-      [pid, ended ? "ended" : "running", ...files].join(),
-    );
-    this.#shell?.stdin?.write(Buffer.from(`${entries.join(" ")}\n`)).catch(() => {
-      // It was killed: the next one is told of everything anew.
-      this.#dismiss();
-      if (this.#processes.size > 0) this.#reportSoon();
-    });
-  }
-
-  #start(): Child | undefined {
-    if (!existsSync("/proc/self/stat")) return undefined;
+  #tell(line: string): void {
     try {
+      this.#guard?.journal.add(line, () => this.#lines());
+    } catch {
+      // No room for it: then nobody guards.
+      this.#dismiss();
+    }
+  }
+
+  #lines(): string[] {
+    return [...this.#processes].flatMap(([pid, { files, ended }]) => [
+      `run ${pid} ${files.join()}`,
+      ...(ended ? [`end ${pid}`] : []),
+    ]);
+  }
+
+  #start(): Guard | undefined {
+    if (!existsSync("/proc/self/stat")) return undefined;
+    let journal: GuardJournal | undefined;
+    try {
+      journal = new GuardJournal();
       const shell = this.#runtime.spawn({
         file: "/bin/sh",
-        argv: ["exec-server-guardian", "-c", script],
+        argv: ["exec-server-guardian", "-c", script, "exec-server-guardian", journal.path],
         env: { PATH: "/usr/bin:/bin" },
         cwd: "/",
         stdin: "pipe",
       });
       shell.stdout.cancel();
       shell.stderr?.cancel();
-      return shell;
+      const from = performance.now();
+      shell.exited.then(() => {
+        if (this.#guard?.shell !== shell) return;
+        // Somebody killed it. Another is told of everything anew; unless shells do not live here.
+        this.#dismiss();
+        if (this.#processes.size > 0 && performance.now() - from > RESTART_AFTER_MS) this.prepare();
+      });
+      return { shell, journal };
     } catch {
       // No shell, or no room for one: then nobody guards.
+      journal?.remove();
       return undefined;
     }
+  }
+
+  #leaveIfIdle(): void {
+    if (this.#processes.size > 0 || !this.#guard) return;
+    this.#idle ??= setTimeout(() => this.#dismiss(), IDLE_MS);
   }
 
   #dismiss(): void {
     clearTimeout(this.#idle);
     this.#idle = undefined;
-    this.#cancelReport();
-    const shell = this.#shell;
-    this.#shell = undefined;
-    shell?.stdin?.close();
+    const guard = this.#guard;
+    this.#guard = undefined;
+    guard?.journal.remove();
+    guard?.shell.stdin?.destroy();
   }
 }
 

@@ -25,7 +25,7 @@ import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { childEnv } from "./child_env.ts";
 import { type Guardian, guardianOf } from "./guardian.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
-import { killTrees, untilGone } from "./process_tree.ts";
+import { askTrees, killTrees, type ProcessRow, rootsOf, untilGone } from "./process_tree.ts";
 
 /** Bounds of the processes of a session. */
 export interface ProcessLimits {
@@ -37,6 +37,8 @@ export interface ProcessLimits {
   maxStdinBytes: number;
   /** How long a closed process can still be read and its id is taken. @default {80_000} */
   closedRetentionMs: number;
+  /** How long processes may take to end by themselves when their session ends. @default {250} */
+  endGraceMs: number;
 }
 
 export const defaultProcessLimits: ProcessLimits = {
@@ -44,6 +46,7 @@ export const defaultProcessLimits: ProcessLimits = {
   retainedClosedBytes: 64 * 1024 * 1024,
   maxStdinBytes: 64 * 1024 * 1024,
   closedRetentionMs: 80_000,
+  endGraceMs: 250,
 };
 
 const signalNumbers: Record<SignalName, number> = {
@@ -122,6 +125,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
       serverEnv,
     });
     refuseNul([cwd, arg0 ?? "", ...argv, ...Object.keys(env), ...Object.values(env)]);
+    this.#guardian.prepare();
     try {
       const child = this.#runtime.spawn({
         file: findProgram(program, env.PATH, cwd),
@@ -131,14 +135,15 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         stdin: params.pipeStdin ? "pipe" : "null",
         ...(terminal ? { terminal } : {}),
       });
+      this.#guardian.started(child.pid, child.outputFiles());
       const process = new ManagedProcess(processId, child, this.#observer, {
         retention: { maxBytes: this.#limits.retainedBytes },
         maxStdinBytes: this.#limits.maxStdinBytes,
         outputWindowBytes: params.outputWindowBytes,
       });
-      this.#guardian.started(child.pid, child.outputFiles());
       this.#entries.set(processId, { process, writeIds: new Set() });
     } catch (error) {
+      this.#guardian.notStarted();
       if (error instanceof SpawnError)
         throw new RpcError(rpcCode.internal, error.message, { errno: error.errno });
       throw error;
@@ -194,7 +199,8 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   };
 
   readonly "process/terminate" = (params: TerminateParams): { running: boolean } => {
-    return { running: this.#entries.get(params.processId)?.process.terminate() ?? false };
+    const { processId, graceMs } = params;
+    return { running: this.#entries.get(processId)?.process.terminate(graceMs) ?? false };
   };
 
   readonly "process/resize" = (params: ResizeParams): Empty => {
@@ -216,19 +222,40 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     for (const cancel of [...this.#waits]) cancel();
   }
 
-  /** Kills everything and settles when every child has been reaped. */
+  /** Asks everything to end, kills who does not, and settles when every child has been reaped. */
   async dispose(): Promise<void> {
     this.detach();
     const entries = [...this.#entries.values()];
     this.#entries.clear();
-    const roots = entries.filter(({ process }) => !process.closed).map(({ process }) => process.root);
+    for (const { forget } of entries) clearTimeout(forget);
+    const open = entries.map(({ process }) => process).filter((process) => !process.closed);
+    const asked = await this.#askToEnd(open);
+    const roots = [
+      ...open.filter((process) => !process.closed).map((process) => process.root),
+      ...rootsOf(asked),
+    ];
     const killed = roots.length > 0 ? killTrees(roots) : [];
-    for (const { process, forget } of entries) {
-      clearTimeout(forget);
-      process.dispose();
-    }
+    for (const { process } of entries) process.dispose();
     await Promise.all(entries.map(({ process }) => process.ended));
     await untilGone(killed, GONE_WITHIN_MS);
+  }
+
+  /** Settles when all have gone, or have had their time; answers who was asked. */
+  async #askToEnd(processes: readonly ManagedProcess[]): Promise<ProcessRow[]> {
+    if (processes.length === 0 || this.#limits.endGraceMs === 0) return [];
+    for (const process of processes) process.release();
+    const asked = askTrees(processes.map((process) => process.root));
+    if (asked.length > 0) {
+      await untilGone(asked, this.#limits.endGraceMs);
+      return asked;
+    }
+    // Where there is no process table.
+    for (const process of processes) process.signal(constants.signals.SIGTERM);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timerMs(this.#limits.endGraceMs));
+    await Promise.race([Promise.all(processes.map((process) => process.ended)), late]);
+    clearTimeout(timer);
+    return [];
   }
 
   #find(processId: string): Entry {

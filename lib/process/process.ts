@@ -1,10 +1,11 @@
 /** One process of a session, from its start to the end of its output. */
 
 import type { OutputStream, WriteStatus } from "../protocol/process.ts";
+import { timerMs } from "../protocol/timer.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
 import { signalName } from "../runtime/signal_name.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
-import { killTrees, type TreeRoot } from "./process_tree.ts";
+import { askTrees, killTrees, type ProcessRow, rootsOf, type TreeRoot } from "./process_tree.ts";
 
 /** What a process tells, in the order of the numbers. */
 export type ProcessEvent =
@@ -35,6 +36,7 @@ const ANSWER_BELOW_BYTES = 1024 * 1024;
 /** After a kill, how long a pipe that somebody else still holds may stay silent. */
 const SILENCE_AFTER_KILL_MS = 100;
 const SIGKILL = 9;
+const SIGTERM = 15;
 
 /** Input for a child whose queue is full. */
 export class StdinFull extends Error {
@@ -64,6 +66,10 @@ export class ManagedProcess {
   /** Sources that wait for the child rather than for the observer. */
   #reading = 0;
   #lastOutputAt = 0;
+  /** Who was asked to end, and when who is left is killed. */
+  #asked: ProcessRow[] = [];
+  #killAt = 0;
+  #graceTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(id: string, child: Child, observer: ProcessObserver, options: ProcessOptions) {
     this.id = id;
@@ -161,28 +167,63 @@ export class ManagedProcess {
     if (!this.exited) this.#child.signalGroup(signal);
   }
 
-  /** Kills the group and all other descendants; true when the child was running. Output that is there is still read. */
-  terminate(): boolean {
+  /**
+   * Kills the group and all other descendants; true when the child was running. Output that is there is still read.
+   * With a grace they are asked first, and who is left after it is killed.
+   */
+  terminate(graceMs = 0): boolean {
     if (this.exited) return false;
-    this.#killed = true;
-    killTrees([this.root]);
-    // Where there is no process table.
-    this.#child.signalGroup(SIGKILL);
+    if (graceMs === 0) this.#kill();
+    else this.#killAfter(graceMs);
     return true;
+  }
+
+  #killAfter(graceMs: number): void {
+    const at = performance.now() + graceMs;
+    const isFirst = this.#graceTimer === undefined;
+    if (!isFirst && at >= this.#killAt) return;
+    clearTimeout(this.#graceTimer);
+    this.#killAt = at;
+    this.#graceTimer = setTimeout(() => this.#kill(), timerMs(graceMs));
+    if (!isFirst) return;
+    this.#asked = askTrees([this.root]);
+    // Where there is no process table.
+    if (this.#asked.length === 0) this.signal(SIGTERM);
+  }
+
+  #kill(): void {
+    clearTimeout(this.#graceTimer);
+    this.#killed = true;
+    // Whom it asked may have lost its parent since, and with it the trace to us.
+    killTrees([...(this.#closed ? [] : [this.root]), ...rootsOf(this.#asked)]);
+    // Where there is no process table.
+    if (!this.#closed) this.#child.signalGroup(SIGKILL);
+    if (this.exited) this.#onKilled();
   }
 
   /** Where its tree begins. */
   get root(): TreeRoot {
-    return { pid: this.#child.pid, exited: this.exited, files: this.#child.outputFiles() };
+    return {
+      pid: this.#child.pid,
+      exited: this.exited,
+      files: this.#child.outputFiles(),
+      isTerminal: this.isTerminal,
+    };
+  }
+
+  /** It is to end, and nobody will read it: nothing holds its output back any more. */
+  release(): void {
+    this.#windowBytes = Number.POSITIVE_INFINITY;
+    this.acknowledge(0);
   }
 
   /** Kills whatever is left of the group and stops reading. Who has left the group is for {@link killTrees}. */
   dispose(): void {
     this.#killed = true;
+    clearTimeout(this.#graceTimer);
     // Also when the leader has gone: its group may live on. Not after `closed`: the number may be another's by then.
     if (!this.#closed) this.#child.signalGroup(SIGKILL);
-    this.#windowBytes = Number.POSITIVE_INFINITY;
-    this.acknowledge(0);
+    this.release();
     for (const source of this.#sources) source.cancel();
     this.#child.stdin?.destroy();
   }
@@ -231,7 +272,10 @@ export class ManagedProcess {
     if (status.signal !== null) this.#signal = signalName(status.signal);
     this.#child.stdin?.destroy();
     this.#emit({ kind: "exited", seq: this.log.takeSeq(), exitCode: this.#exitCode, signal: this.#signal });
-    if (!this.#killed) return;
+    if (this.#killed) this.#onKilled();
+  }
+
+  #onKilled(): void {
     this.#lastOutputAt = performance.now();
     this.#stopWhenSilent();
   }
@@ -249,6 +293,7 @@ export class ManagedProcess {
 
   #onClosed(): void {
     this.#closed = true;
+    if (rootsOf(this.#asked).length === 0) clearTimeout(this.#graceTimer);
     this.#emit({ kind: "closed", seq: this.log.takeSeq() });
   }
 

@@ -1,6 +1,7 @@
 /** Everything that a process has started, also what has left its group: found in the process table of Linux. */
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { constants } from "node:os";
 import process from "node:process";
 
 /** One row of the process table. */
@@ -99,6 +100,43 @@ export interface TreeRoot {
   exited: boolean;
   /** Its output, as {@link fileOf} names it: who holds it belongs to the tree. */
   files: readonly string[];
+  isTerminal: boolean;
+}
+
+/**
+ * Asks the trees of these processes to end, by SIGTERM. Interactive shells ignore that, so on a terminal whoever does
+ * gets SIGHUP. Answers whom it has asked.
+ */
+export function askTrees(roots: readonly TreeRoot[]): ProcessRow[] {
+  const table = processTable();
+  const asked = new Map<number, ProcessRow>();
+  for (const onTerminal of [true, false]) {
+    const some = roots.filter(({ isTerminal }) => isTerminal === onTerminal);
+    const files = new Set(some.flatMap((root) => root.files));
+    for (const row of [...treeOf(leadersOf(some, table), table), ...holdersOf(files, table)]) {
+      if (asked.has(row.pid)) continue;
+      asked.set(row.pid, row);
+      signalProcess(row.pid, "SIGTERM");
+      if (onTerminal && ignoresTerm(row.pid)) signalProcess(row.pid, "SIGHUP");
+      // Who is stopped takes its signals when it goes on.
+      signalProcess(row.pid, "SIGCONT");
+    }
+  }
+  return [...asked.values()];
+}
+
+function ignoresTerm(pid: number): boolean {
+  try {
+    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return (BigInt(`0x${ignored ?? 0}`) & (1n << BigInt(constants.signals.SIGTERM - 1))) !== 0n;
+  } catch {
+    return false;
+  }
+}
+
+/** Rows that still name a living process, as roots: who has lost its parent since is found by them. */
+export function rootsOf(rows: readonly ProcessRow[]): TreeRoot[] {
+  return rows.filter(isThere).map(({ pid }) => ({ pid, exited: false, files: [], isTerminal: false }));
 }
 
 /**
@@ -130,9 +168,12 @@ export async function untilGone(rows: readonly ProcessRow[], timeoutMs: number):
   const end = performance.now() + timeoutMs;
   let left = rows;
   for (;;) {
+    const from = performance.now();
     left = left.filter(isThere);
-    if (left.length === 0 || performance.now() > end) return;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    const to = performance.now();
+    if (left.length === 0 || to > end) return;
+    // Of many, looking takes a while: others get at least as long.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(POLL_MS, to - from)));
   }
 }
 

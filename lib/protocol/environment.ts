@@ -22,6 +22,8 @@ export interface Capabilities {
   processSignals?: boolean;
   /** Ours: `outputWindowBytes` in `process/start` and the notification `process/consumed`. */
   processOutputWindow?: boolean;
+  /** Ours: `graceMs` in `process/terminate`. */
+  processTerminateGrace?: boolean;
 }
 
 /** Answer of `environment/info`, and `environmentInfo` in the answer of `initialize`. */
@@ -55,6 +57,7 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   processResize: optional(boolean),
   processSignals: optional(boolean),
   processOutputWindow: optional(boolean),
+  processTerminateGrace: optional(boolean),
 });
 
 export const environmentInfo: Schema<EnvironmentInfo> = object<EnvironmentInfo>({

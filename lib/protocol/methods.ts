@@ -70,7 +70,7 @@ export interface Requests {
   "process/write": Call<WriteParams, WriteResult>;
   /** Signals the process group. Nothing happens when it is gone. */
   "process/signal": Call<SignalParams, Empty>;
-  /** Kills the process group. Answers at once; `process/exited` follows. */
+  /** Kills the process and all that it has started. Answers at once; `process/exited` follows. */
   "process/terminate": Call<TerminateParams, TerminateResult>;
   /** Ours (`processResize`): sets the size of the terminal. */
   "process/resize": Call<ResizeParams, Empty>;

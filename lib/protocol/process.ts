@@ -158,11 +158,17 @@ export interface SignalParams {
 /** Parameters of `process/terminate`. */
 export interface TerminateParams {
   processId: string;
+  /**
+   * Ours (`processTerminateGrace`): everything that the process has started gets SIGTERM (on a terminal, what ignores
+   * that gets SIGHUP), and what is left after so many milliseconds is killed. A later call can shorten the time. Zero kills at once.
+   * @default {0}
+   */
+  graceMs?: number;
 }
 
 /** Answer of `process/terminate`. */
 export interface TerminateResult {
-  /** It was running and has been killed; absent from some servers. */
+  /** It was running and has been killed, or asked to end; absent from some servers. */
   running?: boolean;
 }
 
@@ -291,7 +297,10 @@ export const signalParams: Schema<SignalParams> = object<SignalParams>({
   signal: oneOf("interrupt", "hangup", "quit", "kill", "terminate", "user1", "user2", "stop", "continue"),
 });
 
-export const terminateParams: Schema<TerminateParams> = object<TerminateParams>({ processId: string });
+export const terminateParams: Schema<TerminateParams> = object<TerminateParams>({
+  processId: string,
+  graceMs: nullish(unsigned),
+});
 
 export const terminateResult: Schema<TerminateResult> = object<TerminateResult>({
   running: nullish(boolean),

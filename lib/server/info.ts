@@ -15,6 +15,7 @@ export const serverCapabilities: Readonly<Capabilities> = {
   processResize: true,
   processSignals: true,
   processOutputWindow: true,
+  processTerminateGrace: true,
 };
 
 const knownShells = new Set(["zsh", "bash", "sh"]);

@@ -91,6 +91,8 @@ export class SessionStore {
   readonly #runtime: Runtime;
   readonly #options: SessionOptions;
   readonly #sessions = new Map<string, Session>();
+  /** Sessions whose processes have not all gone yet. */
+  readonly #ending = new Set<Promise<void>>();
 
   constructor(runtime: Runtime, options: SessionOptions) {
     this.#runtime = runtime;
@@ -133,13 +135,15 @@ export class SessionStore {
 
   /** Ends all sessions; settles when all children have been reaped. */
   async dispose(): Promise<void> {
-    await Promise.all([...this.#sessions.values()].map((session) => this.#end(session)));
+    for (const session of this.#sessions.values()) this.#end(session);
+    await Promise.all(this.#ending);
   }
 
-  #end(session: Session): Promise<void> {
+  #end(session: Session): void {
     clearTimeout(session.expiry);
     this.#sessions.delete(session.id);
     session.detach();
-    return session.processes.dispose();
+    const end = session.processes.dispose().finally(() => this.#ending.delete(end));
+    this.#ending.add(end);
   }
 }

@@ -15,6 +15,7 @@ const capabilities = {
   processResize: true,
   processSignals: true,
   processOutputWindow: true,
+  processTerminateGrace: true,
 };
 
 async function infoOf(t: Harness, options: LaunchOptions): Promise<Json> {

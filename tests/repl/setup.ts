@@ -4,8 +4,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until } from "../support/deadline.ts";
-import { childrenOf, guardKnows } from "../support/proc.ts";
 import { root, TmuxTerminal } from "./tmux.ts";
 
 const entry = join(root, "tests", "support", "repl_main.ts");
@@ -89,10 +87,6 @@ url = "ws://127.0.0.1:1"
     this.#server = undefined;
     if (!server || server.exitCode !== null) return;
     const gone = new Promise((resolve) => server.once("exit", resolve));
-    // The guard is told of what runs a moment after its start; before that, nobody would end it.
-    if (childrenOf(server.pid!).length > 0) {
-      await until(5000, "guard that knows the children", () => guardKnows(server.pid!));
-    }
     server.kill("SIGKILL");
     await gone;
   }

@@ -39,12 +39,6 @@ export function guardOf(server: number): number | undefined {
   return pids().find((pid) => isGuard(pid) && statOf(pid)?.parent === server);
 }
 
-/** It has read its line: it sleeps, and so waits for the next. */
-export function guardKnows(server: number): boolean {
-  const guard = guardOf(server);
-  return guard !== undefined && statOf(guard)?.state === "S";
-}
-
 /** Home and shell of this user by the system's list; `userInfo()` takes them from variables on Bun. */
 export function loginOf(uid: number): { home: string; shell: string } {
   for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {

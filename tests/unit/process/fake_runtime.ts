@@ -1,6 +1,13 @@
 /** A runtime whose children are the test's: their output, their end, and what is done to them. */
 
-import type { Child, ExitStatus, Runtime, SpawnOptions, TerminalSize } from "../../../lib/runtime/runtime.ts";
+import {
+  type Child,
+  type ExitStatus,
+  type Runtime,
+  SpawnError,
+  type SpawnOptions,
+  type TerminalSize,
+} from "../../../lib/runtime/runtime.ts";
 import { FakeSink, FakeSource } from "../transport/support.ts";
 
 let lastPid = 2 ** 30;
@@ -54,8 +61,9 @@ export class FakeChild implements Child {
 /** Only `spawn` works. */
 export class FakeRuntime {
   readonly children: FakeChild[] = [];
-  /** Shells that the process table starts for itself. */
+  /** Shells that the process table starts for itself, where they are let. */
   readonly guardians: FakeChild[] = [];
+  letsGuard = false;
   /** Given to each new child. */
   mortal = false;
   failure: Error | undefined;
@@ -68,6 +76,7 @@ export class FakeRuntime {
   #spawn(options: SpawnOptions): Child {
     const child = new FakeChild(options);
     if (options.argv[0] === "exec-server-guardian") {
+      if (!this.letsGuard) throw new SpawnError(13, "no guard here");
       this.guardians.push(child);
       return child;
     }

@@ -1,55 +1,87 @@
 import { afterEach, describe, expect, jest, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { Guardian } from "../../../lib/process/guardian.ts";
 import { FakeRuntime } from "./fake_runtime.ts";
 
 // It looks processes up in /proc and is not started without one.
 describe.skipIf(!existsSync("/proc/self/stat"))("the guardian", () => {
-  afterEach(() => void jest.useRealTimers());
+  const made: { guardian: Guardian; fake: FakeRuntime }[] = [];
+
+  afterEach(() => {
+    for (const { fake } of made.splice(0)) {
+      jest.advanceTimersByTime(60_000);
+      for (const path of fake.guardians.map(journalOf)) expect(existsSync(path)).toBe(false);
+    }
+    jest.useRealTimers();
+  });
 
   function make(): { guardian: Guardian; fake: FakeRuntime } {
     jest.useFakeTimers();
     const fake = new FakeRuntime();
-    return { guardian: new Guardian(fake.runtime), fake };
+    fake.letsGuard = true;
+    made.push({ guardian: new Guardian(fake.runtime), fake });
+    return made.at(-1)!;
   }
 
-  test("is not started for what has ended soon", () => {
-    const { guardian, fake } = make();
-    guardian.started(5, ["pipe:[1]"]);
-    guardian.gone(5);
-    jest.advanceTimersByTime(10_000);
-    expect(fake.guardians).toEqual([]);
-    expect(jest.getTimerCount()).toBe(0);
-  });
+  const journalOf = (guard: FakeRuntime["last"]): string => guard.options.argv.at(-1)!;
+  const journal = (fake: FakeRuntime): string => readFileSync(journalOf(fake.guardians.at(-1)!), "utf8");
 
-  test("is told in one line of all there is, and again of changes", () => {
+  test("is there before the first process is, and reads of every change", () => {
     const { guardian, fake } = make();
-    guardian.started(5, ["pipe:[1]", "pipe:[2]"]);
-    guardian.started(6, []);
-    jest.advanceTimersByTime(200);
+    guardian.prepare();
     expect(fake.guardians).toHaveLength(1);
-    const { stdin } = fake.guardians[0]!;
-    expect(stdin!.text).toBe("5,running,pipe:[1],pipe:[2] 6,running\n");
+    expect(journal(fake)).toBe("");
+    guardian.started(5, ["pipe:[1]", "pipe:[2]"]);
+    guardian.prepare();
+    guardian.started(6, []);
     guardian.exited(5);
     guardian.gone(6);
-    jest.advanceTimersByTime(200);
-    expect(stdin!.text.split("\n").at(-2)).toBe("5,ended,pipe:[1],pipe:[2]");
+    expect(journal(fake)).toBe("run 5 pipe:[1],pipe:[2]\nrun 6 \nend 5\nout 6\n");
     guardian.gone(5);
-    jest.advanceTimersByTime(200);
-    expect(stdin!.text.split("\n").at(-2)).toBe("");
     expect(fake.guardians).toHaveLength(1);
+  });
+
+  test("has a journal that others cannot read and that does not grow without end", () => {
+    const { guardian, fake } = make();
+    guardian.prepare();
+    guardian.started(7, ["pipe:[7]"]);
+    guardian.started(8, []);
+    guardian.exited(8);
+    for (let pid = 1000; pid < 9000; pid++) {
+      guardian.started(pid, ["pipe:[1]", "pipe:[2]"]);
+      guardian.gone(pid);
+    }
+    const text = journal(fake);
+    expect(text.length).toBeLessThan(70_000);
+    expect(text).toMatch(/^run 7 pipe:\[7\]\nrun 8 \nend 8\n/);
+    guardian.gone(7);
+    guardian.gone(8);
   });
 
   test("goes when nothing has been running for a while, and another comes when something is", () => {
     const { guardian, fake } = make();
+    guardian.prepare();
     guardian.started(5, []);
-    jest.advanceTimersByTime(200);
     guardian.gone(5);
-    jest.advanceTimersByTime(10_000);
-    expect(fake.guardians[0]!.stdin!.closed).toBe(true);
+    jest.advanceTimersByTime(60_000);
+    expect(fake.guardians[0]!.stdin!.destroyed).toBe(true);
     expect(jest.getTimerCount()).toBe(0);
-    guardian.started(6, []);
-    jest.advanceTimersByTime(200);
+    guardian.prepare();
+    guardian.notStarted();
     expect(fake.guardians).toHaveLength(2);
+  });
+
+  test("one that was killed has a successor, which knows all", async () => {
+    const { guardian, fake } = make();
+    guardian.prepare();
+    guardian.started(5, ["pipe:[1]"]);
+    guardian.exited(5);
+    fake.guardians[0]!.end({ code: null, signal: 9 });
+    await fake.guardians[0]!.exited;
+    await Promise.resolve();
+    guardian.prepare();
+    expect(fake.guardians).toHaveLength(2);
+    expect(journal(fake)).toBe("run 5 pipe:[1]\nend 5\n");
+    guardian.gone(5);
   });
 });

@@ -241,6 +241,43 @@ describe("killing", () => {
     expect(child.signals).toEqual([9]);
   });
 
+  test("with a grace it is asked, and killed only when it goes on", async () => {
+    jest.useFakeTimers();
+    const { child, process } = start();
+    expect(process.terminate(1000)).toBe(true);
+    jest.advanceTimersByTime(900);
+    expect(child.signals).toEqual([15]);
+    jest.advanceTimersByTime(200);
+    expect(child.signals).toEqual([15, 9]);
+    child.end({ code: null, signal: 9 });
+    const obedient = start();
+    obedient.child.mortal = true;
+    obedient.process.terminate(1000);
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+    expect([obedient.process.closed, obedient.process.exitCode]).toEqual([true, 143]);
+    jest.advanceTimersByTime(200);
+    expect(jest.getTimerCount()).toBe(0);
+    expect(obedient.child.signals).toEqual([15]);
+  });
+
+  test("of several graces the one that ends first counts, and a kill at once ends all", () => {
+    jest.useFakeTimers();
+    const { child, process } = start();
+    process.terminate(10_000);
+    process.terminate(500);
+    process.terminate(20_000);
+    jest.advanceTimersByTime(490);
+    expect(child.signals).toEqual([15]);
+    jest.advanceTimersByTime(20);
+    expect(child.signals).toEqual([15, 9]);
+    const other = start();
+    other.process.terminate(10_000);
+    other.process.terminate();
+    expect(other.child.signals).toEqual([15, 9]);
+    expect(jest.getTimerCount()).toBe(0);
+    for (const one of [child, other.child]) one.end({ code: null, signal: 9 });
+  });
+
   test("output that is there after a kill is still read", async () => {
     const { child, process, log } = start();
     process.terminate();

@@ -58,6 +58,7 @@ test("the limits by default are these", () => {
     retainedClosedBytes: 67_108_864,
     maxStdinBytes: 67_108_864,
     closedRetentionMs: 80_000,
+    endGraceMs: 250,
   });
 });
 
@@ -449,8 +450,8 @@ describe("closed processes", () => {
 });
 
 describe("the end of a session", () => {
-  test("dispose kills every group, waits for the children and forgets all", async () => {
-    const { table, start, fake, events } = makeTable();
+  test("dispose asks, kills every group after the grace, waits for the children and forgets all", async () => {
+    const { table, start, fake, events } = makeTable({ endGraceMs: 20 });
     const running = start("running");
     const exited = start("exited");
     exited.exit({ code: 0, signal: null });
@@ -460,7 +461,9 @@ describe("the end of a session", () => {
     const end = table.dispose().then(() => {
       disposed = true;
     });
-    expect([running.signals, exited.signals]).toEqual([[9], [9]]);
+    expect([running.signals, exited.signals]).toEqual([[15], []]);
+    await until(WAIT_MS, "kill", () => running.signals.length === 2);
+    expect([running.signals, exited.signals]).toEqual([[15, 9], [9]]);
     await Bun.sleep(10);
     expect(disposed).toBe(false);
     running.exit({ code: null, signal: 9 });

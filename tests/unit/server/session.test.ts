@@ -144,7 +144,7 @@ describe("sessions", () => {
     store.detach(session);
     await until(WAIT_MS, "end", () => fake.last.signals.length > 0);
     expect(performance.now() - from).toBeGreaterThanOrEqual(75);
-    expect(fake.last.signals).toEqual([9]);
+    expect(fake.last.signals).toEqual([15]);
     expect(known(store, session)).toBe(false);
   });
 
@@ -153,8 +153,24 @@ describe("sessions", () => {
     const session = store.create(attachment());
     session.processes["process/start"](start);
     store.detach(session);
-    expect(fake.last.signals).toEqual([9]);
+    expect(fake.last.signals).toEqual([15]);
     expect(known(store, session)).toBe(false);
+  });
+
+  test("that are ending are waited for by the end of the store", async () => {
+    const { store, fake } = makeStore(0);
+    fake.mortal = false;
+    const session = store.create(attachment());
+    session.processes["process/start"](start);
+    store.detach(session);
+    let over = false;
+    const end = store.dispose().then(() => {
+      over = true;
+    });
+    await Bun.sleep(5);
+    expect([over, fake.last.signals]).toEqual([false, [15]]);
+    fake.last.end({ code: 0, signal: null });
+    await within(WAIT_MS, "end", end);
   });
 
   test("are not ended at once by a time that timers do not take", async () => {
@@ -176,7 +192,7 @@ describe("sessions", () => {
       over = true;
     });
     await Bun.sleep(5);
-    expect([over, ...fake.children.map(({ signals }) => signals)]).toEqual([false, [9], [9]]);
+    expect([over, ...fake.children.map(({ signals }) => signals)]).toEqual([false, [15], [15]]);
     for (const child of fake.children) child.end({ code: null, signal: 9 });
     await within(WAIT_MS, "end", end);
     expect([known(store, attached), known(store, detached)]).toEqual([false, false]);

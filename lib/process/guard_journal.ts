@@ -1,0 +1,58 @@
+/** What a guardian would have to end, in a file: written at every change, read only when we are gone. */
+
+import { randomUUID } from "node:crypto";
+import { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+/** Above this the file is written anew, with what still counts. */
+const REWRITE_ABOVE_BYTES = 64 * 1024;
+
+/**
+ * A line for each change. It is a file and not a pipe, so that nobody has to read along, and a change costs no more
+ * than one `write`.
+ */
+export class GuardJournal {
+  /** Known to its reader, which may come when we are gone. */
+  readonly path: string;
+  #fd: number;
+  #bytes = 0;
+  #rewriteAbove = REWRITE_ABOVE_BYTES;
+
+  /** @throws {Error} The system's error, as when there is no room. */
+  constructor() {
+    const name = `exec-server-guard-${process.pid}-${randomUUID()}`;
+    // In memory where that can be had.
+    this.path = join("/dev/shm", name);
+    try {
+      this.#fd = openSync(this.path, "wx", 0o600);
+    } catch {
+      this.path = join(tmpdir(), name);
+      this.#fd = openSync(this.path, "wx", 0o600);
+    }
+  }
+
+  /** Adds a line. `all` gives every line that still counts, for when the file has grown long. */
+  add(line: string, all: () => string[]): void {
+    if (this.#bytes > this.#rewriteAbove) this.#rewrite(all());
+    else this.#bytes += writeSync(this.#fd, `${line}\n`);
+  }
+
+  remove(): void {
+    closeSync(this.#fd);
+    rmSync(this.path, { force: true });
+  }
+
+  /** Whoever reads meanwhile has the old file or the new one, never a part. */
+  #rewrite(lines: readonly string[]): void {
+    const next = `${this.path}.next`;
+    const text = lines.map((line) => `${line}\n`).join("");
+    writeFileSync(next, text, { flag: "wx", mode: 0o600 });
+    renameSync(next, this.path);
+    closeSync(this.#fd);
+    this.#fd = openSync(this.path, "a");
+    this.#bytes = text.length;
+    this.#rewriteAbove = REWRITE_ABOVE_BYTES + 2 * this.#bytes;
+  }
+}

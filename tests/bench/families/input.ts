@@ -1,0 +1,53 @@
+/** Input of a process: 64 MB in requests of 64 KB. */
+
+import { Buffer } from "node:buffer";
+import { type Bench, type Case, type Family, figure } from "../figure.ts";
+import { rate, speed } from "../statistics.ts";
+
+const INPUT = 64_000_000;
+const PIECE = 64_000;
+const chunk = Buffer.alloc(PIECE, 120).toString("base64");
+
+/** The process takes all, then tells how much it was. */
+async function feed({ link, size }: Bench, width: number): Promise<number> {
+  const pieces = Math.ceil(size(INPUT) / PIECE);
+  const bytes = pieces * PIECE;
+  const argv = ["/bin/sh", "-c", "head -c $TAKES | wc -c | tr -d ' \\n'"];
+  const process = await link.start(argv, { stdin: true, env: { TAKES: `${bytes}` } });
+  return await speed(bytes, async () => {
+    await rate(pieces, width, () => process.write(chunk));
+    await process.closed(String(bytes).length);
+  });
+}
+
+function cases(prefix: string, title: string, control: boolean): Case[] {
+  return [
+    {
+      figures: [
+        figure(`${prefix}stdin.write_MBps`, `${title}input, 16 requests on the way`, "MB/s", "higher"),
+        figure(`${prefix}stdin.cpu_s_per_GB`, `${title}input, CPU of the server`, "s/GB", "lower"),
+      ],
+      control,
+      run: async (bench) => {
+        const before = bench.server.cpuSeconds();
+        const perSecond = await feed(bench, 16);
+        return [perSecond, ((bench.server.cpuSeconds() - before) / bench.size(INPUT)) * 1e9];
+      },
+    },
+    {
+      figures: [
+        figure(`${prefix}stdin.depth1_MBps`, `${title}input, one request at a time`, "MB/s", "higher"),
+      ],
+      control,
+      run: async (bench) => [await feed(bench, 1)],
+    },
+  ];
+}
+
+export const input: Family = { name: "input", transport: "websocket", cases: cases("", "", true) };
+
+export const stdioInput: Family = {
+  name: "stdio-input",
+  transport: "stdio",
+  cases: cases("stdio.", "stdio: ", false),
+};

@@ -1,0 +1,57 @@
+/** Short processes: from the request that starts one to the news that it has closed. */
+
+import { type Bench, type Case, type Family, figure } from "../figure.ts";
+import { quantile, rate } from "../statistics.ts";
+
+const SEQUENTIAL = 200;
+const MAX_MS = 4000;
+
+async function runTrue({ link }: Bench): Promise<number> {
+  const from = performance.now();
+  const process = await link.start(["/bin/true"]);
+  await process.closed(0);
+  return process.exitedAt - from;
+}
+
+function cases(prefix: string, title: string, control: boolean): Case[] {
+  return [
+    {
+      figures: [
+        figure(`${prefix}true.seq_per_s`, `${title}/bin/true, start to closed, one by one`, "/s", "higher"),
+        figure(`${prefix}true.exit_p50_ms`, `${title}/bin/true, start to exited, p50`, "ms", "lower"),
+        figure(`${prefix}true.exit_p99_ms`, `${title}/bin/true, start to exited, p99`, "ms", "lower"),
+      ],
+      control,
+      run: async (bench) => {
+        for (let i = 0; i < 5; i++) await runTrue(bench);
+        const times: number[] = [];
+        const from = performance.now();
+        while (times.length < bench.size(SEQUENTIAL) && performance.now() - from < MAX_MS)
+          times.push(await runTrue(bench));
+        const seconds = (performance.now() - from) / 1000;
+        return [times.length / seconds, quantile(times, 0.5), quantile(times, 0.99)];
+      },
+    },
+    {
+      figures: [
+        figure(`${prefix}true.par16_per_s`, `${title}/bin/true, 16 at once`, "/s", "higher"),
+        figure(`${prefix}true.cpu_ms`, `${title}/bin/true, CPU of the server for each`, "ms", "lower"),
+      ],
+      control,
+      run: async (bench) => {
+        const count = bench.size(600);
+        const before = bench.server.cpuSeconds();
+        const perSecond = await rate(count, 16, () => runTrue(bench));
+        return [perSecond, ((bench.server.cpuSeconds() - before) / count) * 1000];
+      },
+    },
+  ];
+}
+
+export const processes: Family = { name: "processes", transport: "websocket", cases: cases("", "", true) };
+
+export const stdioProcesses: Family = {
+  name: "stdio-processes",
+  transport: "stdio",
+  cases: cases("stdio.", "stdio: ", false),
+};

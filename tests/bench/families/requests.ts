@@ -1,0 +1,64 @@
+/** Small requests: latency one by one, and how many a second with 64 on the way. */
+
+import { type Bench, type Case, type Family, figure } from "../figure.ts";
+import { quantile, rate, samples } from "../statistics.ts";
+
+function cases(prefix: string, title: string, method: string, params: unknown, control: boolean): Case[] {
+  const ask =
+    ({ link }: Bench): (() => Promise<unknown>) =>
+    () =>
+      link.call(method, params);
+  return [
+    {
+      figures: [
+        figure(`${prefix}.p50_us`, `${title}, one by one, p50`, "us", "lower"),
+        figure(`${prefix}.p99_us`, `${title}, one by one, p99`, "us", "lower"),
+      ],
+      control,
+      run: async (bench) => {
+        await samples({ most: bench.size(500), least: 20, maxMs: 500 }, ask(bench));
+        const found = await samples({ most: bench.size(5000), least: 100, maxMs: 2000 }, ask(bench));
+        return [quantile(found, 0.5), quantile(found, 0.99)];
+      },
+    },
+    {
+      figures: [
+        figure(`${prefix}.pipe64_per_s`, `${title}, 64 on the way`, "/s", "higher"),
+        figure(`${prefix}.cpu_us`, `${title}, CPU of the server for each`, "us", "lower"),
+      ],
+      control,
+      run: async (bench) => {
+        const count = bench.size(20_000);
+        const before = bench.server.cpuSeconds();
+        const perSecond = await rate(count, 64, ask(bench));
+        return [perSecond, ((bench.server.cpuSeconds() - before) / count) * 1e6];
+      },
+    },
+  ];
+}
+
+const status = ["environment/status", null] as const;
+const info = ["environment/info", null] as const;
+const metadata = ["fs/getMetadata", { path: "file:///etc/passwd", sandbox: null }] as const;
+
+export const requests: Family = {
+  name: "requests",
+  transport: "websocket",
+  cases: [
+    ...cases("status", "environment/status", ...status, true),
+    ...cases("info", "environment/info", ...info, false),
+  ],
+};
+
+export const metadataRequests: Family = {
+  name: "metadata",
+  transport: "websocket",
+  methods: ["fs/getMetadata"],
+  cases: cases("meta", "fs/getMetadata", ...metadata, false),
+};
+
+export const stdioRequests: Family = {
+  name: "stdio-requests",
+  transport: "stdio",
+  cases: cases("stdio.status", "stdio: environment/status", ...status, false),
+};

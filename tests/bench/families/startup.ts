@@ -1,0 +1,53 @@
+/** From nothing to a first answer, and the memory that a server then has. */
+
+import { type Case, type Family, figure } from "../figure.ts";
+import { median } from "../statistics.ts";
+import { anonymousMegabytes, residentMegabytes } from "../usage.ts";
+
+const STARTS = 9;
+
+const overWebsocket: Case = {
+  figures: [
+    figure("start.listen_ms", "start to listening", "ms", "lower"),
+    figure("start.init_ms", "start to the first answer", "ms", "lower"),
+    figure("start.rss_MB", "memory when idle", "MB", "lower"),
+    figure("start.anon_MB", "memory when idle, without pages of files", "MB", "lower"),
+  ],
+  control: true,
+  run: async ({ launch, size }) => {
+    const found: number[][] = [[], [], [], []];
+    for (let i = 0; i < size(STARTS); i++) {
+      const server = launch("websocket");
+      await server.url();
+      found[0]!.push(performance.now() - server.startedAt);
+      const link = await server.connect();
+      found[1]!.push(performance.now() - server.startedAt);
+      found[2]!.push(residentMegabytes(server.pid));
+      found[3]!.push(anonymousMegabytes(server.pid));
+      await link.close();
+      await server.stop();
+    }
+    return found.map(median);
+  },
+};
+
+const overStdio: Case = {
+  figures: [figure("start.stdio_ms", "stdio: start to the first answer", "ms", "lower")],
+  run: async ({ launch, size }) => {
+    const found: number[] = [];
+    for (let i = 0; i < size(STARTS); i++) {
+      const server = launch("stdio");
+      await server.connect();
+      found.push(performance.now() - server.startedAt);
+      await server.stop();
+    }
+    return [median(found)];
+  },
+};
+
+export const startup: Family = {
+  name: "startup",
+  transport: "websocket",
+  ownServers: true,
+  cases: [overWebsocket, overStdio],
+};

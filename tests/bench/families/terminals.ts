@@ -1,0 +1,62 @@
+/** Terminals: a key and its echo, and a flood of output. */
+
+import { type Case, type Family, figure } from "../figure.ts";
+import { quantile, samples, speed } from "../statistics.ts";
+
+const OUTPUT = 64_000_000;
+const KEY = "eA==";
+
+function cases(prefix: string, title: string, control: boolean): Case[] {
+  return [
+    {
+      figures: [
+        figure(`${prefix}pty.echo_p50_us`, `${title}terminal echo, p50`, "us", "lower"),
+        figure(`${prefix}pty.echo_p99_us`, `${title}terminal echo, p99`, "us", "lower"),
+      ],
+      control,
+      run: async ({ link, size }) => {
+        const argv = ["/bin/sh", "-c", "stty raw -echo; printf x; exec cat"];
+        const cat = await link.start(argv, { terminal: true, env: { BYTES: "1" } });
+        await cat.until(1);
+        const found = await samples({ most: size(2000), least: size(60), maxMs: 3000 }, async () => {
+          const written = cat.write(KEY);
+          await cat.until(cat.bytes + 1);
+          await written;
+        });
+        await cat.terminate();
+        await cat.closed();
+        return [quantile(found, 0.5), quantile(found, 0.99)];
+      },
+    },
+    {
+      figures: [
+        figure(`${prefix}pty.out_MBps`, `${title}terminal output`, "MB/s", "higher"),
+        figure(
+          `${prefix}pty.out_cpu_s_per_GB`,
+          `${title}terminal output, CPU of the server`,
+          "s/GB",
+          "lower",
+        ),
+      ],
+      control,
+      run: async ({ link, server, size }) => {
+        const bytes = size(OUTPUT);
+        const argv = ["/bin/sh", "-c", "stty raw -echo; exec head -c $BYTES /dev/zero"];
+        const before = server.cpuSeconds();
+        const perSecond = await speed(bytes, async () => {
+          const process = await link.start(argv, { terminal: true, env: { BYTES: `${bytes}` } });
+          await process.closed(bytes);
+        });
+        return [perSecond, ((server.cpuSeconds() - before) / bytes) * 1e9];
+      },
+    },
+  ];
+}
+
+export const terminals: Family = { name: "terminals", transport: "websocket", cases: cases("", "", true) };
+
+export const stdioTerminals: Family = {
+  name: "stdio-terminals",
+  transport: "stdio",
+  cases: cases("stdio.", "stdio: ", false),
+};

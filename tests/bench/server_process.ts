@@ -1,0 +1,97 @@
+/** A server under measurement: started, looked at in the process table, ended. */
+
+import type { Child, Runtime } from "../../lib/runtime/runtime.ts";
+import type { Link } from "./link.ts";
+import { StdioLink } from "./stdio_link.ts";
+import { cpuSeconds, peakMegabytes } from "./usage.ts";
+import { WebsocketLink } from "./websocket_link.ts";
+
+const SIGTERM = 15;
+const SIGKILL = 9;
+const END_MS = 3000;
+
+/** Who is measured. */
+export interface Contender {
+  readonly name: string;
+  /** The command that takes `--listen`. */
+  readonly command: readonly string[];
+}
+
+export class ServerProcess {
+  readonly pid: number;
+  readonly transport: "websocket" | "stdio";
+  /** When it was started, by `performance.now()`. */
+  readonly startedAt: number;
+  readonly #child: Child;
+  #url: Promise<string> | undefined;
+  #stderr = "";
+
+  constructor(runtime: Runtime, contender: Contender, transport: "websocket" | "stdio", home: string) {
+    const argv = [...contender.command, "--listen", transport === "stdio" ? "stdio" : "ws://127.0.0.1:0"];
+    this.transport = transport;
+    this.startedAt = performance.now();
+    this.#child = runtime.spawn({
+      file: argv[0]!,
+      argv,
+      env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home, CODEX_HOME: home },
+      cwd: home,
+      stdin: transport === "stdio" ? "pipe" : "null",
+    });
+    this.pid = this.#child.pid;
+    this.#keepStderr();
+  }
+
+  /** Where it listens, once it has said so. */
+  url(): Promise<string> {
+    this.#url ??= this.#readUrl();
+    return this.#url;
+  }
+
+  /** Connects and does the handshake. Over stdio only once. */
+  async connect(): Promise<Link> {
+    const link =
+      this.transport === "stdio" ? new StdioLink(this.#child) : await WebsocketLink.connect(await this.url());
+    return await link.initialize();
+  }
+
+  /** CPU time so far, in seconds. */
+  cpuSeconds(): number {
+    return cpuSeconds(this.pid);
+  }
+
+  /** The most memory that was resident at once. */
+  peakMegabytes(): number {
+    return peakMegabytes(this.pid);
+  }
+
+  async stop(): Promise<void> {
+    this.#child.stdin?.close();
+    this.#child.signalGroup(SIGTERM);
+    const late = setTimeout(() => this.#child.signalGroup(SIGKILL), END_MS);
+    await this.#child.exited;
+    clearTimeout(late);
+    this.#child.stdin?.destroy();
+    this.#child.stdout.cancel();
+    this.#child.stderr?.cancel();
+  }
+
+  async #readUrl(): Promise<string> {
+    let text = "";
+    const decoder = new TextDecoder();
+    while (!text.includes("\n")) {
+      const bytes = await this.#child.stdout.read();
+      if (bytes === null) throw new Error(`The server ended before it listened: ${this.#stderr}`);
+      text += decoder.decode(bytes, { stream: true });
+    }
+    return text.slice(0, text.indexOf("\n"));
+  }
+
+  async #keepStderr(): Promise<void> {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const bytes = await this.#child.stderr?.read().catch(() => null);
+      if (!bytes) return;
+      this.#stderr = (this.#stderr + decoder.decode(bytes, { stream: true })).slice(-2000);
+    }
+  }
+}

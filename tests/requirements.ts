@@ -191,6 +191,7 @@ export const requirements = {
   "client: a working directory is given as a path, in the form of each server": "client §3.1",
   "client: a process that is ended tells its status": "client §3.3",
   "client: a megabyte in and out is whole": "brief: bytes are exact",
+  "client: output that nobody reads holds up neither calls nor other processes": "brief: never hang",
   "client: the end of the server is told, and no call hangs": "client §3.2, §3.4",
   "environments: local and remote show the same events": "brief: architecture",
   "environments: a start that fails is the same error everywhere": "brief: architecture",

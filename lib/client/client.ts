@@ -153,11 +153,12 @@ export class Client implements AsyncDisposable {
   ): Promise<Requests[M]["result"]> {
     const { callTimeoutMs } = this.#options;
     const limits = callTimeoutMs === undefined ? options : { timeoutMs: callTimeoutMs, ...options };
+    const { backlog } = this.#window;
     return await withinLimits(method, limits, async (signal) => {
       for (;;) {
         const connection = await this.#ready(method, signal);
         try {
-          return await connection.call(method, params, signal && { signal });
+          return await backlog.during(() => connection.call(method, params, signal && { signal }));
         } catch (error) {
           if (method !== "process/read" || !isDisconnect(error) || this.#closeReason) throw error;
         }
@@ -314,7 +315,7 @@ export class Client implements AsyncDisposable {
       // Its start is asked about by who sent it.
       if (this.#starting.has(processId)) return;
       try {
-        await catchUp(connection, process);
+        await this.#window.backlog.during(() => catchUp(connection, process));
       } catch (error) {
         if (error instanceof RpcError)
           process.fail(`the server does not know the process any more: ${error.message}`);
@@ -334,10 +335,7 @@ export class Client implements AsyncDisposable {
       switch (method) {
         case "process/output": {
           const { processId, seq, stream, chunk } = serverNotifications["process/output"].decode(params);
-          const process = this.#processes.get(processId);
-          if (!process) return;
-          this.#window.received(chunk.length, this.capabilities.processOutputWindow ?? false);
-          process.accept({ kind: "output", seq, stream, bytes: chunk });
+          this.#processes.get(processId)?.accept({ kind: "output", seq, stream, bytes: chunk });
           return;
         }
         case "process/exited": {

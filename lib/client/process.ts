@@ -17,8 +17,16 @@ export interface ProcessLink {
   signal(signal: SignalName): Promise<void>;
   terminate(graceMs?: number): Promise<boolean>;
   resize(size: TerminalSizeParams): Promise<void>;
-  /** This much output, the piece with this number, was taken by the user. */
+  /** So much output waits for the user. */
+  received(bytes: number): void;
+  /** So much of it, the piece with this number, was taken. */
   consumed(bytes: number, seq: number): void;
+  /** The user has chosen a way of reading. */
+  reads(): void;
+  /** So much waits for the user that no more should be kept. Only of servers that cannot be held back by process. */
+  readonly isFull: boolean;
+  /** So little waits that more should be fetched. */
+  readonly isLow: boolean;
   /** Asks for what is missing after a number; undefined when the connection has ended. */
   readAfter(seq: number): Promise<ReadResult | undefined>;
 }
@@ -53,6 +61,8 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   #streams: OutputStreams | undefined;
   #stdin: WritableStream<Uint8Array> | undefined;
   #over = false;
+  /** Output was dropped, as too much waits here. It is fetched again, as far as the server still has it. */
+  #lagging = false;
   #fillTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(id: string, link: ProcessLink, options: ProcessOptions = {}) {
@@ -115,6 +125,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   async *[Symbol.asyncIterator](): AsyncGenerator<ProcessEvent, void> {
     if (this.#reader !== "none") throw this.#notReadable();
     this.#reader = "iterator";
+    this.#link.reads();
     try {
       for (;;) {
         const event = this.#queue.shift();
@@ -123,7 +134,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
             yield event;
           } finally {
             // Also when the loop ends with this one.
-            if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
+            if (event.kind === "output") this.#consumed(event.bytes.length, event.seq);
           }
           continue;
         }
@@ -203,6 +214,10 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
 
   /** A notification came. */
   accept(event: NumberedEvent): void {
+    if (event.kind === "output") {
+      if (this.#link.isFull) this.#lagging = true;
+      if (this.#lagging) return;
+    }
     this.#sequencer.accept(event);
     if (this.#sequencer.stalled) {
       this.#fillTimer ??= setTimeout(() => this.#fill(), FILL_AFTER_MS);
@@ -263,8 +278,9 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
       clearTimeout(this.#fillTimer);
       this.#ended.resolve();
     }
+    if (event.kind === "output") this.#link.received(event.bytes.length);
     if (this.#reader === "discard") {
-      if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
+      if (event.kind === "output") this.#consumed(event.bytes.length, event.seq);
       return;
     }
     if (this.#streams) {
@@ -275,13 +291,21 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     this.#wake?.resolve();
   }
 
+  #consumed(bytes: number, seq: number): void {
+    this.#link.consumed(bytes, seq);
+    if (!this.#lagging || this.#over || !this.#link.isLow) return;
+    this.#lagging = false;
+    this.#fillTimer ??= setTimeout(() => this.#fill(), 0);
+  }
+
   #take(name: StreamName): ReadableStream<Uint8Array<ArrayBuffer>> {
     if (this.#reader === "none") {
       this.#reader = "streams";
+      this.#link.reads();
       this.#streams = new OutputStreams({
         processId: this.id,
         isTerminal: this.#options.terminal !== undefined,
-        consumed: (bytes, seq) => this.#link.consumed(bytes, seq),
+        consumed: (bytes, seq) => this.#consumed(bytes, seq),
       });
       for (const event of this.#queue) this.#streams.accept(event);
       this.#queue = [];
@@ -300,9 +324,10 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     this.#streams?.destroy(
       new ExecServerError("ERR_CLOSED", `Cannot read on from process "${this.id}": it was disposed of`),
     );
-    for (const event of this.#queue)
-      if (event.kind === "output") this.#link.consumed(event.bytes.length, event.seq);
+    this.#link.reads();
+    const queue = this.#queue;
     this.#queue = [];
+    for (const event of queue) if (event.kind === "output") this.#consumed(event.bytes.length, event.seq);
     this.#wake?.resolve();
   }
 }

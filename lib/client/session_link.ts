@@ -71,16 +71,36 @@ export class SessionLink implements ProcessLink {
     await this.#client.call("process/resize", { processId: this.#processId, columns, rows });
   }
 
+  received(bytes: number): void {
+    if (!this.#acknowledges) this.#options.window.backlog.received(this.#processId, bytes);
+  }
+
   consumed(bytes: number, seq: number): void {
-    const acknowledges = this.#client.capabilities.processOutputWindow ?? false;
+    const { window, isLive } = this.#options;
+    if (!this.#acknowledges) window.backlog.consumed(this.#processId, bytes);
     // Of a process that has ended the server wants to know nothing.
-    if (acknowledges && !this.#options.isLive()) return;
-    this.#options.window.consumed(this.#processId, bytes, acknowledges ? seq : undefined);
+    else if (isLive()) window.consumed(this.#processId, bytes, seq);
+  }
+
+  reads(): void {
+    if (this.#options.isLive()) this.#options.window.backlog.reads(this.#processId);
+  }
+
+  get isFull(): boolean {
+    return !this.#acknowledges && this.#options.window.backlog.isFull(this.#processId);
+  }
+
+  get isLow(): boolean {
+    return this.#options.window.backlog.isLow(this.#processId);
   }
 
   async readAfter(afterSeq: number): Promise<ReadResult | undefined> {
     if (!this.#client.connected) return undefined;
     return await this.#client.call("process/read", { processId: this.#processId, afterSeq });
+  }
+
+  get #acknowledges(): boolean {
+    return this.#client.capabilities.processOutputWindow ?? false;
   }
 
   #need(capability: keyof Capabilities, what: string): void {

@@ -13,7 +13,7 @@ import {
   type Process,
   type StartOptions,
 } from "../../mod.ts";
-import { until } from "../support/deadline.ts";
+import { until, within } from "../support/deadline.ts";
 import { type Harness, suite, verifies } from "../support/harness.ts";
 import { processesIn } from "../support/proc.ts";
 import { ServerFolder } from "../support/servers.ts";
@@ -129,6 +129,29 @@ suite("our client", {}, (t) => {
     const { stdout, inOrder } = await all;
     expect(inOrder).toBe(true);
     expect(Buffer.from(stdout, "latin1").equals(bytes)).toBe(true);
+  });
+
+  verifies("client: output that nobody reads holds up neither calls nor other processes", async () => {
+    await using client = await open(t);
+    const flood = await client.start({ argv: ["/bin/cat", "/dev/zero"] });
+    // It is held back when nothing more comes.
+    for (let before = -1; before !== flood.lastSeq || before === 0; await Bun.sleep(100))
+      before = flood.lastSeq;
+    const other = await within(5000, "a start", client.start(sh("echo on; exit 4")));
+    expect(await within(5000, "its end", seen(other))).toMatchObject({ stdout: "on\n", exitCode: 4 });
+    const quiet = await client.start(sh("sleep 0.2; exit 5"));
+    expect(await within(5000, "an end that is waited for", quiet.wait())).toMatchObject({ exitCode: 5 });
+    expect(await within(5000, "a termination", flood.terminate())).toBe(true);
+    // Who reads now gets everything in order, or is told what is missing.
+    let next = 1;
+    let last = "";
+    for await (const event of flood) {
+      last = event.kind;
+      if (event.kind === "failed") throw new Error(event.message);
+      expect(event.kind === "gap" ? event.firstSeq : event.seq).toBe(next);
+      next = (event.kind === "gap" ? event.lastSeq : event.seq) + 1;
+    }
+    expect(last).toBe("closed");
   });
 
   verifies("client: the end of the server is told, and no call hangs", async () => {

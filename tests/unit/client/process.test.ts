@@ -12,6 +12,10 @@ class FakeLink implements ProcessLink {
   readonly calls: string[] = [];
   readonly consumedSeqs: number[] = [];
   consumedBytes = 0;
+  receivedBytes = 0;
+  readers = 0;
+  isFull = false;
+  isLow = true;
   answer: ReadResult | undefined;
   /** Thrown instead, once. */
   refusal: Error | undefined;
@@ -35,6 +39,12 @@ class FakeLink implements ProcessLink {
   }
   async resize({ columns, rows }: { columns: number; rows: number }) {
     this.calls.push(`resize ${columns}x${rows}`);
+  }
+  received(bytes: number) {
+    this.receivedBytes += bytes;
+  }
+  reads() {
+    this.readers++;
   }
   consumed(bytes: number, seq: number) {
     this.consumedBytes += bytes;
@@ -272,6 +282,76 @@ describe("a missing number", () => {
     process.fail("cut");
     await Bun.sleep(300);
     expect(link.calls).toEqual([]);
+  });
+});
+
+describe("output that is too much to keep", () => {
+  test("is dropped, and fetched again when the reader has caught up; what the server gave up is a gap", async () => {
+    const { link, process } = make();
+    const reader = process[Symbol.asyncIterator]();
+    process.accept(output(1, "a"));
+    link.isFull = true;
+    link.isLow = false;
+    for (const seq of [2, 3, 4]) process.accept(output(seq));
+    link.isFull = false;
+    // It goes on being dropped until little waits.
+    process.accept(output(5));
+    expect(process.lastSeq).toBe(1);
+    expect((await reader.next()).value).toMatchObject({ seq: 1 });
+    link.isLow = true;
+    link.answer = {
+      chunks: [4, 5].map((seq) => ({ seq, stream: "stdout", chunk: Buffer.from("x") })),
+      nextSeq: 6,
+      exited: false,
+      exitCode: null,
+      closed: false,
+      failure: null,
+      lostBytes: 2,
+    };
+    const next = [reader.next(), reader.next(), reader.next()];
+    expect((await within(WAIT_MS, "the rest", Promise.all(next))).map(({ value }) => value)).toMatchObject([
+      { kind: "gap", firstSeq: 2, lastSeq: 3, lostBytes: 2 },
+      { kind: "output", seq: 4 },
+      { kind: "output", seq: 5 },
+    ]);
+    expect(link.calls).toEqual(["read 1"]);
+    process.accept(output(6));
+    expect((await reader.next()).value).toMatchObject({ seq: 6 });
+  });
+
+  test("does not hide the end: it is asked for what is left", async () => {
+    const { link, process } = make();
+    const reader = process[Symbol.asyncIterator]();
+    link.isFull = true;
+    link.isLow = false;
+    process.accept(output(1));
+    link.answer = {
+      chunks: [],
+      nextSeq: 4,
+      exited: true,
+      exitCode: 5,
+      closed: true,
+      failure: null,
+    };
+    process.accept(exited(2, 5));
+    process.accept(closed(3));
+    const events = [];
+    for (let next = await reader.next(); !next.done; next = await reader.next()) events.push(next.value.kind);
+    expect(events).toEqual(["gap", "exited", "closed"]);
+  });
+
+  test("is counted from its coming to its taking, and every way of reading is told", async () => {
+    for (const [read, taken] of [
+      [(process: Process) => void process.wait(), 3],
+      [(process: Process) => void process.stdout, 0],
+      [(process: Process) => void process[Symbol.asyncIterator]().next(), 0],
+    ] as const) {
+      const { link, process } = make();
+      process.accept(output(1, "abc"));
+      expect([link.receivedBytes, link.consumedBytes, link.readers]).toEqual([3, 0, 0]);
+      read(process);
+      expect([link.consumedBytes, link.readers]).toEqual([taken, 1]);
+    }
   });
 });
 

@@ -24,7 +24,9 @@ class FakeLink implements ProcessLink {
   terminateAnswer: Promise<boolean> = Promise.resolve(true);
   closeAnswer: WriteStatus = "accepted";
   gap: ReadResult | undefined;
-  reads = 0;
+  fills = 0;
+  readonly isFull = false;
+  readonly isLow = true;
 
   write(bytes: Uint8Array) {
     const answer = Promise.withResolvers<WriteStatus>();
@@ -41,11 +43,13 @@ class FakeLink implements ProcessLink {
     return this.terminateAnswer;
   }
   async resize() {}
+  received() {}
+  reads() {}
   consumed(_bytes: number, seq: number) {
     this.acknowledged.push(seq);
   }
   async readAfter() {
-    this.reads++;
+    this.fills++;
     return this.gap;
   }
 }
@@ -251,7 +255,7 @@ describe("the output streams", () => {
     const { stdout, stderr } = process;
     process.accept(output(1, "a"));
     process.accept(output(3, "c"));
-    await until(WAIT_MS, "filling", () => link.reads === 1);
+    await until(WAIT_MS, "filling", () => link.fills === 1);
     process.accept(output(4, "d"));
     process.accept(closed(5));
     expect(await within(WAIT_MS, "end", readAll(stdout))).toEqual(["a", "ERR_OUTPUT_GAP"]);

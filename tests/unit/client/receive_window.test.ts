@@ -27,12 +27,6 @@ describe("where the server knows the window", () => {
     expect(calls.slice(1)).toEqual([["process/consumed", { processId: "b", seq: 2 }]]);
   });
 
-  test("the connection is never paused", () => {
-    const { window, calls } = make(10);
-    window.received(1e9, true);
-    expect(calls).toEqual([]);
-  });
-
   test("the next connection is told again how far the readers are", () => {
     const { window, calls, peer } = make(100);
     window.consumed("a", 50, 7);
@@ -53,36 +47,5 @@ describe("where the server knows the window", () => {
     calls.length = 0;
     window.use(peer);
     expect(calls).toEqual([]);
-  });
-});
-
-describe("where it does not", () => {
-  test("above four windows nothing more is read, until one is left", () => {
-    const { window, calls } = make(100);
-    window.received(400, false);
-    expect(calls).toEqual([]);
-    window.received(1, false);
-    window.received(50, false);
-    expect(calls).toEqual(["pause"]);
-    window.consumed("a", 350, undefined);
-    expect(calls).toEqual(["pause"]);
-    window.consumed("b", 1, undefined);
-    expect(calls).toEqual(["pause", "resume"]);
-    window.received(301, false);
-    expect(calls).toEqual(["pause", "resume", "pause"]);
-  });
-
-  test("output that a read has brought makes no credit", () => {
-    const { window, calls } = make(100);
-    window.consumed("a", 10_000, undefined);
-    window.received(401, false);
-    expect(calls).toEqual(["pause"]);
-  });
-
-  test("the next connection is paused if the last one was", () => {
-    const { window, calls, peer } = make(100);
-    window.received(401, false);
-    window.use(peer);
-    expect(calls).toEqual(["pause", "pause"]);
   });
 });

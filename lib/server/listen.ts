@@ -22,7 +22,7 @@ export interface ServerOptions {
   limits?: Partial<ProcessLimits>;
   /** How long a session without a connection lives. @default {80_000} */
   detachedSessionMs?: number;
-  /** @default {30_000} */
+  /** Time between pings; a client that answers none is dropped, its session waits for it. @default {20_000} */
   pingIntervalMs?: number;
   /** How long a client may take to finish the handshake. @default {60_000} */
   handshakeMs?: number;
@@ -94,7 +94,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
     waiting.add(stream);
     return new Greeting(stream, rules, {
       label: () => `exec-server websocket ${listener.hostname}:${listener.port}`,
-      pingIntervalMs: options.pingIntervalMs ?? 30_000,
+      pingIntervalMs: options.pingIntervalMs ?? 20_000,
       accept: (channel) => accept(channel, `${stream.remoteAddress}:${stream.remotePort}`),
       refused: (status) => log(`${stream.remoteAddress}:${stream.remotePort} refused with HTTP ${status}`),
       done: () => waiting.delete(stream),

@@ -16,7 +16,7 @@ export interface DialOptions {
   connectTimeoutMs?: number;
   /** Sent as `Authorization: Bearer …`. Never shown in an error. */
   bearerToken?: string;
-  /** @default {20_000} */
+  /** Time between pings; two without an answer are a lost connection. 0 for none. @default {15_000} */
   pingIntervalMs?: number;
   /** Largest message that is taken. @default {268_435_456} (256 MiB) */
   maxMessageBytes?: number;
@@ -209,7 +209,7 @@ class Upgrade {
       role: "client",
       label: `exec-server websocket ${new URL(this.#options.url).host}`,
       maxMessageBytes: this.#options.maxMessageBytes ?? 256 * 1024 * 1024,
-      pingIntervalMs: this.#options.pingIntervalMs ?? 20_000,
+      pingIntervalMs: this.#options.pingIntervalMs ?? 15_000,
     });
     this.#channel = channel;
     if (head.rest.length > 0) channel.streamHandlers.data(head.rest);

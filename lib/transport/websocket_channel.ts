@@ -11,7 +11,10 @@ export interface WebsocketOptions {
   label: string;
   /** Largest message that is taken. @default {67_108_864} (64 MiB) */
   maxMessageBytes?: number;
-  /** Time between pings; two without an answer end the channel. 0 for none. @default {30_000} */
+  /**
+   * Time between pings; two without an answer end the channel, or five while it does not take what is sent. 0 for
+   * none. @default {20_000}
+   */
   pingIntervalMs?: number;
 }
 
@@ -19,6 +22,10 @@ export interface WebsocketOptions {
 const FRAGMENT_BYTES = 8 * 1024 * 1024;
 /** Frames up to this size that are sent in one turn go out in one write. */
 const SMALL_FRAME_BYTES = 16 * 1024;
+/** Pings without an answer that end the channel. */
+const MAX_QUIET_PINGS = 2;
+/** The same while the other side takes nothing: one that has stopped reading lives, and cannot be told from a dead one. */
+const MAX_STUCK_PINGS = 5;
 /** How long the other side has to answer our close frame. */
 const CLOSE_WAIT_MS = 1000;
 
@@ -72,7 +79,7 @@ export class WebsocketChannel implements Channel {
     this.#stream = stream;
     this.#mask = options.role === "client";
     this.#maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
-    this.#pingIntervalMs = options.pingIntervalMs ?? 30_000;
+    this.#pingIntervalMs = options.pingIntervalMs ?? 20_000;
     this.#parser = new FrameParser({
       maxPayloadBytes: this.#maxMessageBytes,
       masked: options.role === "server",
@@ -238,11 +245,10 @@ export class WebsocketChannel implements Channel {
     const moved = this.#paused || pending < this.#pendingAtPing;
     this.#pendingAtPing = pending;
     this.#quietPings = moved ? 0 : this.#quietPings + 1;
-    if (this.#quietPings > 2) {
-      this.close({
-        kind: "timeout",
-        message: `two pings brought no answer in ${(2 * this.#pingIntervalMs) / 1000} s`,
-      });
+    const limit = pending > 0 ? MAX_STUCK_PINGS : MAX_QUIET_PINGS;
+    if (this.#quietPings > limit) {
+      const seconds = (limit * this.#pingIntervalMs) / 1000;
+      this.close({ kind: "timeout", message: `${limit} pings brought no answer in ${seconds} s` });
       return;
     }
     this.#writePing();

@@ -376,7 +376,7 @@ describe("pings", () => {
     jest.advanceTimersByTime(2999);
     expect(told.closes).toEqual([]);
     jest.advanceTimersByTime(1);
-    expect(told.closes).toEqual([{ kind: "timeout", message: "two pings brought no answer in 2 s" }]);
+    expect(told.closes).toEqual([{ kind: "timeout", message: "2 pings brought no answer in 2 s" }]);
     expect(stream.calls).toEqual(["destroy"]);
     jest.advanceTimersByTime(10_000);
     expect(framesOf(stream, true).filter(({ opcode }) => opcode === 9)).toHaveLength(2);
@@ -393,9 +393,19 @@ describe("pings", () => {
       jest.advanceTimersByTime(1000);
     }
     expect(told.closes).toEqual([]);
-    stream.pendingBytes = 1;
-    jest.advanceTimersByTime(3000);
+    stream.pendingBytes = 0;
+    jest.advanceTimersByTime(4000);
     expect(told.closes).toHaveLength(1);
+  });
+
+  test("five without an answer end a channel whose backlog does not shrink", () => {
+    jest.useFakeTimers();
+    const { stream, told } = openChannel({ pingIntervalMs: 1000 });
+    stream.pendingBytes = 1;
+    jest.advanceTimersByTime(5999);
+    expect(told.closes).toEqual([]);
+    jest.advanceTimersByTime(1);
+    expect(told.closes).toEqual([{ kind: "timeout", message: "5 pings brought no answer in 5 s" }]);
   });
 
   test("are not sent with an interval of 0", () => {

@@ -263,6 +263,25 @@ export function object<T extends object>(
   };
 }
 
+/** One of several objects, told apart by the word in one of their members. */
+export function variants<T extends object>(
+  tag: keyof T & string,
+  shapes: Readonly<Record<string, Schema<T> | Schema<never>>>,
+): Schema<T> {
+  const words = oneOf(...Object.keys(shapes));
+  return {
+    label: "object",
+    plain: Object.values(shapes).every((shape) => shape.plain),
+    decode: (value) => {
+      if (!isObject(value)) throw mistyped(value, "an object");
+      if (value[tag] === undefined) throw new DecodeError(`missing field \`${tag}\``);
+      const word = within(tag, () => words.decode(value[tag]));
+      return shapes[word]!.decode(value) as T;
+    },
+    encode: (value) => (shapes[String(value[tag])] as Schema<T>).encode(value),
+  };
+}
+
 function within<T>(place: string, decode: () => T): T {
   try {
     return decode();

@@ -9,6 +9,8 @@ const ranks: Record<string, number> = {
   protocol: 0,
   jsonrpc: 1,
   runtime: 2,
+  // Between the runtime and those who start children or serve files under a policy.
+  sandbox: 2.5,
   transport: 3,
   process: 3,
   fs: 3,

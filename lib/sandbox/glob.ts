@@ -1,0 +1,116 @@
+/** Patterns of paths that are out of reach: what matches, and what of it is there. */
+
+import { readdirSync } from "node:fs";
+
+/** What one pattern looks for. */
+export interface Glob {
+  readonly pattern: string;
+  /** The folder above the first name that is a pattern. */
+  readonly base: string;
+  /** Whether a whole path matches. */
+  matches(path: string): boolean;
+}
+
+/**
+ * `*` is any run within a name, `?` one character, `[a-z]` or `[!a-z]` one of a set, `**` any folders or none, `{a,b}`
+ * either.
+ * @throws {SyntaxError} A set that is none, such as `[z-a]`.
+ */
+export function compileGlob(pattern: string): Glob {
+  const names = pattern.split("/");
+  const first = names.findIndex((name) => /[*?[{]/.test(name));
+  const plain = first === -1 ? names.slice(0, -1) : names.slice(0, first);
+  const regex = new RegExp(`^${globSource(pattern)}$`, "su");
+  return { pattern, base: plain.join("/") || "/", matches: (path) => regex.test(path) };
+}
+
+function globSource(pattern: string): string {
+  let source = "";
+  let depth = 0;
+  for (let i = 0; i < pattern.length; i++) {
+    const character = pattern[i]!;
+    if (character === "*") {
+      const stars = /^\*+/.exec(pattern.slice(i))![0].length;
+      const atStart = i === 0 || pattern[i - 1] === "/";
+      i += stars - 1;
+      if (stars >= 2 && atStart && pattern[i + 1] === "/") {
+        source += "(?:[^/]+/)*";
+        i++;
+      } else {
+        source += stars >= 2 ? ".*" : "[^/]*";
+      }
+    } else if (character === "?") {
+      source += "[^/]";
+    } else if (character === "[") {
+      const set = /^\[([!^]?)(\]?[^\]]*)\]/.exec(pattern.slice(i));
+      if (!set) {
+        source += "\\[";
+        continue;
+      }
+      i += set[0].length - 1;
+      const inner = set[2]!.replace(/[\\\]^[]/g, "\\$&");
+      source += `(?!/)[${set[1] ? "^" : ""}${inner}]`;
+    } else if (character === "{" && pattern.indexOf("}", i) > 0) {
+      source += "(?:";
+      depth++;
+    } else if (character === "}" && depth > 0) {
+      source += ")";
+      depth--;
+    } else if (character === "," && depth > 0) {
+      source += "|";
+    } else if (character === "\\" && i + 1 < pattern.length) {
+      source += pattern[++i]!.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+    } else {
+      source += character.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+    }
+  }
+  return source + ")".repeat(depth);
+}
+
+/** Bounds of a search. */
+export interface ScanLimits {
+  maxDepth: number;
+  /** The search ends with an error above so many names. */
+  maxNames: number;
+}
+
+/** There is more to look through than the limit allows. */
+export class ScanTooLarge extends Error {
+  override readonly name = "ScanTooLarge";
+}
+
+/**
+ * What is there and matches, the outermost only. Links are not followed: their target is found by its own name.
+ * @throws {ScanTooLarge}
+ */
+export function scanGlobs(globs: readonly Glob[], { maxDepth, maxNames }: ScanLimits): string[] {
+  const found = new Set<string>();
+  let names = 0;
+  const scan = (folder: string, wanted: readonly Glob[], depth: number): void => {
+    let entries: ReturnType<typeof list>;
+    try {
+      entries = list(folder);
+    } catch {
+      // Missing, or not ours to read: whom we start cannot read it either.
+      return;
+    }
+    for (const entry of entries) {
+      if (++names > maxNames) {
+        throw new ScanTooLarge(
+          `more than ${maxNames} names under ${wanted.map(({ base }) => base).join(", ")}`,
+        );
+      }
+      const path = folder === "/" ? `/${entry.name}` : `${folder}/${entry.name}`;
+      if (wanted.some((glob) => glob.matches(path))) found.add(path);
+      else if (entry.isDirectory() && depth < maxDepth) scan(path, wanted, depth + 1);
+    }
+  };
+  const bases = new Map<string, Glob[]>();
+  for (const glob of globs) bases.set(glob.base, [...(bases.get(glob.base) ?? []), glob]);
+  for (const [base, wanted] of bases) scan(base, wanted, 1);
+  return [...found].sort();
+}
+
+function list(folder: string) {
+  return readdirSync(folder, { withFileTypes: true });
+}

@@ -1,0 +1,126 @@
+/** Two policies at once, and what a pattern matches. */
+
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import type { SandboxAccess } from "../../../lib/protocol/sandbox.ts";
+import { compileGlob, ScanTooLarge, scanGlobs } from "../../../lib/sandbox/glob.ts";
+import { accessAt, intersect, orderRules, type Policy, policyKey } from "../../../lib/sandbox/policy.ts";
+
+const policyOf = (
+  rules: readonly (readonly [string, SandboxAccess])[],
+  more: Partial<Policy> = {},
+): Policy => ({
+  rules: orderRules(rules.map(([path, access]) => ({ path, access, skipMissing: false }))),
+  denyGlobs: [],
+  globScanMaxDepth: Number.POSITIVE_INFINITY,
+  network: false,
+  ...more,
+});
+
+describe("a ceiling", () => {
+  const paths = fc
+    .array(fc.constantFrom("a", "b", "c"), { maxLength: 4 })
+    .map((names) => `/${names.join("/")}`);
+  const access = fc.constantFrom<SandboxAccess>("deny", "read", "write");
+  const policies = fc.array(fc.tuple(paths, access), { maxLength: 8 }).map((rules) => policyOf(rules));
+  const reach = { deny: 0, read: 1, write: 2 };
+
+  test("lets through at every path what both let through", () => {
+    fc.assert(
+      fc.property(policies, policies, paths, (a, b, path) => {
+        const both = accessAt(intersect(a, b), path);
+        expect(reach[both]).toBe(Math.min(reach[accessAt(a, path)], reach[accessAt(b, path)]));
+      }),
+    );
+  });
+
+  test("keeps all patterns, and the network only where both have it", () => {
+    const both = intersect(
+      policyOf([["/", "write"]], { denyGlobs: ["/a/*"], network: true, globScanMaxDepth: 2 }),
+      policyOf([["/", "read"]], { denyGlobs: ["/b/*", "/a/*"], network: false, globScanMaxDepth: 5 }),
+    );
+    expect(both.denyGlobs).toEqual(["/a/*", "/b/*"]);
+    expect(both.network).toBe(false);
+    expect(both.globScanMaxDepth).toBe(5);
+    expect(intersect(policyOf([], { network: true }), policyOf([], { network: true })).network).toBe(true);
+  });
+
+  test("holds a missing path unless both pass it over", () => {
+    const rule = (skipMissing: boolean): Policy => ({
+      ...policyOf([]),
+      rules: [{ path: "/a", access: "read", skipMissing }],
+    });
+    expect(intersect(rule(true), rule(true)).rules[0]!.skipMissing).toBe(true);
+    expect(intersect(rule(true), rule(false)).rules[0]!.skipMissing).toBe(false);
+  });
+});
+
+test("the key of a policy tells policies apart, and not the order of what it was made from", () => {
+  const one = policyOf([
+    ["/a", "read"],
+    ["/b", "write"],
+  ]);
+  expect(policyKey(one)).toBe(
+    policyKey(
+      policyOf([
+        ["/b", "write"],
+        ["/a", "read"],
+      ]),
+    ),
+  );
+  expect(policyKey(one)).not.toBe(policyKey({ ...one, network: true }));
+  expect(policyKey(one)).not.toBe(policyKey({ ...one, denyGlobs: ["/x"] }));
+  expect(policyKey(one)).not.toBe(policyKey(policyOf([["/a", "read"]])));
+});
+
+describe("patterns", () => {
+  const rows: [pattern: string, base: string, matching: string[], others: string[]][] = [
+    ["/a/*.pem", "/a", ["/a/x.pem", "/a/.pem"], ["/a/b/x.pem", "/a/x.pem2", "/b/x.pem"]],
+    ["/a/**/*.pem", "/a", ["/a/x.pem", "/a/b/c/x.pem"], ["/a/x.txt"]],
+    ["/a/**", "/a", ["/a/x", "/a/b/c"], ["/a", "/ab"]],
+    ["/a/?.txt", "/a", ["/a/x.txt", "/a/é.txt", "/a/😀.txt"], ["/a/.txt", "/a/xy.txt"]],
+    ["/a/[b-d]", "/a", ["/a/c"], ["/a/e", "/a/bc"]],
+    ["/a/[!b]", "/a", ["/a/c"], ["/a/b", "/a//"]],
+    ["/a/[]x]", "/a", ["/a/]", "/a/x"], ["/a/y"]],
+    ["/a/[", "/", ["/a/["], ["/a/x"]],
+    ["/a/{x,y}.ts", "/a", ["/a/x.ts", "/a/y.ts"], ["/a/z.ts", "/a/x,y.ts"]],
+    ["/a/b.txt", "/a", ["/a/b.txt"], ["/a/bxtxt"]],
+    ["/a/\\*", "/a", ["/a/*"], ["/a/x"]],
+    ["/a/x+(y)$", "/a", ["/a/x+(y)$"], ["/a/xx"]],
+    ["/*/.env", "/", ["/srv/.env"], ["/srv/a/.env"]],
+  ];
+  for (const [pattern, base, matching, others] of rows) {
+    test(pattern, () => {
+      const glob = compileGlob(pattern);
+      if (pattern !== "/a/[") expect(glob.base).toBe(base);
+      expect(matching.filter((path) => !glob.matches(path))).toEqual([]);
+      expect(others.filter((path) => glob.matches(path))).toEqual([]);
+    });
+  }
+
+  test("find what is there, the outermost only, and follow no link", () => {
+    const folder = mkdtempSync(join(tmpdir(), "exec-server-glob-"));
+    try {
+      mkdirSync(join(folder, "a/deep/er.pem"), { recursive: true });
+      for (const name of ["x.pem", "a/y.pem", "a/deep/z.pem", "a/deep/er.pem/in.pem", "a/other"]) {
+        writeFileSync(join(folder, name), "");
+      }
+      symlinkSync(join(folder, "a"), join(folder, "link"));
+      const find = (pattern: string, maxDepth = Number.POSITIVE_INFINITY) =>
+        scanGlobs([compileGlob(pattern)], { maxDepth, maxNames: 100 }).map((path) =>
+          path.slice(folder.length),
+        );
+      expect(find(`${folder}/**/*.pem`)).toEqual(["/a/deep/er.pem", "/a/deep/z.pem", "/a/y.pem", "/x.pem"]);
+      expect(find(`${folder}/**/*.pem`, 2)).toEqual(["/a/y.pem", "/x.pem"]);
+      expect(find(`${folder}/missing/*`)).toEqual([]);
+      expect(() => scanGlobs([compileGlob(`${folder}/**/no`)], { maxDepth: 9, maxNames: 3 })).toThrow(
+        ScanTooLarge,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

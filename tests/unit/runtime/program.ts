@@ -87,9 +87,12 @@ const whats: Record<string, () => Promise<void>> = {
     });
     const fds = (): string => readdirSync(`/proc/${child.pid}/fd`).sort().join(" ");
     // At first it has its libraries open.
-    for (let i = 0; i < 100 && fds() !== "0 1 2"; i++)
+    let found = fds();
+    for (let i = 0; i < 100 && found !== "0 1 2"; i++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
-    console.log(fds());
+      found = fds();
+    }
+    console.log(found);
     child.signalGroup(9);
     await child.exited;
     child.stdout.cancel();

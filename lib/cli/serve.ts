@@ -7,6 +7,7 @@ import { currentRuntime } from "../runtime/runtime.ts";
 import { type Authenticator, capabilityToken, tokenDigest } from "../server/access.ts";
 import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "../server/listen.ts";
 import { type FlagSpec, type Parsed, parseFlags } from "./flags.ts";
+import { httpOptions, httpPolicyFlags } from "./http_policy.ts";
 import { parseListenUrl } from "./listen_url.ts";
 import { complain, exitStatus, print } from "./output.ts";
 
@@ -43,6 +44,7 @@ export const serveFlags = {
     value: "S",
     help: "How long processes may take to end when their session or\nthe server ends, before they are killed (default 0.25)",
   },
+  ...httpPolicyFlags,
   verbose: { type: "boolean", short: "v", help: "Log connections to stderr" },
   "concurrent-requests": { type: "number", value: "N", help: "", hidden: true },
 } as const satisfies Record<string, FlagSpec>;
@@ -88,6 +90,7 @@ function serverOptions(flags: ServeFlags): ServerOptions {
       ...(retained === undefined ? {} : { retainedBytes: retained }),
       ...(grace === undefined ? {} : { endGraceMs: grace * 1000 }),
     },
+    http: httpOptions(flags),
     ...(detached === undefined ? {} : { detachedSessionMs: detached * 1000 }),
     ...(flags.verbose ? { log: (line: string) => complain(`${new Date().toISOString()} ${line}`) } : {}),
   };

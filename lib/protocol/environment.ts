@@ -24,6 +24,12 @@ export interface Capabilities {
   processOutputWindow?: boolean;
   /** Ours: `graceMs` in `process/terminate`. */
   processTerminateGrace?: boolean;
+  /** `valueEnvVar` in the headers of `http/request`. */
+  httpHeaderEnvVars?: boolean;
+  /** Ours: `http/request/cancel`. */
+  httpRequestCancel?: boolean;
+  /** Ours: `windowBytes` in `http/request` and the notification `http/request/consumed`. */
+  httpResponseWindow?: boolean;
 }
 
 /** Answer of `environment/info`, and `environmentInfo` in the answer of `initialize`. */
@@ -58,6 +64,9 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   processSignals: optional(boolean),
   processOutputWindow: optional(boolean),
   processTerminateGrace: optional(boolean),
+  httpHeaderEnvVars: optional(boolean),
+  httpRequestCancel: optional(boolean),
+  httpResponseWindow: optional(boolean),
 });
 
 export const environmentInfo: Schema<EnvironmentInfo> = object<EnvironmentInfo>({

@@ -7,6 +7,20 @@ import {
   environmentStatus,
 } from "./environment.ts";
 import {
+  type BodyConsumedParams,
+  type BodyDeltaParams,
+  bodyConsumedParams,
+  bodyDeltaParams,
+  type CancelParams,
+  type CancelResult,
+  cancelParams,
+  cancelResult,
+  type HttpRequestParams,
+  type HttpRequestResult,
+  httpRequestParams,
+  httpRequestResult,
+} from "./http.ts";
+import {
   type ClosedParams,
   type CloseStdinParams,
   type ConsumedParams,
@@ -76,6 +90,10 @@ export interface Requests {
   "process/resize": Call<ResizeParams, Empty>;
   /** Ours (`processCloseStdin`): the child sees the end of its input after what was written before. */
   "process/closeStdin": Call<CloseStdinParams, WriteResult>;
+  /** Makes an HTTP request from the server's machine. It belongs to the connection and ends with it. */
+  "http/request": Call<HttpRequestParams, HttpRequestResult>;
+  /** Ours (`httpRequestCancel`): gives a request up, whether it is streamed or not. */
+  "http/request/cancel": Call<CancelParams, CancelResult>;
 }
 
 /** The notifications that a client sends. */
@@ -84,6 +102,8 @@ export interface ClientNotifications {
   initialized: null;
   /** Ours (`processOutputWindow`): output has been dealt with, more may come. */
   "process/consumed": ConsumedParams;
+  /** Ours (`httpResponseWindow`): deltas of a body have been dealt with, more may come. */
+  "http/request/consumed": BodyConsumedParams;
 }
 
 /** The notifications that a server sends. */
@@ -91,6 +111,8 @@ export interface ServerNotifications {
   "process/output": OutputParams;
   "process/exited": ExitedParams;
   "process/closed": ClosedParams;
+  /** A piece of the body of a streamed answer. */
+  "http/request/bodyDelta": BodyDeltaParams;
 }
 
 /** The words by which a refused request before the handshake names what it is. */
@@ -118,6 +140,8 @@ export const requests: RequestTable = {
   "process/terminate": { params: terminateParams, result: terminateResult, gate: "exec" },
   "process/resize": { params: resizeParams, result: empty, gate: "exec" },
   "process/closeStdin": { params: closeStdinParams, result: writeResult, gate: "exec" },
+  "http/request": { params: httpRequestParams, result: httpRequestResult, gate: "http" },
+  "http/request/cancel": { params: cancelParams, result: cancelResult, gate: "http" },
 };
 
 export const clientNotifications: {
@@ -126,6 +150,7 @@ export const clientNotifications: {
   // Any parameters are accepted, as the peer does.
   initialized: { ...nothing, decode: () => null },
   "process/consumed": consumedParams,
+  "http/request/consumed": bodyConsumedParams,
 };
 
 export const serverNotifications: {
@@ -134,6 +159,7 @@ export const serverNotifications: {
   "process/output": outputParams,
   "process/exited": exitedParams,
   "process/closed": closedParams,
+  "http/request/bodyDelta": bodyDeltaParams,
 };
 
 /** The methods of one family: `Family<"process">` is every `process/…`. */

@@ -2,16 +2,26 @@
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { Peer, ProtocolViolation } from "../jsonrpc/peer.ts";
+import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
-import { clientNotifications, type Handlers, type RequestRow, requests } from "../protocol/methods.ts";
+import {
+  type ClientNotifications,
+  clientNotifications,
+  type Handlers,
+  type RequestRow,
+  requests,
+} from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import type { InitializeParams, InitializeResult } from "../protocol/session.ts";
 import { environmentInfo } from "./info.ts";
+import type { ConnectionLink, OpenService, Service } from "./service.ts";
 import type { Session, SessionStore } from "./session.ts";
 
 /** Settings of a connection. */
 export interface ConnectionOptions {
   sessions: SessionStore;
+  /** What belongs to the connection itself. */
+  services?: readonly Service[];
   /** How long a client may take to finish the handshake. @default {60_000} */
   handshakeMs?: number;
   onClose?: (reason: CloseReason) => void;
@@ -28,6 +38,7 @@ export class ServerConnection {
   readonly #peer: Peer;
   #session: Session | undefined;
   #handlers: Table;
+  #services: readonly OpenService[] = [];
   #initialized = false;
   #drained: PromiseWithResolvers<void> | undefined;
   readonly #handshakeTimer: ReturnType<typeof setTimeout>;
@@ -36,7 +47,7 @@ export class ServerConnection {
     this.#options = options;
     this.#handlers = {
       initialize: (params: InitializeParams) => this.#initialize(params),
-      "environment/info": () => environmentInfo(),
+      "environment/info": () => this.#info(),
       "environment/status": () => ({ status: "ready" }),
     };
     this.#peer = new Peer(channel, {
@@ -91,6 +102,12 @@ export class ServerConnection {
       this.#session.processes.consumed(processId, seq);
       return;
     }
+    for (const { notifications } of this.#services) {
+      if (!notifications || !Object.hasOwn(notifications, method)) continue;
+      const name = method as keyof ClientNotifications;
+      (notifications[name] as (params: unknown) => void)(decodeNotification(name, params));
+      return;
+    }
     // Methods of that form are optional by the convention of other JSON-RPC protocols.
     if (method.startsWith("$/")) return;
     throw new ProtocolViolation(`The notification "${method.slice(0, 100)}" is not known`);
@@ -100,9 +117,12 @@ export class ServerConnection {
     if (this.#session) {
       throw new RpcError(rpcCode.invalidRequest, "initialize may only be sent once per connection");
     }
-    const attachment = {
-      send: (text: string) => this.#peer.send(text),
+    const link: ConnectionLink = {
+      send: (text) => this.#peer.send(text),
       ready: () => this.#ready(),
+    };
+    const attachment = {
+      ...link,
       probe: (timeoutMs: number) => this.#peer.probe(timeoutMs),
     };
     const { sessions } = this.#options;
@@ -110,8 +130,18 @@ export class ServerConnection {
       params.resumeSessionId === undefined
         ? sessions.create(attachment)
         : sessions.resume(params.resumeSessionId, attachment);
-    this.#handlers = { ...this.#handlers, ...this.#session.processes };
-    return { sessionId: this.#session.id, environmentInfo: environmentInfo() };
+    this.#services = (this.#options.services ?? []).map((service) => service.open(link));
+    this.#handlers = Object.assign(
+      { ...this.#handlers, ...this.#session.processes },
+      ...this.#services.map(({ handlers }) => handlers),
+    );
+    return { sessionId: this.#session.id, environmentInfo: this.#info() };
+  }
+
+  #info(): EnvironmentInfo {
+    const added = (this.#options.services ?? []).map(({ capabilities }) => capabilities);
+    const info = environmentInfo();
+    return { ...info, capabilities: Object.assign({ ...info.capabilities }, ...added) };
   }
 
   #ready(): Promise<void> | undefined {
@@ -128,6 +158,7 @@ export class ServerConnection {
   #onClosed(reason: CloseReason): void {
     clearTimeout(this.#handshakeTimer);
     this.#release();
+    for (const service of this.#services) service.dispose();
     if (this.#session) this.#options.sessions.detach(this.#session);
     this.#options.onClose?.(reason);
   }
@@ -143,7 +174,10 @@ function decodeParams(row: RequestRow<unknown, unknown>, params: unknown): unkno
   }
 }
 
-function decodeNotification(method: "process/consumed", params: unknown): { processId: string; seq: number } {
+function decodeNotification<N extends keyof ClientNotifications>(
+  method: N,
+  params: unknown,
+): ClientNotifications[N] {
   try {
     return clientNotifications[method].decode(params);
   } catch (error) {

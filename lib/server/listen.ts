@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { isIPv6 } from "node:net";
+import type { HttpOptions } from "../http/handlers.ts";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts";
 import { ExecServerError } from "../protocol/errors.ts";
@@ -14,6 +15,8 @@ import { WebsocketChannel } from "../transport/websocket_channel.ts";
 import { type Authenticator, isLoopback, noAuthentication } from "./access.ts";
 import { ServerConnection } from "./connection.ts";
 import { answerRequest, responseText, upgradeText } from "./http.ts";
+import { httpService } from "./http_service.ts";
+import type { Service } from "./service.ts";
 import { SessionStore } from "./session.ts";
 
 /** Settings of a server. */
@@ -26,6 +29,8 @@ export interface ServerOptions {
   pingIntervalMs?: number;
   /** How long a client may take to finish the handshake. @default {60_000} */
   handshakeMs?: number;
+  /** What HTTP requests clients may have made from here. */
+  http?: HttpOptions;
   /** One line for an operator. Never holds a secret. */
   log?: (line: string) => void;
 }
@@ -72,6 +77,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
   }
   const log = options.log ?? (() => {});
   const sessions = sessionStore(runtime, options, options.detachedSessionMs ?? 80_000);
+  const services = connectionServices(options);
   const connections = new Set<ServerConnection>();
   const rules = {
     authenticate,
@@ -81,6 +87,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
     log(`${remote} connected`);
     const connection = new ServerConnection(channel, {
       sessions,
+      services,
       ...(options.handshakeMs === undefined ? {} : { handshakeMs: options.handshakeMs }),
       onClose: (reason) => {
         connections.delete(connection);
@@ -150,6 +157,7 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
   const gone = Promise.withResolvers<CloseReason>();
   const connection = new ServerConnection(channel, {
     sessions,
+    services: connectionServices(options),
     // Whoever started us may take all the time it wants.
     handshakeMs: options.handshakeMs ?? MAX_TIMER_MS,
     onClose: gone.resolve,
@@ -162,6 +170,10 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
       await ended;
     },
   };
+}
+
+function connectionServices(options: ServerOptions): readonly Service[] {
+  return [httpService(options.http)];
 }
 
 function sessionStore(runtime: Runtime, options: ServerOptions, detachedMs: number): SessionStore {

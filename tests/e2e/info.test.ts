@@ -16,6 +16,8 @@ const capabilities = {
   processSignals: true,
   processOutputWindow: true,
   processTerminateGrace: true,
+  httpRequestCancel: true,
+  httpResponseWindow: true,
 };
 
 async function infoOf(t: Harness, options: LaunchOptions): Promise<Json> {

@@ -79,6 +79,7 @@ export const differences = {
   "method process/signal": { why: "came after 0.138.0", does: old(false) },
   "method environment/status": { why: "came after 0.138.0", does: old(false) },
   "method process/resize": { why: "ours alone", does: both(false) },
+  "method http/request/cancel": { why: "ours alone", does: both(false) },
   "method process/closeStdin": { why: "ours alone", does: both(false) },
   "environment/status": { why: "came after 0.138.0", does: old(undefined) },
   sandboxType: { why: "came after 0.138.0", does: old(undefined) },
@@ -124,6 +125,21 @@ export const differences = {
   "order behind a poll": {
     why: "the peer takes one request at a time",
     does: both(["poll", "info", "end"]),
+  },
+  "redirectPolicy checked": { why: "0.138.0 does not know it", does: old(undefined) },
+  CONNECT: { why: "the peer opens a tunnel and gives its answer", does: both(undefined) },
+  "10000 headers": { why: "the peer takes 100", does: both(-32603) },
+  "referer to another origin": { why: "0.138.0 tells it the whole URL", does: old(false) },
+  "host of another origin": {
+    why: "the peer sends on a Host that was meant for the first",
+    does: both(true),
+  },
+  "too many redirects": { why: "0.138.0 has other words", does: old("other words") },
+  redirectPolicy: { why: "0.138.0 does not know it", does: old([200, "ok"]) },
+  kind: { why: "the peer does not say", does: both(undefined) },
+  "type after 303 to HEAD": {
+    why: "the peer drops what describes a body, though there was none",
+    does: both(false),
   },
   "exit code of terminate, one": { why: "0.138.0 says -1", does: old(-1) },
 } as const satisfies Record<string, Difference>;

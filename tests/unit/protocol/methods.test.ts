@@ -16,15 +16,26 @@ describe("the table", () => {
       ["process/terminate", "exec"],
       ["process/resize", "exec"],
       ["process/closeStdin", "exec"],
+      ["http/request", "http"],
+      ["http/request/cancel", "http"],
     ]);
   });
 
   test("has these notifications of the client", () => {
-    expect(Object.keys(clientNotifications)).toEqual(["initialized", "process/consumed"]);
+    expect(Object.keys(clientNotifications)).toEqual([
+      "initialized",
+      "process/consumed",
+      "http/request/consumed",
+    ]);
   });
 
   test("has these notifications of the server", () => {
-    expect(Object.keys(serverNotifications)).toEqual(["process/output", "process/exited", "process/closed"]);
+    expect(Object.keys(serverNotifications)).toEqual([
+      "process/output",
+      "process/exited",
+      "process/closed",
+      "http/request/bodyDelta",
+    ]);
   });
 });
 

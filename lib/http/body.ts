@@ -1,0 +1,116 @@
+/** The body of an answer on its way to the client: whole, or in pieces that wait for each other. */
+
+import { Buffer } from "node:buffer";
+import type { BodyReader } from "./body_reader.ts";
+import { bodyError, bodyErrorText, HttpFailure, toFailure } from "./failure.ts";
+
+/** Larger bodies have to be streamed: the answer is one message. */
+export const MAX_WHOLE_BYTES: number = 128 * 1024 * 1024;
+/** The most in one delta. */
+export const MAX_DELTA_BYTES: number = 256 * 1024;
+
+/** What a client will take before it has dealt with what it has. */
+export interface Window {
+  /** No limit when undefined. */
+  bytes: number | undefined;
+  unacknowledged: { seq: number; bytes: number }[];
+  /** Settles at the next acknowledgement. */
+  open: PromiseWithResolvers<void> | undefined;
+}
+
+/** @throws {RpcError} The body is not whole, or too large. */
+export async function readWhole(body: BodyReader, signal: AbortSignal): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  const release = destroyOnAbort(body, signal);
+  try {
+    for (let piece = await body.read(); piece; piece = await body.read()) {
+      size += piece.length;
+      if (size > MAX_WHOLE_BYTES) {
+        throw new HttpFailure(
+          "protocol",
+          `it has more than ${MAX_WHOLE_BYTES} bytes: ask with streamResponse`,
+        );
+      }
+      pieces.push(piece);
+    }
+  } catch (error) {
+    const failure = toFailure(error, "protocol");
+    body.destroy(failure);
+    throw bodyError(failure);
+  } finally {
+    release();
+  }
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, size);
+}
+
+/** Where deltas go. */
+export interface Delivery {
+  requestId: string;
+  window: Window;
+  link: { send(text: string): void; ready(): Promise<void> | undefined };
+  signal: AbortSignal;
+}
+
+/** Sends the deltas up to the last one. Never rejects. */
+export async function sendBody(body: BodyReader, delivery: Delivery): Promise<void> {
+  const { window, link, signal } = delivery;
+  // By hand, as base64 needs no escaping, and `JSON.stringify` over large pieces costs as much as all the rest.
+  const head = `{"method":"http/request/bodyDelta","params":{"requestId":${JSON.stringify(delivery.requestId)},"seq":`;
+  let seq = 0;
+  const release = destroyOnAbort(body, signal);
+  try {
+    for (let piece = await body.read(); piece; piece = await body.read()) {
+      for (let at = 0; at < piece.length; at += MAX_DELTA_BYTES) {
+        const delta = piece.subarray(at, at + MAX_DELTA_BYTES);
+        const wait = link.ready();
+        if (wait) await orAbort(wait, signal);
+        await windowOpen(window, signal);
+        signal.throwIfAborted();
+        seq++;
+        if (window.bytes !== undefined) window.unacknowledged.push({ seq, bytes: delta.length });
+        link.send(`${head}${seq},"deltaBase64":"${delta.toBase64()}","done":false,"error":null}}`);
+      }
+    }
+    link.send(`${head}${seq + 1},"deltaBase64":"","done":true,"error":null}}`);
+  } catch (error) {
+    body.destroy(toFailure(error, "protocol"));
+    const text = JSON.stringify(bodyErrorText(toFailure(error, "protocol")));
+    link.send(`${head}${seq + 1},"deltaBase64":"","done":true,"error":${text}}}`);
+  } finally {
+    release();
+  }
+}
+
+function destroyOnAbort(body: BodyReader, signal: AbortSignal): () => void {
+  const onAbort = (): void => body.destroy(signal.reason as HttpFailure);
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  return () => signal.removeEventListener("abort", onAbort);
+}
+
+async function windowOpen(window: Window, signal: AbortSignal): Promise<void> {
+  if (window.bytes === undefined) return;
+  // At least one delta is always on its way.
+  while (window.unacknowledged.length > 0 && waiting(window) >= window.bytes) {
+    window.open = Promise.withResolvers();
+    await orAbort(window.open.promise, signal);
+  }
+}
+
+function waiting({ unacknowledged }: Window): number {
+  return unacknowledged.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+async function orAbort(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => {});
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

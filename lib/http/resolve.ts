@@ -1,0 +1,64 @@
+/** Names to addresses, with the policy asked about each before anything connects to it. */
+
+import { lookup } from "node:dns/promises";
+import type { LookupFunction } from "node:net";
+import { parseAddress } from "./addresses.ts";
+import { HttpFailure } from "./failure.ts";
+import type { HttpPolicy } from "./policy.ts";
+
+export interface ResolvedAddress {
+  address: string;
+  family: number;
+}
+
+/** Resolves a name as the system does. */
+export type Resolve = (hostname: string) => Promise<ResolvedAddress[]>;
+
+const systemResolve: Resolve = async (hostname) => await lookup(hostname, { all: true });
+
+/**
+ * The addresses of a name that may be connected to.
+ * @throws {HttpFailure} `dns`, or `policy` when none may.
+ */
+export async function allowedAddresses(
+  hostname: string,
+  port: number,
+  policy: HttpPolicy,
+  resolve: Resolve = systemResolve,
+): Promise<ResolvedAddress[]> {
+  let found: ResolvedAddress[];
+  try {
+    found = await resolve(hostname);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new HttpFailure("dns", `cannot resolve "${hostname}"${code ? `: ${code}` : ""}`, { cause: error });
+  }
+  let refusal: unknown;
+  const allowed = found.filter(({ address }) => {
+    const parsed = parseAddress(address);
+    if (!parsed) return false;
+    try {
+      policy.checkAddress(hostname, parsed, port);
+      return true;
+    } catch (error) {
+      refusal = error;
+      return false;
+    }
+  });
+  if (allowed.length > 0) return allowed;
+  throw refusal ?? new HttpFailure("dns", `cannot resolve "${hostname}": no address`);
+}
+
+/** For `node:net`: the connection goes to an address that was checked, whatever the name says a moment later. */
+export function checkedLookup(port: number, policy: HttpPolicy, resolve?: Resolve): LookupFunction {
+  return (hostname, options, done) => {
+    allowedAddresses(hostname, port, policy, resolve).then(
+      (addresses) => {
+        if (options.all) return done(null, addresses as never);
+        const [first] = addresses;
+        done(null, first!.address, first!.family);
+      },
+      (error) => done(error as NodeJS.ErrnoException, "", 4),
+    );
+  };
+}

@@ -1,0 +1,30 @@
+/** Families of methods that belong to a connection, not to its session: they begin and end with it. */
+
+import type { Capabilities } from "../protocol/environment.ts";
+import type { ClientNotifications, Handlers } from "../protocol/methods.ts";
+
+/** The connection, as its services see it. */
+export interface ConnectionLink {
+  /** Sends a message. Ignored after the end. */
+  send(text: string): void;
+  /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
+  ready(): Promise<void> | undefined;
+}
+
+/** What a server offers on each of its connections. */
+export interface Service {
+  /** What it adds to what is advertised. */
+  readonly capabilities: Readonly<Capabilities>;
+  /** Begins on a connection that has been initialised. */
+  open(link: ConnectionLink): OpenService;
+}
+
+/** A service on one connection. */
+export interface OpenService {
+  readonly handlers: Partial<Handlers>;
+  readonly notifications?: {
+    readonly [N in keyof ClientNotifications]?: (params: ClientNotifications[N]) => void;
+  };
+  /** The connection is over. */
+  dispose(): void;
+}

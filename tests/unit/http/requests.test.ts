@@ -1,0 +1,107 @@
+/** The requests of a connection, with a resolver that lies. */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { toFailure } from "../../../lib/http/failure.ts";
+import { type HttpOptions, HttpRequests } from "../../../lib/http/handlers.ts";
+import { Origin } from "../../support/origin.ts";
+
+let origin: Origin;
+beforeAll(async () => {
+  origin = await Origin.start({
+    answers: {
+      // The first request of a connection is answered, the second finds it closed.
+      once: (socket) => {
+        const known = socket as typeof socket & { asked?: boolean };
+        if (known.asked) socket.destroy();
+        else socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        known.asked = true;
+      },
+    },
+  });
+});
+afterAll(async () => await origin.close());
+
+async function withRequests(
+  options: HttpOptions,
+  use: (requests: HttpRequests) => Promise<void>,
+): Promise<void> {
+  const requests = new HttpRequests({ send: () => {}, ready: () => undefined }, { env: {}, ...options });
+  try {
+    await use(requests);
+  } finally {
+    requests.dispose();
+  }
+}
+
+describe("a name that changes its mind", () => {
+  test("is resolved once for a connection, which goes where was checked", async () => {
+    const answers = ["127.0.0.1", "169.254.169.254"];
+    const resolve = async () => [{ address: answers.shift()!, family: 4 }];
+    await withRequests({ resolve }, async (requests) => {
+      const url = `http://rebind.test:${origin.port}/`;
+      const answer = await requests["http/request"]({ method: "GET", url, requestId: "a" });
+      expect([answer.status, answers.length]).toEqual([200, 1]);
+      // For a fresh connection it is checked anew.
+      const other = { method: "GET", url: "http://rebind.test:9/", requestId: "b" };
+      const third = await requests["http/request"](other).catch((error) => error);
+      expect([third.code, third.data]).toEqual([-32600, { kind: "policy" }]);
+    });
+  });
+
+  test("is connected to by its allowed addresses only", async () => {
+    const resolve = async () => [
+      { address: "169.254.169.254", family: 4 },
+      { address: "127.0.0.1", family: 4 },
+    ];
+    await withRequests({ resolve }, async (requests) => {
+      const url = `http://both.test:${origin.port}/`;
+      expect((await requests["http/request"]({ method: "GET", url, requestId: "a" })).status).toBe(200);
+    });
+  });
+});
+
+describe("a connection that was kept and turns out closed", () => {
+  test("is no failure of a request that may be sent again", async () => {
+    await withRequests({}, async (requests) => {
+      const ask = (method: string) =>
+        requests["http/request"]({ method, url: origin.url("/once"), requestId: method });
+      expect((await ask("GET")).status).toBe(200);
+      expect((await ask("GET")).status).toBe(200);
+    });
+  });
+
+  test("fails a POST, which is sent once", async () => {
+    await withRequests({}, async (requests) => {
+      origin.seen.length = 0;
+      const ask = () =>
+        requests["http/request"]({
+          method: "POST",
+          url: origin.url("/once"),
+          requestId: "p",
+          bodyBase64: new Uint8Array(1),
+        });
+      expect((await ask()).status).toBe(200);
+      const failure = await ask().catch((error) => error);
+      // A runtime may not have reused it; where it did, nothing was sent twice.
+      if (failure.status !== 200) expect(failure.data).toEqual({ kind: "protocol" });
+      expect(origin.seen).toHaveLength(2);
+    });
+  });
+});
+
+test("the kind of a failure is told by its code, else by what was going on", () => {
+  const kind = (code: string, phase: "connect" | "tls" | "protocol") =>
+    toFailure(Object.assign(new Error("x"), { code }), phase).kind;
+  expect(kind("ENOTFOUND", "connect")).toBe("dns");
+  expect(kind("EAI_AGAIN", "connect")).toBe("dns");
+  expect(kind("ECONNREFUSED", "connect")).toBe("connect");
+  expect(kind("ETIMEDOUT", "connect")).toBe("connect");
+  expect(kind("ECONNRESET", "connect")).toBe("connect");
+  expect(kind("ECONNRESET", "tls")).toBe("tls");
+  expect(kind("ECONNRESET", "protocol")).toBe("protocol");
+  expect(kind("CERT_HAS_EXPIRED", "connect")).toBe("tls");
+  expect(kind("ERR_TLS_CERT_ALTNAME_INVALID", "protocol")).toBe("tls");
+  expect(kind("HPE_INVALID_CONSTANT", "protocol")).toBe("protocol");
+  const several = new AggregateError([Object.assign(new Error("refused"), { code: "ECONNREFUSED" })]);
+  expect(toFailure(several, "tls").kind).toBe("connect");
+});

@@ -5,15 +5,16 @@ import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
-import { type Requests, serverNotifications } from "../protocol/methods.ts";
+import { type Requests, type ServerNotifications, serverNotifications } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import { unlessAborted, withinLimits } from "./call_limit.ts";
 import { catchUp } from "./catch_up.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
+import { NotificationListeners } from "./notifications.ts";
 import { Process } from "./process.ts";
+import { processEvent } from "./process_events.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { type RecoveryOptions, retry } from "./recovery.ts";
-import { exitedEvent } from "./sequencer.ts";
 import { SessionLink } from "./session_link.ts";
 import { type StartOptions, startParams } from "./start_options.ts";
 
@@ -64,6 +65,7 @@ export class Client implements AsyncDisposable {
   readonly #closed = Promise.withResolvers<CloseReason>();
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(change: ConnectionChange) => void>();
+  readonly #notified = new NotificationListeners();
   readonly #window: ReceiveWindow;
   readonly #events: ConnectionEvents = {
     notification: (method, params) => this.#notification(method, params),
@@ -127,6 +129,14 @@ export class Client implements AsyncDisposable {
   onConnectionChange(listener: (change: ConnectionChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Tells of notifications that belong to no process; the answer ends that. */
+  onNotification<N extends keyof ServerNotifications>(
+    method: N,
+    listener: (params: ServerNotifications[N]) => void,
+  ): () => void {
+    return this.#notified.add(method, listener);
   }
 
   /** Whether a call would go out at once. */
@@ -332,22 +342,14 @@ export class Client implements AsyncDisposable {
   #notification(method: string, params: unknown): void {
     if (!Object.hasOwn(serverNotifications, method)) return;
     try {
-      switch (method) {
-        case "process/output": {
-          const { processId, seq, stream, chunk } = serverNotifications["process/output"].decode(params);
-          this.#processes.get(processId)?.accept({ kind: "output", seq, stream, bytes: chunk });
-          return;
-        }
-        case "process/exited": {
-          const { processId, seq, ...exit } = serverNotifications["process/exited"].decode(params);
-          this.#processes.get(processId)?.accept(exitedEvent(seq, exit));
-          return;
-        }
-        case "process/closed": {
-          const { processId, seq } = serverNotifications["process/closed"].decode(params);
-          this.#processes.get(processId)?.accept({ kind: "closed", seq });
-        }
+      const told = processEvent(method, params);
+      if (!told) {
+        const name = method as keyof ServerNotifications;
+        // Nothing is decoded for nobody.
+        if (this.#notified.has(name)) this.#notified.tell(name, serverNotifications[name].decode(params));
+        return;
       }
+      this.#processes.get(told.processId)?.accept(told.event);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       throw new ProtocolViolation(`"${method}" does not decode: ${error.message}`);

@@ -1,5 +1,6 @@
 /** A process on the server, of whose output only the length is of interest. */
 
+import type { Buffer } from "node:buffer";
 import type { Link } from "./link.ts";
 
 export interface ProcessOptions {
@@ -61,8 +62,9 @@ export class BenchProcess {
   }
 
   /** Writes base64 text to it. */
-  write(chunk: string): Promise<unknown> {
-    return this.#link.call("process/write", { processId: this.id, chunk, writeId: `${++this.#writes}` });
+  write(chunk: Buffer): Promise<unknown> {
+    const params = { processId: this.id, writeId: `${++this.#writes}` };
+    return this.#link.askWith("process/write", params, "chunk", chunk);
   }
 
   terminate(): Promise<unknown> {

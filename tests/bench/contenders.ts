@@ -27,7 +27,7 @@ function pathOf(found: Found): string {
 
 /** As our executable is, so that the difference between the two is our own code. */
 function compileControl(path: string): string {
-  const entry = join(root, "tests", "bench", "control.ts");
+  const entry = join(root, "tests", "bench", "control", "main.ts");
   const args = ["build", entry, "--compile", "--bytecode", "--minify", "--format=esm", `--outfile=${path}`];
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`Cannot compile the control: ${stderr}`);

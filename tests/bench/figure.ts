@@ -26,6 +26,8 @@ export interface Case {
 /** Cases that are run one after the other on one server. CPU time and peak memory of the server are told by family. */
 export interface Family {
   readonly name: string;
+  /** What its part of the table is called. */
+  readonly title: string;
   readonly transport: "websocket" | "stdio";
   /** What our server must answer; without, the family is left out with a reason. */
   readonly methods?: readonly string[];
@@ -46,6 +48,8 @@ export interface Bench {
   readonly link: Link;
   /** One more; only over websocket. */
   open(): Promise<Link>;
+  /** An empty folder for this server's run, removed afterwards. */
+  readonly folder: string;
   /** One more server. */
   launch(transport: "websocket" | "stdio"): ServerProcess;
   /** A count or size for this run: the given one, or a part of it when the run is quick. */

@@ -1,5 +1,7 @@
 /** Runs families: each on ours, on the real server and on the control in turn, round after round. */
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { currentRuntime, type Runtime } from "../../lib/runtime/runtime.ts";
 import { within } from "../support/deadline.ts";
 import type { Contenders } from "./contenders.ts";
@@ -11,6 +13,7 @@ const CASE_MS = 60_000;
 
 /** One figure after the run: a value for each round, undefined where it failed. */
 export interface Row {
+  readonly family: string;
   readonly figure: Figure;
   readonly ours: number[];
   readonly peer: number[];
@@ -76,10 +79,13 @@ function rowsOf(family: Family, cases: readonly Case[]): Row[] {
   const used = family.ownServers
     ? []
     : [
-        figure(`cpu.${family.name}_s`, `CPU of the server, ${family.name}`, "s", "lower"),
-        figure(`peak.${family.name}_MB`, `peak memory, ${family.name}`, "MB", "lower"),
+        figure(`cpu.${family.name}_s`, "CPU of the server for all of these", "s", "lower"),
+        figure(`peak.${family.name}_MB`, "peak memory in all of these", "MB", "lower"),
       ];
-  return [...figures, ...used].map((one) => ({ figure: one, ours: [], peer: [], control: [] }));
+  return [...figures, ...used].map((one) => ({
+    ...{ family: family.title, figure: one },
+    ...{ ours: [], peer: [], control: [] },
+  }));
 }
 
 class Run {
@@ -121,6 +127,7 @@ class Run {
     const failures: string[] = [];
     const servers = new Set<ServerProcess>();
     const links: Link[] = [];
+    const folder = mkdtempSync(join(this.#options.home, "run-"));
     const launch = (transport: "websocket" | "stdio"): ServerProcess => {
       const server = this.#launch(contender, transport);
       servers.add(server);
@@ -139,6 +146,7 @@ class Run {
         server,
         link: await connect(),
         open: connect,
+        folder,
         launch,
         size: (full) => Math.max(1, Math.round(this.#options.quick ? full * QUICK_SHARE : full)),
       };
@@ -155,6 +163,7 @@ class Run {
       // Their processes end with the server, whether a client says goodbye or not.
       for (const server of servers) await server.stop();
       await Promise.all(links.map(({ gone }) => within(CASE_MS, "end of a connection", gone)));
+      rmSync(folder, { recursive: true, force: true });
     }
     return { values, failures };
   }

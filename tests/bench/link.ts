@@ -17,8 +17,14 @@ export interface ProcessEvents {
   closed(): void;
 }
 
+/** A result, with the number of bytes of the long string in it, which itself is left out. */
+export interface Answer {
+  result: Json;
+  bytes: number;
+}
+
 interface Waiting {
-  resolve(result: Json): void;
+  resolve(answer: Answer): void;
   reject(error: Error): void;
 }
 
@@ -26,9 +32,16 @@ interface Waiting {
 const longStrings = ['"chunk":"', '"dataBase64":"'].map((text) => Buffer.from(text));
 const LONG_MESSAGE = 512;
 const QUOTE = 0x22;
+/** What is put together for one write. */
+const ONE_WRITE = 65_536;
+const end = Buffer.from('"}}');
 
 export abstract class Link {
   readonly processes = new Map<string, ProcessEvents>();
+  /** Gets the notifications that are not about a process, and the number of bytes of the long string in them. */
+  onNotification: ((method: string, params: Json, bytes: number) => void) | undefined;
+  /** Gets messages that are not text. */
+  onBinary: ((bytes: Buffer) => void) | undefined;
   /** Settles when the connection is gone. */
   readonly gone: Promise<void>;
   readonly #gone = Promise.withResolvers<void>();
@@ -42,8 +55,8 @@ export abstract class Link {
     this.gone = this.#gone.promise;
   }
 
-  /** Puts a text into the form of the wire. */
-  protected abstract encode(text: string): Buffer;
+  /** Puts a message into the form of the wire. */
+  protected abstract encode(parts: readonly Buffer[]): Buffer;
   protected abstract write(bytes: Buffer): void;
   /** Reads no more until `resume()`. */
   abstract pause(): void;
@@ -52,17 +65,38 @@ export abstract class Link {
 
   async initialize(): Promise<this> {
     await this.call("initialize", { clientName: "bench", resumeSessionId: null });
-    this.#send('{"method":"initialized","params":{}}');
+    this.#send([Buffer.from('{"method":"initialized","params":{}}')]);
     return this;
   }
 
-  /** Sends a request; resolves with its result. */
-  call(method: string, params: unknown): Promise<Json> {
+  /** Sends a request; resolves with its result, in which a long string can be missing. */
+  async call(method: string, params: unknown): Promise<Json> {
+    return (await this.ask(method, params)).result;
+  }
+
+  /** Sends a request whose answer may be long. */
+  ask(method: string, params: unknown): Promise<Answer> {
+    return this.#request((id) => [
+      Buffer.from(`{"id":${id},"method":"${method}","params":${JSON.stringify(params)}}`),
+    ]);
+  }
+
+  /** Sends a request with a long string, which is base64 and ready to be sent, as the last of its parameters. */
+  askWith(method: string, params: object, key: string, base64: Buffer): Promise<Answer> {
+    const start = JSON.stringify(params).slice(0, -1);
+    return this.#request((id) => [
+      Buffer.from(`{"id":${id},"method":"${method}","params":${start},"${key}":"`),
+      base64,
+      end,
+    ]);
+  }
+
+  #request(message: (id: number) => Buffer[]): Promise<Answer> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = ++this.#lastId;
-    const { promise, resolve, reject } = Promise.withResolvers<Json>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.#waiting.set(id, { resolve, reject });
-    this.#send(`{"id":${id},"method":"${method}","params":${JSON.stringify(params)}}`);
+    this.#send(message(id));
     return promise;
   }
 
@@ -71,32 +105,36 @@ export abstract class Link {
     return await startProcess(this, `p${++this.#lastProcess}`, argv, options);
   }
 
-  #send(text: string): void {
+  #send(parts: readonly Buffer[]): void {
     if (this.#outgoing.length === 0) queueMicrotask(() => this.#flush());
-    this.#outgoing.push(this.encode(text));
+    this.#outgoing.push(this.encode(parts));
   }
 
   #flush(): void {
     const outgoing = this.#outgoing;
     this.#outgoing = [];
-    if (!this.#ended) this.write(outgoing.length === 1 ? outgoing[0]! : Buffer.concat(outgoing));
+    if (this.#ended) return;
+    const length = outgoing.reduce((sum, bytes) => sum + bytes.length, 0);
+    if (length <= ONE_WRITE) this.write(outgoing.length === 1 ? outgoing[0]! : Buffer.concat(outgoing));
+    else for (const bytes of outgoing) this.write(bytes);
   }
 
   /** A whole message has come. */
-  protected received(bytes: Buffer): void {
-    const { message, chunkBytes } = parse(bytes);
+  protected received(text: Buffer): void {
+    const { message, bytes } = parse(text);
     const { id, method, params } = message;
     if (method === undefined) {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (message.error) waiting?.reject(new Error(`${message.error.code} ${message.error.message}`));
-      else waiting?.resolve(message.result);
+      else waiting?.resolve({ result: message.result, bytes });
       return;
     }
     const process = this.processes.get(params?.processId);
-    if (method === "process/output") process?.output(chunkBytes);
+    if (method === "process/output") process?.output(bytes);
     else if (method === "process/exited") process?.exited();
     else if (method === "process/closed") process?.closed();
+    else this.onNotification?.(method, params, bytes);
   }
 
   /** The connection is over. */
@@ -110,20 +148,20 @@ export abstract class Link {
 }
 
 /** Parses a message without the long string in it, of which only the number of bytes is wanted. */
-function parse(bytes: Buffer): { message: Json; chunkBytes: number } {
-  if (bytes.length >= LONG_MESSAGE) {
+export function parse(text: Buffer): { message: Json; bytes: number } {
+  if (text.length >= LONG_MESSAGE) {
     for (const key of longStrings) {
-      const at = bytes.indexOf(key);
+      const at = text.indexOf(key);
       if (at < 0) continue;
       const from = at + key.length;
-      const to = bytes.indexOf(QUOTE, from);
-      const rest = bytes.toString("latin1", 0, from) + bytes.toString("latin1", to);
-      return { message: JSON.parse(rest), chunkBytes: decodedLength(bytes, from, to) };
+      const to = text.indexOf(QUOTE, from);
+      const rest = text.toString("latin1", 0, from) + text.toString("latin1", to);
+      return { message: JSON.parse(rest), bytes: decodedLength(text, from, to) };
     }
   }
-  const message = JSON.parse(bytes.toString());
-  const chunk: string | undefined = message.params?.chunk;
-  return { message, chunkBytes: chunk === undefined ? 0 : Buffer.byteLength(chunk, "base64") };
+  const message = JSON.parse(text.toString());
+  const { chunk, dataBase64 = chunk } = message.params ?? message.result ?? {};
+  return { message, bytes: typeof dataBase64 === "string" ? Buffer.byteLength(dataBase64, "base64") : 0 };
 }
 
 function decodedLength(bytes: Buffer, from: number, to: number): number {

@@ -1,9 +1,10 @@
 /** A server under measurement: started, looked at in the process table, ended. */
 
 import type { Child, Runtime } from "../../lib/runtime/runtime.ts";
+import { guardOf } from "../support/proc.ts";
 import type { Link } from "./link.ts";
 import { StdioLink } from "./stdio_link.ts";
-import { cpuSeconds, peakMegabytes } from "./usage.ts";
+import { anonymousMegabytes, cpuSeconds, peakMegabytes, residentMegabytes } from "./usage.ts";
 import { WebsocketLink } from "./websocket_link.ts";
 
 const SIGTERM = 15;
@@ -15,6 +16,13 @@ export interface Contender {
   readonly name: string;
   /** The command that takes `--listen`. */
   readonly command: readonly string[];
+}
+
+const running = new Set<ServerProcess>();
+
+/** Ends every server there is, for when the run is broken off. */
+export async function stopServers(): Promise<void> {
+  await Promise.all([...running].map((server) => server.stop()));
 }
 
 export class ServerProcess {
@@ -38,6 +46,7 @@ export class ServerProcess {
       stdin: transport === "stdio" ? "pipe" : "null",
     });
     this.pid = this.#child.pid;
+    running.add(this);
     this.#keepStderr();
   }
 
@@ -61,7 +70,23 @@ export class ServerProcess {
 
   /** The most memory that was resident at once. */
   peakMegabytes(): number {
-    return peakMegabytes(this.pid);
+    return peakMegabytes(this.pid) + this.#guard(residentMegabytes);
+  }
+
+  /** Memory that is resident now. */
+  residentMegabytes(): number {
+    return residentMegabytes(this.pid) + this.#guard(residentMegabytes);
+  }
+
+  /** The part of it that is not pages of a file, which the system could drop and other processes can share. */
+  anonymousMegabytes(): number {
+    return anonymousMegabytes(this.pid) + this.#guard(anonymousMegabytes);
+  }
+
+  /** Ours has a shell beside it that guards what it has started: its memory counts. */
+  #guard(measure: (pid: number) => number): number {
+    const guard = guardOf(this.pid);
+    return guard === undefined ? 0 : measure(guard);
   }
 
   async stop(): Promise<void> {
@@ -70,6 +95,7 @@ export class ServerProcess {
     const late = setTimeout(() => this.#child.signalGroup(SIGKILL), END_MS);
     await this.#child.exited;
     clearTimeout(late);
+    running.delete(this);
     this.#child.stdin?.destroy();
     this.#child.stdout.cancel();
     this.#child.stderr?.cancel();

@@ -5,6 +5,7 @@ import type { Child } from "../../lib/runtime/runtime.ts";
 import { Link } from "./link.ts";
 
 const LINE_END = 10;
+const lineEnd = Buffer.from("\n");
 
 export class StdioLink extends Link {
   readonly #child: Child;
@@ -30,8 +31,8 @@ export class StdioLink extends Link {
     await this.#child.exited;
   }
 
-  protected encode(text: string): Buffer {
-    return Buffer.from(`${text}\n`);
+  protected encode(parts: readonly Buffer[]): Buffer {
+    return Buffer.concat([...parts, lineEnd]);
   }
 
   protected write(bytes: Buffer): void {

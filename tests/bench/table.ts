@@ -1,10 +1,12 @@
-/** The results as a table. */
+/** The results as tables, one for each family. */
 
 import { goalOf, isMet } from "./goals.ts";
 import type { Row } from "./harness.ts";
 import { median } from "./statistics.ts";
 
+/** A figure and what came out, as it is in the JSON file. */
 export interface Line {
+  family: string;
   id: string;
   title: string;
   unit: string;
@@ -21,10 +23,11 @@ export interface Line {
 }
 
 export function linesOf(rows: readonly Row[]): Line[] {
-  return rows.map(({ figure, ours, peer, control }) => {
+  return rows.map(({ family, figure, ours, peer, control }) => {
     const [a, b, c] = [ours, peer, control].map((values) => (values.length > 0 ? median(values) : null));
     const ratio = a == null || b == null || b === 0 ? null : a / b;
     return {
+      family,
       ...figure,
       ...{ ours: a ?? null, peer: b ?? null, control: c ?? null, ratio },
       goal: goalOf(figure.id),
@@ -34,37 +37,55 @@ export function linesOf(rows: readonly Row[]): Line[] {
   });
 }
 
-/** For people at a prompt: columns. */
+/** For people at a prompt: columns, with the id to give to `--only`. */
 export function plainTable(lines: readonly Line[]): string {
-  const cells = [head, ...lines.map(cellsOf)];
-  const widths = head.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)));
-  return cells
-    .map((row) =>
-      row
-        .map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  const heads = ["figure", "id", "unit", ...columns];
+  const rows = lines.map((line) => [line.title, line.id, line.unit, ...cellsOf(line)]);
+  const widths = heads.map((head, i) => Math.max(...[head, ...rows.map((row) => row[i]!)].map(lengthOf)));
+  const text = (row: readonly string[]): string =>
+    row
+      .map((cell, i) => {
+        const space = " ".repeat(widths[i]! - lengthOf(cell));
+        return i < 3 ? cell + space : space + cell;
+      })
+      .join("  ")
+      .trimEnd();
+  const parts = familiesOf(lines).map((family) => {
+    const own = rows.filter((_, i) => lines[i]!.family === family);
+    return [family, ...own.map((row) => `  ${text(row)}`)].join("\n");
+  });
+  return [`  ${text(heads)}`, ...parts].join("\n\n");
 }
 
 /** For documents. */
-export function markdownTable(lines: readonly Line[]): string {
-  const rows = [head, head.map((_, i) => (i < 2 ? "---" : "---:")), ...lines.map(cellsOf)];
-  return rows.map((row) => `| ${row.join(" | ")} |`).join("\n");
+export function markdownTables(lines: readonly Line[]): string {
+  const heads = ["figure", "unit", ...columns];
+  const rule = heads.map((_, i) => (i < 2 ? "---" : "---:"));
+  return familiesOf(lines)
+    .map((family) => {
+      const own = lines.filter((line) => line.family === family);
+      const rows = own.map((line) => [line.title, line.unit, ...cellsOf(line)]);
+      return `### ${family}\n\n${[heads, rule, ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n")}`;
+    })
+    .join("\n\n");
 }
 
-const head = ["figure", "unit", "ours", "0.169.0", "ratio", "goal", "met", "control"];
+const columns = ["ours", "0.169.0", "ratio", "goal", "met", "control"];
+
+function familiesOf(lines: readonly Line[]): string[] {
+  return [...new Set(lines.map(({ family }) => family))];
+}
+
+function lengthOf(cell: string): number {
+  return [...cell].length;
+}
 
 function cellsOf(line: Line): string[] {
-  const goal = `${line.better === "lower" ? "≤" : "≥"} ${line.goal}`;
   return [
-    `${line.title} (\`${line.id}\`)`,
-    line.unit,
     spread(line.ours, line.rounds.ours),
     spread(line.peer, line.rounds.peer),
     line.ratio === null ? "" : `${short(line.ratio)}×`,
-    goal,
+    `${line.better === "lower" ? "≤" : "≥"} ${line.goal}`,
     line.met === null ? "" : line.met ? "yes" : "**no**",
     spread(line.control, line.rounds.control),
   ];
@@ -78,8 +99,6 @@ function spread(value: number | null, rounds: readonly number[]): string {
 
 /** Three figures that count. */
 export function short(value: number): string {
-  if (value === 0) return "0";
-  return Math.abs(value) >= 100
-    ? Math.round(value).toLocaleString("en-US")
-    : `${Number(value.toPrecision(3))}`;
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en-US");
+  return `${Number(value.toPrecision(3))}`;
 }

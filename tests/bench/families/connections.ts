@@ -17,6 +17,7 @@ function connect(id: string, title: string, count: number, width: number): Case 
 
 export const connections: Family = {
   name: "connections",
+  title: "New connections",
   transport: "websocket",
   cases: [connect("seq", "one by one", 300, 1), connect("par16", "16 at once", 600, 16)],
 };

@@ -1,12 +1,15 @@
 /** Many at once: 200 connections that each have an idle process and an idle terminal; 1,000 processes in one session. */
 
+import type { BenchProcess } from "../bench_process.ts";
 import { type Case, type Family, figure } from "../figure.ts";
 import { rate } from "../statistics.ts";
-import { anonymousMegabytes, residentMegabytes, threadMilliseconds } from "../usage.ts";
+import { threadMilliseconds } from "../usage.ts";
 
 const CONNECTIONS = 200;
 const PROCESSES = 1000;
 const REST_MS = 1000;
+/** The real server never answers again when it is sent a thousand requests at once. */
+const AT_A_TIME = 64;
 const idle = ["/bin/sleep", "1000"];
 
 const many: Case = {
@@ -28,7 +31,7 @@ const many: Case = {
     const before = threadMilliseconds(server.pid);
     await Bun.sleep(size(REST_MS));
     const atRest = ((threadMilliseconds(server.pid) - before) / size(REST_MS)) * 1000;
-    return [setupMs, residentMegabytes(server.pid), anonymousMegabytes(server.pid), atRest];
+    return [setupMs, server.residentMegabytes(), server.anonymousMegabytes(), atRest];
   },
 };
 
@@ -39,17 +42,21 @@ const thousand: Case = {
     figure("thousand.end_ms", "… until all are terminated and closed", "ms", "lower"),
   ],
   run: async ({ link, server, size }) => {
+    const running: BenchProcess[] = [];
     const from = performance.now();
-    const all = await Promise.all(Array.from({ length: size(PROCESSES) }, () => link.start(idle)));
+    await rate(size(PROCESSES), AT_A_TIME, async () => running.push(await link.start(idle)));
     const startMs = performance.now() - from;
-    const resident = residentMegabytes(server.pid);
+    const resident = server.residentMegabytes();
     const end = performance.now();
-    await Promise.all(all.map(async (process) => await Promise.all([process.terminate(), process.closed()])));
+    await rate(running.length, AT_A_TIME, async () => {
+      const process = running.pop()!;
+      await Promise.all([process.terminate(), process.closed()]);
+    });
     return [startMs, resident, performance.now() - end];
   },
 };
 
 export const crowds: Family[] = [
-  { name: "many", transport: "websocket", cases: [many] },
-  { name: "thousand", transport: "websocket", cases: [thousand] },
+  { name: "many", title: "200 connections", transport: "websocket", cases: [many] },
+  { name: "thousand", title: "1,000 processes", transport: "websocket", cases: [thousand] },
 ];

@@ -6,7 +6,7 @@ import { rate, speed } from "../statistics.ts";
 
 const INPUT = 64_000_000;
 const PIECE = 64_000;
-const chunk = Buffer.alloc(PIECE, 120).toString("base64");
+const chunk = Buffer.from(Buffer.alloc(PIECE, 120).toString("base64"));
 
 /** The process takes all, then tells how much it was. */
 async function feed({ link, size }: Bench, width: number): Promise<number> {
@@ -20,14 +20,14 @@ async function feed({ link, size }: Bench, width: number): Promise<number> {
   });
 }
 
-function cases(prefix: string, title: string, control: boolean): Case[] {
+function cases(prefix: string): Case[] {
   return [
     {
       figures: [
-        figure(`${prefix}stdin.write_MBps`, `${title}input, 16 requests on the way`, "MB/s", "higher"),
-        figure(`${prefix}stdin.cpu_s_per_GB`, `${title}input, CPU of the server`, "s/GB", "lower"),
+        figure(`${prefix}stdin.write_MBps`, `input, 16 requests on the way`, "MB/s", "higher"),
+        figure(`${prefix}stdin.cpu_s_per_GB`, `input, CPU of the server`, "s/GB", "lower"),
       ],
-      control,
+      control: true,
       run: async (bench) => {
         const before = bench.server.cpuSeconds();
         const perSecond = await feed(bench, 16);
@@ -35,19 +35,18 @@ function cases(prefix: string, title: string, control: boolean): Case[] {
       },
     },
     {
-      figures: [
-        figure(`${prefix}stdin.depth1_MBps`, `${title}input, one request at a time`, "MB/s", "higher"),
-      ],
-      control,
+      figures: [figure(`${prefix}stdin.depth1_MBps`, `input, one request at a time`, "MB/s", "higher")],
+      control: true,
       run: async (bench) => [await feed(bench, 1)],
     },
   ];
 }
 
-export const input: Family = { name: "input", transport: "websocket", cases: cases("", "", true) };
+export const input: Family = { name: "input", title: "Input", transport: "websocket", cases: cases("") };
 
 export const stdioInput: Family = {
   name: "stdio-input",
+  title: "Input over stdio",
   transport: "stdio",
-  cases: cases("stdio.", "stdio: ", false),
+  cases: cases("stdio."),
 };

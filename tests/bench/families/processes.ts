@@ -13,15 +13,15 @@ async function runTrue({ link }: Bench): Promise<number> {
   return process.exitedAt - from;
 }
 
-function cases(prefix: string, title: string, control: boolean): Case[] {
+function cases(prefix: string): Case[] {
   return [
     {
       figures: [
-        figure(`${prefix}true.seq_per_s`, `${title}/bin/true, start to closed, one by one`, "/s", "higher"),
-        figure(`${prefix}true.exit_p50_ms`, `${title}/bin/true, start to exited, p50`, "ms", "lower"),
-        figure(`${prefix}true.exit_p99_ms`, `${title}/bin/true, start to exited, p99`, "ms", "lower"),
+        figure(`${prefix}true.seq_per_s`, `/bin/true, start to closed, one by one`, "/s", "higher"),
+        figure(`${prefix}true.exit_p50_ms`, `/bin/true, start to exited, p50`, "ms", "lower"),
+        figure(`${prefix}true.exit_p99_ms`, `/bin/true, start to exited, p99`, "ms", "lower"),
       ],
-      control,
+      control: true,
       run: async (bench) => {
         for (let i = 0; i < 5; i++) await runTrue(bench);
         const times: number[] = [];
@@ -34,10 +34,10 @@ function cases(prefix: string, title: string, control: boolean): Case[] {
     },
     {
       figures: [
-        figure(`${prefix}true.par16_per_s`, `${title}/bin/true, 16 at once`, "/s", "higher"),
-        figure(`${prefix}true.cpu_ms`, `${title}/bin/true, CPU of the server for each`, "ms", "lower"),
+        figure(`${prefix}true.par16_per_s`, `/bin/true, 16 at once`, "/s", "higher"),
+        figure(`${prefix}true.cpu_ms`, `/bin/true, CPU of the server for each`, "ms", "lower"),
       ],
-      control,
+      control: true,
       run: async (bench) => {
         const count = bench.size(600);
         const before = bench.server.cpuSeconds();
@@ -48,10 +48,16 @@ function cases(prefix: string, title: string, control: boolean): Case[] {
   ];
 }
 
-export const processes: Family = { name: "processes", transport: "websocket", cases: cases("", "", true) };
+export const processes: Family = {
+  name: "processes",
+  title: "Short processes",
+  transport: "websocket",
+  cases: cases(""),
+};
 
 export const stdioProcesses: Family = {
   name: "stdio-processes",
+  title: "Short processes over stdio",
   transport: "stdio",
-  cases: cases("stdio.", "stdio: ", false),
+  cases: cases("stdio."),
 };

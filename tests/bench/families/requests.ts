@@ -3,7 +3,7 @@
 import { type Bench, type Case, type Family, figure } from "../figure.ts";
 import { quantile, rate, samples } from "../statistics.ts";
 
-function cases(prefix: string, title: string, method: string, params: unknown, control: boolean): Case[] {
+function cases(prefix: string, method: string, params: unknown, control = false): Case[] {
   const ask =
     ({ link }: Bench): (() => Promise<unknown>) =>
     () =>
@@ -11,8 +11,8 @@ function cases(prefix: string, title: string, method: string, params: unknown, c
   return [
     {
       figures: [
-        figure(`${prefix}.p50_us`, `${title}, one by one, p50`, "us", "lower"),
-        figure(`${prefix}.p99_us`, `${title}, one by one, p99`, "us", "lower"),
+        figure(`${prefix}.p50_us`, `${method}, one by one, p50`, "us", "lower"),
+        figure(`${prefix}.p99_us`, `${method}, one by one, p99`, "us", "lower"),
       ],
       control,
       run: async (bench) => {
@@ -23,8 +23,8 @@ function cases(prefix: string, title: string, method: string, params: unknown, c
     },
     {
       figures: [
-        figure(`${prefix}.pipe64_per_s`, `${title}, 64 on the way`, "/s", "higher"),
-        figure(`${prefix}.cpu_us`, `${title}, CPU of the server for each`, "us", "lower"),
+        figure(`${prefix}.pipe64_per_s`, `${method}, 64 on the way`, "/s", "higher"),
+        figure(`${prefix}.cpu_us`, `${method}, CPU of the server for each`, "us", "lower"),
       ],
       control,
       run: async (bench) => {
@@ -43,22 +43,22 @@ const metadata = ["fs/getMetadata", { path: "file:///etc/passwd", sandbox: null 
 
 export const requests: Family = {
   name: "requests",
+  title: "Small requests",
   transport: "websocket",
-  cases: [
-    ...cases("status", "environment/status", ...status, true),
-    ...cases("info", "environment/info", ...info, false),
-  ],
+  cases: [...cases("status", ...status, true), ...cases("info", ...info)],
 };
 
 export const metadataRequests: Family = {
   name: "metadata",
+  title: "File metadata",
   transport: "websocket",
   methods: ["fs/getMetadata"],
-  cases: cases("meta", "fs/getMetadata", ...metadata, false),
+  cases: cases("meta", ...metadata),
 };
 
 export const stdioRequests: Family = {
   name: "stdio-requests",
+  title: "Small requests over stdio",
   transport: "stdio",
-  cases: cases("stdio.status", "stdio: environment/status", ...status, false),
+  cases: cases("stdio.status", ...status, true),
 };

@@ -2,7 +2,6 @@
 
 import { type Case, type Family, figure } from "../figure.ts";
 import { median } from "../statistics.ts";
-import { anonymousMegabytes, residentMegabytes } from "../usage.ts";
 
 const STARTS = 9;
 
@@ -22,8 +21,8 @@ const overWebsocket: Case = {
       found[0]!.push(performance.now() - server.startedAt);
       const link = await server.connect();
       found[1]!.push(performance.now() - server.startedAt);
-      found[2]!.push(residentMegabytes(server.pid));
-      found[3]!.push(anonymousMegabytes(server.pid));
+      found[2]!.push(server.residentMegabytes());
+      found[3]!.push(server.anonymousMegabytes());
       await link.close();
       await server.stop();
     }
@@ -32,7 +31,8 @@ const overWebsocket: Case = {
 };
 
 const overStdio: Case = {
-  figures: [figure("start.stdio_ms", "stdio: start to the first answer", "ms", "lower")],
+  control: true,
+  figures: [figure("start.stdio_ms", "over stdio: start to the first answer", "ms", "lower")],
   run: async ({ launch, size }) => {
     const found: number[] = [];
     for (let i = 0; i < size(STARTS); i++) {
@@ -47,6 +47,7 @@ const overStdio: Case = {
 
 export const startup: Family = {
   name: "startup",
+  title: "Start",
   transport: "websocket",
   ownServers: true,
   cases: [overWebsocket, overStdio],

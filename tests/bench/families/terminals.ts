@@ -1,25 +1,26 @@
 /** Terminals: a key and its echo, and a flood of output. */
 
+import { Buffer } from "node:buffer";
 import { type Case, type Family, figure } from "../figure.ts";
 import { quantile, samples, speed } from "../statistics.ts";
 
 const OUTPUT = 64_000_000;
-const KEY = "eA==";
+const key = Buffer.from("eA==");
 
-function cases(prefix: string, title: string, control: boolean): Case[] {
+function cases(prefix: string): Case[] {
   return [
     {
       figures: [
-        figure(`${prefix}pty.echo_p50_us`, `${title}terminal echo, p50`, "us", "lower"),
-        figure(`${prefix}pty.echo_p99_us`, `${title}terminal echo, p99`, "us", "lower"),
+        figure(`${prefix}pty.echo_p50_us`, `terminal echo, p50`, "us", "lower"),
+        figure(`${prefix}pty.echo_p99_us`, `terminal echo, p99`, "us", "lower"),
       ],
-      control,
+      control: true,
       run: async ({ link, size }) => {
         const argv = ["/bin/sh", "-c", "stty raw -echo; printf x; exec cat"];
         const cat = await link.start(argv, { terminal: true, env: { BYTES: "1" } });
         await cat.until(1);
         const found = await samples({ most: size(2000), least: size(60), maxMs: 3000 }, async () => {
-          const written = cat.write(KEY);
+          const written = cat.write(key);
           await cat.until(cat.bytes + 1);
           await written;
         });
@@ -30,15 +31,10 @@ function cases(prefix: string, title: string, control: boolean): Case[] {
     },
     {
       figures: [
-        figure(`${prefix}pty.out_MBps`, `${title}terminal output`, "MB/s", "higher"),
-        figure(
-          `${prefix}pty.out_cpu_s_per_GB`,
-          `${title}terminal output, CPU of the server`,
-          "s/GB",
-          "lower",
-        ),
+        figure(`${prefix}pty.out_MBps`, `terminal output`, "MB/s", "higher"),
+        figure(`${prefix}pty.out_cpu_s_per_GB`, `terminal output, CPU of the server`, "s/GB", "lower"),
       ],
-      control,
+      control: true,
       run: async ({ link, server, size }) => {
         const bytes = size(OUTPUT);
         const argv = ["/bin/sh", "-c", "stty raw -echo; exec head -c $BYTES /dev/zero"];
@@ -53,10 +49,16 @@ function cases(prefix: string, title: string, control: boolean): Case[] {
   ];
 }
 
-export const terminals: Family = { name: "terminals", transport: "websocket", cases: cases("", "", true) };
+export const terminals: Family = {
+  name: "terminals",
+  title: "Terminals",
+  transport: "websocket",
+  cases: cases(""),
+};
 
 export const stdioTerminals: Family = {
   name: "stdio-terminals",
+  title: "Terminals over stdio",
   transport: "stdio",
-  cases: cases("stdio.", "stdio: ", false),
+  cases: cases("stdio."),
 };

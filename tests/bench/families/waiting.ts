@@ -56,6 +56,6 @@ const longPoll: Case = {
 };
 
 export const waiting: Family[] = [
-  { name: "slow", transport: "websocket", cases: [slowReader] },
-  { name: "poll", transport: "websocket", cases: [longPoll] },
+  { name: "slow", title: "A client that does not read", transport: "websocket", cases: [slowReader] },
+  { name: "poll", title: "A request that waits", transport: "websocket", cases: [longPoll] },
 ];

@@ -1,0 +1,74 @@
+/** What the figures are made of: sums, frames, messages, ratios. */
+
+import { describe, expect, test } from "bun:test";
+import { Buffer } from "node:buffer";
+import { FrameReader, frame } from "./frames.ts";
+import { isMet } from "./goals.ts";
+import { parse } from "./link.ts";
+import { median, quantile } from "./statistics.ts";
+import { linesOf, short } from "./table.ts";
+
+test("median and quantile", () => {
+  expect(median([5, 1, 3])).toBe(3);
+  expect(median([4, 1, 3, 2])).toBe(2.5);
+  expect(quantile([5, 1, 3, 2, 4], 0.5)).toBe(3);
+  expect(quantile([5, 1, 3, 2, 4], 0.99)).toBe(5);
+});
+
+describe("frames", () => {
+  const payloads = [0, 1, 125, 126, 65_535, 65_536].map((length) => Buffer.alloc(length, 120));
+
+  test.each([
+    [true, 1],
+    [true, 7],
+    [false, 4096],
+    [false, 1_000_000],
+  ])("masked %p, however they are cut: pieces of %p bytes", (masked, size) => {
+    const bytes = Buffer.concat(payloads.map((payload) => frame(1, [payload], masked)));
+    const found: Buffer[] = [];
+    const reader = new FrameReader((opcode, payload) => {
+      expect(opcode).toBe(1);
+      found.push(Buffer.from(payload));
+    });
+    for (let at = 0; at < bytes.length; at += size) reader.push(bytes.subarray(at, at + size));
+    expect(found.map(({ length }) => length)).toEqual([0, 1, 125, 126, 65_535, 65_536]);
+    expect(Buffer.concat(found).equals(Buffer.concat(payloads))).toBe(true);
+  });
+
+  test("fragments are put together, with a ping between them", () => {
+    const first = frame(2, [Buffer.from("ab")], false);
+    first[0] = 2; // not the last
+    const found: string[] = [];
+    const reader = new FrameReader((opcode, payload) => found.push(`${opcode} ${payload}`));
+    reader.push(
+      Buffer.concat([first, frame(9, [Buffer.from("p")], false), frame(0, [Buffer.from("c")], false)]),
+    );
+    expect(found).toEqual(["9 p", "2 abc"]);
+  });
+});
+
+test.each([1, 2, 3, 500, 501, 502])("the length of a chunk is told: %p bytes", (length) => {
+  const chunk = Buffer.alloc(length).toString("base64");
+  const output = { method: "process/output", params: { chunk, processId: "p1", seq: 1 } };
+  const { message, bytes } = parse(Buffer.from(JSON.stringify(output)));
+  expect(bytes).toBe(length);
+  expect(message.params.processId).toBe("p1");
+  expect(parse(Buffer.from(JSON.stringify({ id: 1, result: { dataBase64: chunk } }))).bytes).toBe(length);
+});
+
+test("a ratio is judged by its direction", () => {
+  expect(isMet("pty.echo_p50_us", "lower", 0.01)).toBe(true);
+  expect(isMet("pty.echo_p50_us", "lower", 0.02)).toBe(false);
+  expect(isMet("pipe.one_MBps", "higher", 1.9)).toBe(false);
+  expect(isMet("pipe.one_MBps", "higher", 2)).toBe(true);
+});
+
+test("what was not measured is not judged", () => {
+  const figure = { id: "x", title: "x", unit: "ms", better: "lower" } as const;
+  const [line] = linesOf([{ family: "f", figure, ours: [1, 3], peer: [], control: [] }]);
+  expect(line).toMatchObject({ ours: 2, peer: null, ratio: null, met: null });
+});
+
+test("numbers are shown with three figures", () => {
+  expect([0, 0.012345, 1.5, 99.94, 1234.5].map(short)).toEqual(["0", "0.0123", "1.5", "99.9", "1,235"]);
+});

@@ -1,14 +1,12 @@
-/** What children need on Bun: the C library by `bun:ffi`, and a way to wait for an epoll set. */
+/** What children need on Bun: the C library by `bun:ffi`. */
 
 import { dlopen, type FFIFunction, FFIType, ptr } from "bun:ffi";
 import process from "node:process";
+import { waitOnBun } from "./bun_epoll.ts";
 import { spawnFallback } from "./bun_fallback.ts";
-import type { EpollWait } from "./epoll.ts";
 import { type Libc, libcNames, libcSignatures, optionalSignatures } from "./libc.ts";
 import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
-
-const POLL_MS = 5;
 
 export function spawnOnBun(options: SpawnOptions): Child {
   // Loaded at first use: a server that never starts a process does without.
@@ -29,7 +27,7 @@ function load(): Spawner | "fallback" {
   }
 }
 
-function openLibc(): Libc {
+export function openLibc(): Libc {
   const types = {
     i32: FFIType.i32,
     usize: FFIType.u64,
@@ -67,22 +65,4 @@ function openOptional(name: string, table: Record<string, FFIFunction>): object 
   } catch {
     return {};
   }
-}
-
-/**
- * `bun:ffi` has no call in the background, but an epoll set is itself a descriptor that becomes readable: Bun
- * waits until it is, and then fails to read it, with EINVAL.
- */
-function waitOnBun(libc: Libc): EpollWait {
-  return async (epoll, events, max) => {
-    await Bun.file(epoll)
-      .stream()
-      .getReader()
-      .read()
-      .catch(() => null);
-    const count = libc.epoll_wait(epoll, events, max, 0);
-    // Should a later Bun not wait for it, then this is a poll and not a loop that takes a whole core.
-    if (count === 0) await Bun.sleep(POLL_MS);
-    return count;
-  };
 }

@@ -50,7 +50,10 @@ function openWait(name: string): EpollWait {
   const { symbols } = Deno.dlopen(name, {
     epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32", nonblocking: true },
   });
-  return (epoll, events, max) => symbols.epoll_wait(epoll, events as Uint8Array<ArrayBuffer>, max, -1);
+  return {
+    next: (epoll, events, max) => symbols.epoll_wait(epoll, events as Uint8Array<ArrayBuffer>, max, -1),
+    rest: () => {},
+  };
 }
 
 function table(signatures: typeof libcSignatures | typeof optionalSignatures): Deno.ForeignLibraryInterface {

@@ -3,11 +3,16 @@
 import process from "node:process";
 import { F_SETFL, type Libc, O_CLOEXEC, O_NONBLOCK } from "./libc.ts";
 
-/**
- * Settles when the set has events, with their number; they are in `events` then. It may answer 0. Deno parks a
- * thread in `epoll_wait`, Bun watches the set itself, which is readable when something in it is ready.
- */
-export type EpollWait = (epoll: number, events: Uint8Array, max: number) => Promise<number>;
+/** How a runtime waits for an epoll set. */
+export interface EpollWait {
+  /**
+   * Settles when the set has events, with their number; they are in `events` then. It may answer 0. One wait at a
+   * time.
+   */
+  next(epoll: number, events: Uint8Array, max: number): Promise<number>;
+  /** No wait follows for now: nothing may keep the program alive. */
+  rest(): void;
+}
 
 const EPOLLIN = 0x1;
 const EPOLLOUT = 0x4;
@@ -122,10 +127,11 @@ export class Reactor {
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#waiters > 0) {
-      const count = await this.#wait(this.#epoll, this.#events, MAX_EVENTS);
+      const count = await this.#wait.next(this.#epoll, this.#events, MAX_EVENTS);
       for (let i = 0; i < count; i++) this.#dispatch(i * EVENT_BYTES);
     }
     this.#running = false;
+    this.#wait.rest();
   }
 
   #dispatch(offset: number): void {

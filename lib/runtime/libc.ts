@@ -21,7 +21,7 @@ export const libcSignatures = {
   close: { parameters: ["i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "usize", "memory"], result: "i32" },
-  syscall: { parameters: ["usize", "i32", "i32"], result: "i32" },
+  syscall: { parameters: ["usize", "usize", "usize", "usize", "usize", "usize"], result: "i32" },
   waitpid: { parameters: ["i32", "memory", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "memory"], result: "i32" },

@@ -70,7 +70,7 @@ function outputFiles(pipes: readonly number[]): string[] {
 
 /** Settles when the process has ended: its pidfd becomes readable then. */
 async function exitOf(libc: Libc, reactor: Reactor, pid: number): Promise<ExitStatus> {
-  const fd = libc.syscall(SYS_PIDFD_OPEN, pid, 0);
+  const fd = libc.syscall(SYS_PIDFD_OPEN, pid, 0, 0, 0, 0);
   if (fd >= 0) {
     await reactor.readable(fd);
     reactor.forget(fd);

@@ -130,6 +130,7 @@ export const spawnCases: Case[] = [
   },
   { name: "16 children at once", run: many },
   { name: "300 children leave descriptors flat", run: flat },
+  { name: "100 children one by one leave descriptors flat", run: flatWaits },
 ];
 
 async function errors(runtime: Runtime): Promise<void> {
@@ -197,4 +198,13 @@ async function flat(runtime: Runtime): Promise<void> {
   };
   await Promise.all([work(), work(), work(), work()]);
   strictEqual(openFds().length, before);
+}
+
+/** Each child alone, so that the waiting begins and ends with it. Those that runtimes close later are counted too. */
+async function flatWaits(runtime: Runtime): Promise<void> {
+  const count = (): number => readdirSync("/proc/self/fd").length;
+  await output(run(runtime, ["/bin/true"]));
+  const before = count();
+  for (let i = 0; i < 100; i++) await output(run(runtime, ["/bin/true"]));
+  ok(count() < before + 20, `${before} descriptors have become ${count()}`);
 }

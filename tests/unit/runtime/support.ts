@@ -198,13 +198,14 @@ export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<
 
 /**
  * Our descriptors, as `number what`, without those that the runtimes open and close at their own times: copies of
- * epoll sets, and the pair of sockets that Deno makes half a second after its start.
+ * epoll sets and of the counters that stand for them, and the pair of sockets that Deno makes half a second after its
+ * start.
  */
 export function openFds(): string[] {
   const local = new Set(readFileSync("/proc/net/unix", "utf8").match(/\b\d+(?=( \S*)?$)/gm));
   return readdirSync("/proc/self/fd")
     .map((fd) => `${fd} ${linkOf(fd)}`)
-    .filter((fd) => !fd.endsWith(" ") && !fd.includes("[eventpoll]"))
+    .filter((fd) => !fd.endsWith(" ") && !/\[(eventpoll|eventfd)\]/.test(fd))
     .filter((fd) => !local.has(/socket:\[(\d+)\]/.exec(fd)?.[1] ?? ""));
 }
 

@@ -4,9 +4,9 @@ import process from "node:process";
 import type { Environment } from "../environments/environment.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
 import type { EnvironmentsConfig } from "../environments/toml.ts";
+import { type FlagSpec, parseFlags, suggestion } from "../flags/flags.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
-import { type FlagSpec, parseFlags, suggestion } from "./flags.ts";
 import { complain, exitStatus, hasColour, print, table } from "./output.ts";
 
 export const envFlags = {

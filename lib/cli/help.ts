@@ -1,8 +1,8 @@
 /** The texts of `--help`. */
 
+import { flagLines } from "../flags/flags.ts";
 import { version } from "../protocol/version.ts";
 import { envFlags } from "./env.ts";
-import { flagLines } from "./flags.ts";
 import { replFlags } from "./repl.ts";
 import { runFlags } from "./run.ts";
 import { serveFlags } from "./serve.ts";

@@ -1,9 +1,9 @@
 /** Flags of `serve` about the HTTP requests that clients may have made. */
 
+import type { FlagSpec } from "../flags/flags.ts";
 import type { HttpOptions } from "../http/handlers.ts";
 import { HttpPolicy, type PolicyRule, parseRule } from "../http/policy.ts";
 import { ExecServerError } from "../protocol/errors.ts";
-import type { FlagSpec } from "./flags.ts";
 
 export const httpPolicyFlags = {
   "http-allow": {

@@ -1,7 +1,7 @@
 /** Chooses a command by the first word and turns what it throws into a message and an exit status. */
 
+import { HelpRequested, suggestion } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
-import { HelpRequested, suggestion } from "./flags.ts";
 import { complain, exitStatus, print } from "./output.ts";
 
 type Command = (args: readonly string[]) => Promise<number>;

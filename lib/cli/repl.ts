@@ -4,9 +4,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { codexHome } from "../environments/config.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
+import { type FlagSpec, parseFlags } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { currentRuntime } from "../runtime/runtime.ts";
-import { type FlagSpec, parseFlags } from "./flags.ts";
 import { complain } from "./output.ts";
 
 export const replFlags = {

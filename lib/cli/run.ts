@@ -5,11 +5,11 @@ import type { Client, StartOptions } from "../client/client.ts";
 import { wrapForEndOfInput, writeAllInput } from "../client/input.ts";
 import type { Process } from "../client/process.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
+import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import type { SignalName } from "../protocol/process.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
-import { type FlagSpec, type Parsed, parseFlags } from "./flags.ts";
 import { complain, exitStatus } from "./output.ts";
 
 export const runFlags = {

@@ -2,11 +2,11 @@
 
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { currentRuntime } from "../runtime/runtime.ts";
 import { type Authenticator, capabilityToken, tokenDigest } from "../server/access.ts";
 import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "../server/listen.ts";
-import { type FlagSpec, type Parsed, parseFlags } from "./flags.ts";
 import { httpOptions, httpPolicyFlags } from "./http_policy.ts";
 import { parseListenUrl } from "./listen_url.ts";
 import { complain, exitStatus, print } from "./output.ts";

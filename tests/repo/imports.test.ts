@@ -8,6 +8,7 @@ import { blank, isShipped, lineAt, listFiles, readText } from "./source.ts";
 const ranks: Record<string, number> = {
   protocol: 0,
   jsonrpc: 1,
+  flags: 1,
   runtime: 2,
   // Between the runtime and those who start children or serve files under a policy.
   sandbox: 2.5,

@@ -1,12 +1,13 @@
 /** Flags, where `parseArgs` alone would guess. */
 
 import { describe, expect, test } from "bun:test";
-import { type FlagSpec, HelpRequested, parseFlags } from "../../../lib/cli/flags.ts";
+import { type FlagSpec, HelpRequested, parseFlags } from "../../../lib/flags/flags.ts";
 
 const specs = {
   name: { type: "string", short: "e", value: "ID", help: "" },
   quiet: { type: "boolean", short: "n", help: "" },
   "no-noise": { type: "boolean", help: "" },
+  loud: { type: "boolean", short: "l", help: "" },
   item: { type: "list", help: "" },
   size: { type: "number", value: "N", help: "" },
 } as const satisfies Record<string, FlagSpec>;
@@ -24,6 +25,13 @@ describe("parseFlags", () => {
     const { flags, rest } = parse(["-e", "x=y", "--item=a=b", "--item", "--odd", "--size", "2.5", "word"]);
     expect({ ...flags }).toMatchObject({ name: "x=y", item: ["a=b", "--odd"], size: 2.5 });
     expect(rest).toEqual(["word"]);
+  });
+
+  test("switches of one letter can stand together, and nothing else can", () => {
+    expect(parse(["-nl", "x"])).toMatchObject({ flags: { quiet: true, loud: true }, rest: ["x"] });
+    expect(() => parse(["-nx"])).toThrow('Unknown flag "-nx"');
+    expect(() => parse(["-ne", "x"])).toThrow('Unknown flag "-ne"');
+    expect(() => parse(["-nl=x"])).toThrow('Unknown flag "-nl"');
   });
 
   test("a switch never takes the next word, not even true or false", () => {

@@ -16,7 +16,7 @@ export interface FlagSpec {
   hidden?: boolean;
 }
 
-type FlagSpecs = Readonly<Record<string, FlagSpec>>;
+export type FlagSpecs = Readonly<Record<string, FlagSpec>>;
 
 type FlagValue<T extends FlagSpec["type"]> = T extends "boolean"
   ? boolean
@@ -101,6 +101,11 @@ function separate(
       continue;
     }
     const [flag, inline] = splitFlag(arg);
+    const bundle = switchesOf(flag, specs);
+    if (bundle && inline === undefined) {
+      given.push(...bundle.map((name) => `--${name}`));
+      continue;
+    }
     const name = nameOf(flag, specs);
     if (specs[name]!.type === "boolean") {
       if (inline !== undefined) throw new ExecServerError("ERR_USAGE", `"${flag}" takes no value`);
@@ -127,6 +132,15 @@ function nameOf(flag: string, specs: FlagSpecs): string {
     : names.find((known) => specs[known]!.short === flag.slice(1));
   if (name !== undefined) return name;
   throw new ExecServerError("ERR_USAGE", `Unknown flag "${flag}"${suggestion(flag, names)}`);
+}
+
+/** The switches of `-rp`, where every letter is one. */
+function switchesOf(flag: string, specs: FlagSpecs): string[] | undefined {
+  if (!/^-[^-]{2,}$/.test(flag)) return undefined;
+  const names = Array.from(flag.slice(1), (letter) =>
+    Object.keys(specs).find((name) => specs[name]!.short === letter && specs[name]!.type === "boolean"),
+  );
+  return names.every((name) => name !== undefined) ? names : undefined;
 }
 
 function splitFlag(arg: string): [flag: string, value: string | undefined] {

@@ -23,17 +23,13 @@ const target = join(folder, "protocol.md");
 const withoutShapes = new Set([
   "base64.ts",
   "errors.ts",
-  "fs.ts",
-  "fs_blocks.ts",
-  "fs_tree.ts",
-  "fs_watch.ts",
   "methods.ts",
   "path_uri.ts",
   "schema.ts",
   "version.ts",
 ]);
 /** Families first whose calls come first. */
-const order = ["session.ts", "process.ts", "environment.ts"];
+const order = ["session.ts", "process.ts", "fs.ts", "fs_blocks.ts", "fs_tree.ts", "environment.ts"];
 
 /** What a schema of an object knows of its members; the interface does not say where null is absent too. */
 interface ObjectSchema extends Schema<unknown> {

@@ -1,7 +1,7 @@
 /** One channel after its handshake: what a client has until the channel ends. */
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
-import { type CallOptions, Peer } from "../jsonrpc/peer.ts";
+import { type CallOptions, Peer, WithBytes } from "../jsonrpc/peer.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { type RequestRow, type Requests, requests } from "../protocol/methods.ts";
@@ -64,7 +64,7 @@ export class Connection {
   }
 
   /**
-   * One request over this connection.
+   * One request over this connection. Bytes of files go and come raw where both ends can.
    * @throws {RpcError} The server's error.
    * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`, `ERR_PROTOCOL`.
    */
@@ -74,7 +74,12 @@ export class Connection {
     options?: CallOptions,
   ): Promise<Requests[M]["result"]> {
     const row = requests[method] as unknown as RequestRow<Requests[M]["params"], Requests[M]["result"]>;
-    const result = await this.peer.call(method, row.params.encode(params), options);
+    const raw = this.peer.sendsBytes && this.info?.capabilities?.fsRawBytes === true;
+    const result = await this.peer.call(
+      method,
+      raw ? rawParams(row, params) : row.params.encode(params),
+      options,
+    );
     try {
       return row.result.decode(result);
     } catch (error) {
@@ -114,4 +119,15 @@ export class Connection {
     }
     this.peer.notify("initialized", {});
   }
+}
+
+/** Parameters with their bytes beside them, or with the wish that those of the answer come so. */
+function rawParams<P>(row: RequestRow<P, unknown>, params: P): unknown {
+  const { rawParam, rawResult } = row;
+  if (rawParam !== undefined) {
+    const { [rawParam]: bytes, ...rest } = params as Record<string, unknown>;
+    return new WithBytes(row.params.encode(rest as P) as object, rawParam, bytes as Uint8Array);
+  }
+  const encoded = row.params.encode(params);
+  return rawResult === undefined ? encoded : { ...(encoded as object), raw: true };
 }

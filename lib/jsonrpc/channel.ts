@@ -1,5 +1,7 @@
 /** A way for whole messages between two programs, and a pair of them in memory. */
 
+import { Buffer } from "node:buffer";
+
 /** Why a channel ended. */
 export interface CloseReason {
   /**
@@ -15,6 +17,8 @@ export interface CloseReason {
 export interface ChannelReceiver {
   /** One message. */
   message(text: string): void;
+  /** One message that is bytes, as {@link Channel.sendBytes} sends them. They are the receiver's to keep. */
+  bytes?(message: Uint8Array): void;
   /** A message that is no text; the channel lives on. */
   undecodable(detail: string): void;
   /** What was queued has gone out; called only after `pendingBytes` was above 0. */
@@ -31,6 +35,11 @@ export interface Channel {
   open(receiver: ChannelReceiver): void;
   /** Queues one message. Ignored after the end. */
   send(text: string): void;
+  /**
+   * Queues one message of bytes, given in parts, which must not change any more. Its first byte begins no JSON. Not
+   * every transport has such messages.
+   */
+  sendBytes?(parts: readonly Uint8Array[]): void;
   /** Bytes that are queued and not yet taken by the transport. */
   readonly pendingBytes: number;
   /** Holds the other side back until `resume`. */
@@ -56,7 +65,7 @@ class MemoryChannel implements Channel {
   peer: MemoryChannel | undefined;
   #receiver: ChannelReceiver | undefined;
   /** Messages on the way to us. */
-  #inbox: string[] = [];
+  #inbox: (string | Uint8Array)[] = [];
   #inboxBytes = 0;
   #scheduled = false;
   #paused = false;
@@ -79,10 +88,18 @@ class MemoryChannel implements Channel {
   }
 
   send(text: string): void {
+    this.#put(text);
+  }
+
+  sendBytes(parts: readonly Uint8Array[]): void {
+    this.#put(Buffer.concat(parts));
+  }
+
+  #put(message: string | Uint8Array): void {
     if (this.#over || this.#ending) return;
     const to = this.peer!;
-    to.#inbox.push(text);
-    to.#inboxBytes += text.length;
+    to.#inbox.push(message);
+    to.#inboxBytes += message.length;
     to.#schedule();
   }
 
@@ -122,15 +139,16 @@ class MemoryChannel implements Channel {
     if (batch.length > 0) {
       this.#inbox = [];
       this.#inboxBytes = 0;
-      for (const [index, text] of batch.entries()) {
+      for (const [index, message] of batch.entries()) {
         if (this.#closedHere) break;
         if (this.#paused) {
           const rest = batch.slice(index);
           this.#inbox = [...rest, ...this.#inbox];
-          this.#inboxBytes += rest.reduce((sum, message) => sum + message.length, 0);
+          this.#inboxBytes += rest.reduce((sum, { length }) => sum + length, 0);
           break;
         }
-        this.#receiver!.message(text);
+        if (typeof message === "string") this.#receiver!.message(message);
+        else this.#receiver!.bytes?.(message);
       }
       const sender = this.peer!;
       if (this.#inboxBytes === 0 && !sender.#over) sender.#receiver?.drained();

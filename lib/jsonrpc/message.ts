@@ -38,6 +38,7 @@ export function parseMessage(text: string): Message {
   }
   checkSize(text, value);
   const message = value as Record<string, unknown>;
+  if (losesDigits(message.params)) message.params = exactMembers(text);
   const { method, params } = message;
   if (typeof method === "string") {
     if (message.id === undefined) return { kind: "notification", method, params };
@@ -56,6 +57,25 @@ export function parseMessage(text: string): Message {
     }
   }
   throw new MalformedMessage("neither a request, nor a notification, nor an answer");
+}
+
+/** Whether a member, such as an offset in a file, is an integer that a number may not hold exactly. */
+function losesDigits(params: unknown): boolean {
+  if (typeof params !== "object" || params === null) return false;
+  for (const name in params) {
+    const value: unknown = params[name as never];
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) return true;
+  }
+  return false;
+}
+
+/** The parameters with such integers as bigints. */
+function exactMembers(text: string): unknown {
+  const exact = (_key: string, value: unknown, context?: { source: string }): unknown =>
+    Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "")
+      ? BigInt(context!.source)
+      : value;
+  return (JSON.parse(text, exact) as { params: unknown }).params;
 }
 
 const surrogateEscape = /\\u[dD][89a-fA-F]/;
@@ -80,6 +100,16 @@ export function notificationText(method: string, params: unknown): string {
 
 export function resultText(id: RequestId, result: unknown): string {
   return `{"id":${idText(id)},"result":${JSON.stringify(result)}}`;
+}
+
+/** An answer whose bytes are told apart: text that names the member that they are. */
+export function rawResultText(id: RequestId, result: unknown, raw: string): string {
+  return `{"id":${idText(id)},"result":${JSON.stringify(result)},"raw":"${raw}"}`;
+}
+
+/** A request likewise. */
+export function rawRequestText(id: number, method: string, params: unknown, raw: string): string {
+  return `{"id":${id},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)},"raw":"${raw}"}`;
 }
 
 export function errorText(id: RequestId, error: ErrorObject): string {

@@ -2,22 +2,42 @@
 
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { timerMs } from "../protocol/timer.ts";
+import { binaryHead, parseBinaryMessage } from "./binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "./channel.ts";
 import {
   type ErrorObject,
   errorText,
   MalformedMessage,
+  type Message,
   notificationText,
   parseMessage,
   type RequestId,
+  rawRequestText,
+  rawResultText,
   requestText,
   resultText,
 } from "./message.ts";
 
+/** Bytes that stand in place of a member of parameters or of a result, sent as they are where the channel can. */
+export class WithBytes {
+  /** The other members. */
+  readonly rest: object;
+  /** Name of the member. */
+  readonly member: string;
+  readonly bytes: Uint8Array;
+
+  constructor(rest: object, member: string, bytes: Uint8Array) {
+    this.rest = rest;
+    this.member = member;
+    this.bytes = bytes;
+  }
+}
+
 /** What the owner of a peer does with what comes in. */
 export interface PeerHandlers {
   /**
-   * Answers one request: with the wire form of the result, or later by a promise.
+   * Answers one request: with the wire form of the result, or later by a promise. It may be {@link WithBytes} where
+   * the channel sends bytes.
    * @throws {RpcError} The answer is this error. Anything else thrown is answered as an internal error.
    */
   request(method: string, params: unknown): unknown;
@@ -65,7 +85,8 @@ export class Peer {
   /** Begins to receive. */
   open(): void {
     const receiver: ChannelReceiver = {
-      message: (text) => this.#receive(text),
+      message: (text) => this.#receive(() => parseMessage(text)),
+      bytes: (message) => this.#receive(() => parseBinaryMessage(message)),
       undecodable: (detail) => this.#answerMalformed(detail),
       drained: () => this.#handlers.drained?.(),
       closed: (reason) => this.#end(reason),
@@ -83,12 +104,17 @@ export class Peer {
     return this.#channel.pendingBytes;
   }
 
+  /** Whether {@link WithBytes} can be sent. */
+  get sendsBytes(): boolean {
+    return this.#channel.sendBytes !== undefined;
+  }
+
   get label(): string {
     return this.#channel.label;
   }
 
   /**
-   * Sends a request and waits for its answer.
+   * Sends a request and waits for its answer. Parameters may be {@link WithBytes} where the channel sends bytes.
    * @throws {RpcError} The answer is an error.
    * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`.
    */
@@ -98,7 +124,10 @@ export class Peer {
     const id = ++this.#lastId;
     return new Promise<unknown>((resolve, reject) => {
       // First, as it throws for what is no JSON.
-      const text = requestText(id, method, params);
+      const head =
+        params instanceof WithBytes
+          ? binaryHead(rawRequestText(id, method, params.rest, params.member))
+          : requestText(id, method, params);
       const settle = (): void => {
         this.#pending.delete(id);
         options.signal?.removeEventListener("abort", onAbort);
@@ -128,7 +157,8 @@ export class Peer {
           reject(error instanceof CloseError ? disconnected(method, error.reason) : error);
         },
       });
-      this.#channel.send(text);
+      if (typeof head === "string") this.#channel.send(head);
+      else this.#channel.sendBytes!([head, (params as WithBytes).bytes]);
     });
   }
 
@@ -159,9 +189,9 @@ export class Peer {
     this.#channel.close(reason);
   }
 
-  #receive(text: string): void {
+  #receive(parse: () => Message): void {
     try {
-      const message = parseMessage(text);
+      const message = parse();
       switch (message.kind) {
         case "request":
           this.#dispatch(message.id, message.method, message.params);
@@ -193,13 +223,19 @@ export class Peer {
     }
     // An answer that is there already goes out at once, in the order of the requests.
     if (!(answer instanceof Promise)) {
-      this.#channel.send(resultText(id, answer));
+      this.#answer(id, answer);
       return;
     }
-    answer.then(
-      (result) => this.#channel.send(resultText(id, result)),
-      (error) => this.#channel.send(errorText(id, errorObject(error))),
-    );
+    answer
+      .then((result) => this.#answer(id, result))
+      .catch((error) => this.#channel.send(errorText(id, errorObject(error))));
+  }
+
+  #answer(id: RequestId, result: unknown): void {
+    if (result instanceof WithBytes) {
+      const head = binaryHead(rawResultText(id, result.rest, result.member));
+      this.#channel.sendBytes!([head, result.bytes]);
+    } else this.#channel.send(resultText(id, result));
   }
 
   #answerMalformed(detail: string): void {

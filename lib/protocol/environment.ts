@@ -30,6 +30,24 @@ export interface Capabilities {
   httpRequestCancel?: boolean;
   /** Ours: `windowBytes` in `http/request` and the notification `http/request/consumed`. */
   httpResponseWindow?: boolean;
+  /** `fs/open` with `replace`, and `fs/writeBlock`. */
+  fileWriteStreaming?: boolean;
+  /** Ours: `fs/rename`. */
+  fsRename?: boolean;
+  /** Ours: `fs/chmod` and `fs/setTimes`. */
+  fsChmod?: boolean;
+  /** Ours: `fs/symlink` and `fs/readLink`. */
+  fsSymlink?: boolean;
+  /** Ours: `fs/hash`. */
+  fsHash?: boolean;
+  /** Ours: the mode `resume` of `fs/open`, and `keepBytes`. */
+  fsResume?: boolean;
+  /** Ours: `atomic` and `fsync` of `fs/writeFile`, `fsync` of `fs/close`. */
+  fsAtomicWrite?: boolean;
+  /** Ours: `listLinks` of `fs/readDirectory`. */
+  fsListLinks?: boolean;
+  /** Ours: bytes of files may come and go raw, in binary messages. Not over stdio. */
+  fsRawBytes?: boolean;
 }
 
 /** Answer of `environment/info`, and `environmentInfo` in the answer of `initialize`. */
@@ -67,6 +85,15 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   httpHeaderEnvVars: optional(boolean),
   httpRequestCancel: optional(boolean),
   httpResponseWindow: optional(boolean),
+  fileWriteStreaming: optional(boolean),
+  fsRename: optional(boolean),
+  fsChmod: optional(boolean),
+  fsSymlink: optional(boolean),
+  fsHash: optional(boolean),
+  fsResume: optional(boolean),
+  fsAtomicWrite: optional(boolean),
+  fsListLinks: optional(boolean),
+  fsRawBytes: optional(boolean),
 });
 
 export const environmentInfo: Schema<EnvironmentInfo> = object<EnvironmentInfo>({

@@ -7,6 +7,72 @@ import {
   environmentStatus,
 } from "./environment.ts";
 import {
+  type ChmodParams,
+  type CopyParams,
+  type CreateDirectoryParams,
+  chmodParams,
+  copyParams,
+  createDirectoryParams,
+  type GetMetadataParams,
+  type GetMetadataResult,
+  getMetadataParams,
+  getMetadataResult,
+  type JoinParams,
+  joinParams,
+  type ParentParams,
+  type ParentResult,
+  type PathParams,
+  type PathResult,
+  parentParams,
+  parentResult,
+  pathParams,
+  pathResult,
+  type ReadFileParams,
+  type ReadFileResult,
+  type ReadLinkResult,
+  type RemoveParams,
+  type RenameParams,
+  readFileParams,
+  readFileResult,
+  readLinkResult,
+  removeParams,
+  renameParams,
+  type SetTimesParams,
+  type SymlinkParams,
+  setTimesParams,
+  symlinkParams,
+  type WriteFileParams,
+  writeFileParams,
+} from "./fs.ts";
+import {
+  type CloseParams,
+  closeParams,
+  type HashParams,
+  type HashResult,
+  hashParams,
+  hashResult,
+  type OpenParams,
+  type OpenResult,
+  openParams,
+  openResult,
+  type ReadBlockParams,
+  type ReadBlockResult,
+  readBlockParams,
+  readBlockResult,
+  type WriteBlockParams,
+  writeBlockParams,
+} from "./fs_blocks.ts";
+import {
+  type ReadDirectoryParams,
+  type ReadDirectoryResult,
+  readDirectoryParams,
+  readDirectoryResult,
+  type WalkParams,
+  type WalkResult,
+  walkParams,
+  walkResult,
+} from "./fs_tree.ts";
+import {
   type BodyConsumedParams,
   type BodyDeltaParams,
   bodyConsumedParams,
@@ -94,6 +160,48 @@ export interface Requests {
   "http/request": Call<HttpRequestParams, HttpRequestResult>;
   /** Ours (`httpRequestCancel`): gives a request up, whether it is streamed or not. */
   "http/request/cancel": Call<CancelParams, CancelResult>;
+  /** The bytes of a file, up to 512 MiB. Follows links. */
+  "fs/readFile": Call<ReadFileParams, ReadFileResult>;
+  /** Writes a file; a new one appears whole. Its directory must exist. */
+  "fs/writeFile": Call<WriteFileParams, Empty>;
+  /** Makes a directory, with its parents unless told otherwise. */
+  "fs/createDirectory": Call<CreateDirectoryParams, Empty>;
+  /** What is known of a file. */
+  "fs/getMetadata": Call<GetMetadataParams, GetMetadataResult>;
+  /** The path without links. It must exist. */
+  "fs/canonicalize": Call<PathParams, PathResult>;
+  /** The entries of a directory, up to 50000. Links are what they lead to, and those that lead nowhere are left out. */
+  "fs/readDirectory": Call<ReadDirectoryParams, ReadDirectoryResult>;
+  /** Removes a file, a link, or a directory with all that is in it. */
+  "fs/remove": Call<RemoveParams, Empty>;
+  /** Copies a file, a link, or a tree. Modes of files are copied, those of directories are not. */
+  "fs/copy": Call<CopyParams, Empty>;
+  /** A path and another below it, by the letters. Only up to 0.138.0. */
+  "fs/join": Call<JoinParams, PathResult>;
+  /** The directory of a path, by the letters. Only up to 0.138.0. */
+  "fs/parent": Call<ParentParams, ParentResult>;
+  /** Opens a file under a handle of the connection, at most 128 at a time. */
+  "fs/open": Call<OpenParams, OpenResult>;
+  /** Bytes of an open file. */
+  "fs/readBlock": Call<ReadBlockParams, ReadBlockResult>;
+  /** Writes into an open file. */
+  "fs/writeBlock": Call<WriteBlockParams, Empty>;
+  /** Closes a handle, after what was asked of it before. */
+  "fs/close": Call<CloseParams, Empty>;
+  /** The files and directories below a directory. Others, and links unless followed, are left out. */
+  "fs/walk": Call<WalkParams, WalkResult>;
+  /** Ours (`fsRename`): gives a file or directory another name on its file system. */
+  "fs/rename": Call<RenameParams, Empty>;
+  /** Ours (`fsChmod`): sets permission bits. */
+  "fs/chmod": Call<ChmodParams, Empty>;
+  /** Ours (`fsChmod`): sets the times of a file. */
+  "fs/setTimes": Call<SetTimesParams, Empty>;
+  /** Ours (`fsSymlink`): makes a symbolic link. */
+  "fs/symlink": Call<SymlinkParams, Empty>;
+  /** Ours (`fsSymlink`): where a symbolic link leads. */
+  "fs/readLink": Call<PathParams, ReadLinkResult>;
+  /** Ours (`fsHash`): the digest of a file or of a part of it. */
+  "fs/hash": Call<HashParams, HashResult>;
 }
 
 /** The notifications that a client sends. */
@@ -123,6 +231,9 @@ export interface RequestRow<P, R> {
   readonly params: Schema<P>;
   readonly result: Schema<R>;
   readonly gate: Gate | null;
+  /** The member of the parameters, or of the result, that may come as raw bytes (docs/protocol.md, "Raw bytes"). */
+  readonly rawParam?: string;
+  readonly rawResult?: string;
 }
 
 export type RequestTable = {
@@ -142,6 +253,37 @@ export const requests: RequestTable = {
   "process/closeStdin": { params: closeStdinParams, result: writeResult, gate: "exec" },
   "http/request": { params: httpRequestParams, result: httpRequestResult, gate: "http" },
   "http/request/cancel": { params: cancelParams, result: cancelResult, gate: "http" },
+  "fs/readFile": {
+    params: readFileParams,
+    result: readFileResult,
+    gate: "filesystem",
+    rawResult: "dataBase64",
+  },
+  "fs/writeFile": { params: writeFileParams, result: empty, gate: "filesystem", rawParam: "dataBase64" },
+  "fs/createDirectory": { params: createDirectoryParams, result: empty, gate: "filesystem" },
+  "fs/getMetadata": { params: getMetadataParams, result: getMetadataResult, gate: "filesystem" },
+  "fs/canonicalize": { params: pathParams, result: pathResult, gate: "filesystem" },
+  "fs/readDirectory": { params: readDirectoryParams, result: readDirectoryResult, gate: "filesystem" },
+  "fs/remove": { params: removeParams, result: empty, gate: "filesystem" },
+  "fs/copy": { params: copyParams, result: empty, gate: "filesystem" },
+  "fs/join": { params: joinParams, result: pathResult, gate: "filesystem" },
+  "fs/parent": { params: parentParams, result: parentResult, gate: "filesystem" },
+  "fs/open": { params: openParams, result: openResult, gate: "filesystem" },
+  "fs/readBlock": {
+    params: readBlockParams,
+    result: readBlockResult,
+    gate: "filesystem",
+    rawResult: "chunk",
+  },
+  "fs/writeBlock": { params: writeBlockParams, result: empty, gate: "filesystem", rawParam: "chunk" },
+  "fs/close": { params: closeParams, result: empty, gate: "filesystem" },
+  "fs/walk": { params: walkParams, result: walkResult, gate: "filesystem" },
+  "fs/rename": { params: renameParams, result: empty, gate: "filesystem" },
+  "fs/chmod": { params: chmodParams, result: empty, gate: "filesystem" },
+  "fs/setTimes": { params: setTimesParams, result: empty, gate: "filesystem" },
+  "fs/symlink": { params: symlinkParams, result: empty, gate: "filesystem" },
+  "fs/readLink": { params: pathParams, result: readLinkResult, gate: "filesystem" },
+  "fs/hash": { params: hashParams, result: hashResult, gate: "filesystem" },
 };
 
 export const clientNotifications: {

@@ -1,5 +1,6 @@
 /** The runtime on Bun. */
 
+import { filesOnBun } from "./bun_files.ts";
 import { spawnOnBun } from "./bun_process.ts";
 import { bunOutput, bunStdin } from "./bun_stdio.ts";
 import { connectOnBun, listenOnBun } from "./bun_tcp.ts";
@@ -10,6 +11,7 @@ export function bunRuntime(): Runtime {
     name: "bun",
     version: Bun.version,
     spawn: spawnOnBun,
+    files: filesOnBun,
     listen: listenOnBun,
     connect: connectOnBun,
     stdin: bunStdin,

@@ -9,9 +9,14 @@ import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts"
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
 export function spawnOnBun(options: SpawnOptions): Child {
-  // Loaded at first use: a server that never starts a process does without.
+  const made = bunSpawner();
+  return made === "fallback" ? spawnFallback(options) : spawnChild(made, options);
+}
+
+/** Loaded at first use: a server that never starts a process does without. */
+export function bunSpawner(): Spawner | "fallback" {
   spawner ??= load();
-  return spawner === "fallback" ? spawnFallback(options) : spawnChild(spawner, options);
+  return spawner;
 }
 
 let spawner: Spawner | "fallback" | undefined;

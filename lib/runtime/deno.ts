@@ -1,6 +1,7 @@
 /** The runtime on Deno. */
 
 import { fileURLToPath } from "node:url";
+import { filesOnDeno } from "./deno_files.ts";
 import { spawnOnDeno } from "./deno_process.ts";
 import { denoOutput, denoStdin } from "./deno_stdio.ts";
 import { connectOnDeno, listenOnDeno } from "./deno_tcp.ts";
@@ -11,6 +12,7 @@ export function denoRuntime(): Runtime {
     name: "deno",
     version: Deno.version.deno,
     spawn: spawnOnDeno,
+    files: filesOnDeno,
     listen: listenOnDeno,
     connect: connectOnDeno,
     stdin: denoStdin,

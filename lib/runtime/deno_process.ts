@@ -6,8 +6,12 @@ import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts"
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
 export function spawnOnDeno(options: SpawnOptions): Child {
+  return spawnChild(denoSpawner(), options);
+}
+
+export function denoSpawner(): Spawner {
   spawner ??= load();
-  return spawnChild(spawner, options);
+  return spawner;
 }
 
 let spawner: Spawner | undefined;

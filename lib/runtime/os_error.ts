@@ -1,50 +1,60 @@
 /** The system's errors as the wire shows them: `No such file or directory (os error 2)`. */
 
-/** Linux errno: number, name and the C library's text. */
+/** Linux errno: number, name and text, in the words of musl, with which the peer is built. */
 const table: readonly (readonly [number, string, string])[] = [
   [1, "EPERM", "Operation not permitted"],
   [2, "ENOENT", "No such file or directory"],
   [3, "ESRCH", "No such process"],
   [4, "EINTR", "Interrupted system call"],
-  [5, "EIO", "Input/output error"],
+  [5, "EIO", "I/O error"],
   [6, "ENXIO", "No such device or address"],
   [7, "E2BIG", "Argument list too long"],
   [8, "ENOEXEC", "Exec format error"],
   [9, "EBADF", "Bad file descriptor"],
   [11, "EAGAIN", "Resource temporarily unavailable"],
-  [12, "ENOMEM", "Cannot allocate memory"],
+  [12, "ENOMEM", "Out of memory"],
   [13, "EACCES", "Permission denied"],
   [14, "EFAULT", "Bad address"],
-  [16, "EBUSY", "Device or resource busy"],
+  [16, "EBUSY", "Resource busy"],
   [17, "EEXIST", "File exists"],
-  [18, "EXDEV", "Invalid cross-device link"],
+  [18, "EXDEV", "Cross-device link"],
   [19, "ENODEV", "No such device"],
   [20, "ENOTDIR", "Not a directory"],
   [21, "EISDIR", "Is a directory"],
   [22, "EINVAL", "Invalid argument"],
   [23, "ENFILE", "Too many open files in system"],
-  [24, "EMFILE", "Too many open files"],
+  [24, "EMFILE", "No file descriptors available"],
   [26, "ETXTBSY", "Text file busy"],
   [27, "EFBIG", "File too large"],
   [28, "ENOSPC", "No space left on device"],
+  [29, "ESPIPE", "Invalid seek"],
   [30, "EROFS", "Read-only file system"],
   [31, "EMLINK", "Too many links"],
   [32, "EPIPE", "Broken pipe"],
-  [36, "ENAMETOOLONG", "File name too long"],
+  [36, "ENAMETOOLONG", "Filename too long"],
   [39, "ENOTEMPTY", "Directory not empty"],
-  [40, "ELOOP", "Too many levels of symbolic links"],
-  [95, "EOPNOTSUPP", "Operation not supported"],
-  [98, "EADDRINUSE", "Address already in use"],
-  [99, "EADDRNOTAVAIL", "Cannot assign requested address"],
-  [110, "ETIMEDOUT", "Connection timed out"],
+  [40, "ELOOP", "Symbolic link loop"],
+  [75, "EOVERFLOW", "Value too large for data type"],
+  [95, "EOPNOTSUPP", "Not supported"],
+  [98, "EADDRINUSE", "Address in use"],
+  [99, "EADDRNOTAVAIL", "Address not available"],
+  [110, "ETIMEDOUT", "Operation timed out"],
   [111, "ECONNREFUSED", "Connection refused"],
-  [122, "EDQUOT", "Disk quota exceeded"],
+  [116, "ESTALE", "Stale file handle"],
+  [122, "EDQUOT", "Quota exceeded"],
 ];
 
 /** Errno by name, for the names of the table. */
 export const errnoByName: ReadonlyMap<string, number> = new Map(
   table.map(([number, name]) => [name, number]),
 );
+
+const names = new Map(table.map(([number, name]) => [number, name]));
+
+/** `ENOENT`; `E123` for a number that the table lacks. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `E${errno}`;
+}
 
 const texts = new Map(table.map(([number, , text]) => [number, text]));
 

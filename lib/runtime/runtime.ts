@@ -1,5 +1,7 @@
 /** What differs between Bun and Deno, behind one interface: children, TCP and the program's own stdio. */
 
+import type { FileCalls } from "./file_calls.ts";
+
 /** Bytes that are pulled. One `read()` at a time; what is not read stays where it is and holds the writer back. */
 export interface ByteSource {
   /** The next bytes, never empty; null at the end. The array is the caller's to keep. */
@@ -157,6 +159,8 @@ export interface Runtime {
    * @throws {SpawnError} With the number of the system's error.
    */
   spawn(options: SpawnOptions): Child;
+  /** The system's calls on files. @throws {RuntimeUnsupported} */
+  files(): FileCalls;
   /** @throws {Error} The system's error, with its `code` (`EADDRINUSE`, …). */
   listen(options: ListenOptions, accept: (stream: ByteStream) => StreamHandlers): Promise<TcpListener>;
   /** @throws {Error} The system's error, or the signal's reason. */

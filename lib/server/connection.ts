@@ -1,7 +1,7 @@
 /** One connection of a client: the handshake, then requests to the session's handlers. */
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
-import { Peer, ProtocolViolation } from "../jsonrpc/peer.ts";
+import { Peer, ProtocolViolation, WithBytes } from "../jsonrpc/peer.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import {
@@ -40,6 +40,8 @@ export class ServerConnection {
   #handlers: Table;
   #services: readonly OpenService[] = [];
   #initialized = false;
+  /** How many hold the client back. */
+  #holds = 0;
   #drained: PromiseWithResolvers<void> | undefined;
   readonly #handshakeTimer: ReturnType<typeof setTimeout>;
 
@@ -73,21 +75,21 @@ export class ServerConnection {
 
   /** The wire form of the answer. Parameters are decoded before the handshake is asked about, as the peer does. */
   #request(method: string, params: unknown): unknown {
-    if (!Object.hasOwn(requests, method)) {
-      throw new RpcError(rpcCode.methodNotFound, `exec-server stub does not implement \`${method}\` yet`);
-    }
+    if (!Object.hasOwn(requests, method)) throw unknownMethod(method);
     const row = requests[method as Method] as RequestRow<unknown, unknown>;
     const decoded = decodeParams(row, params);
     if (row.gate !== null && !this.#initialized) {
       const missing = this.#session ? "send initialized" : "call initialize";
       throw new RpcError(rpcCode.invalidRequest, `client must ${missing} before using ${row.gate} methods`);
     }
-    const handler = this.#handlers[method as Method] as (params: unknown) => unknown;
+    const handler = this.#handlers[method as Method] as ((params: unknown) => unknown) | undefined;
+    // Not everything that is in the table can be done on every machine.
+    if (!handler) throw unknownMethod(method);
+    const raw =
+      this.#peer.sendsBytes && (decoded as { raw?: boolean } | null)?.raw ? row.rawResult : undefined;
+    const encode = (result: unknown): unknown => wireResult(row, result, raw);
     const result = handler(decoded);
-    if (row.result.plain) return result;
-    return result instanceof Promise
-      ? result.then((value) => row.result.encode(value))
-      : row.result.encode(result);
+    return result instanceof Promise ? result.then(encode) : encode(result);
   }
 
   #notification(method: string, params: unknown): void {
@@ -120,6 +122,7 @@ export class ServerConnection {
     const link: ConnectionLink = {
       send: (text) => this.#peer.send(text),
       ready: () => this.#ready(),
+      hold: () => this.#hold(),
     };
     const attachment = {
       ...link,
@@ -139,9 +142,22 @@ export class ServerConnection {
   }
 
   #info(): EnvironmentInfo {
-    const added = (this.#options.services ?? []).map(({ capabilities }) => capabilities);
+    const raw = this.#peer.sendsBytes;
+    const added = (this.#options.services ?? []).map(({ capabilities, rawCapabilities }) =>
+      raw ? { ...capabilities, ...rawCapabilities } : capabilities,
+    );
     const info = environmentInfo();
     return { ...info, capabilities: Object.assign({ ...info.capabilities }, ...added) };
+  }
+
+  #hold(): () => void {
+    if (++this.#holds === 1) this.#peer.pause();
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holds === 0) this.#peer.resume();
+    };
   }
 
   #ready(): Promise<void> | undefined {
@@ -162,6 +178,17 @@ export class ServerConnection {
     if (this.#session) this.#options.sessions.detach(this.#session);
     this.#options.onClose?.(reason);
   }
+}
+
+function unknownMethod(method: string): RpcError {
+  return new RpcError(rpcCode.methodNotFound, `exec-server stub does not implement \`${method}\` yet`);
+}
+
+function wireResult(row: RequestRow<unknown, unknown>, result: unknown, raw: string | undefined): unknown {
+  if (row.result.plain) return result;
+  if (raw === undefined) return row.result.encode(result);
+  const { [raw]: bytes, ...rest } = result as Record<string, unknown>;
+  return new WithBytes(row.result.encode(rest) as object, raw, bytes as Uint8Array);
 }
 
 function decodeParams(row: RequestRow<unknown, unknown>, params: unknown): unknown {

@@ -14,6 +14,7 @@ import { LineChannel } from "../transport/lines.ts";
 import { WebsocketChannel } from "../transport/websocket_channel.ts";
 import { type Authenticator, isLoopback, noAuthentication } from "./access.ts";
 import { ServerConnection } from "./connection.ts";
+import { fileService } from "./file_service.ts";
 import { answerRequest, responseText, upgradeText } from "./http.ts";
 import { httpService } from "./http_service.ts";
 import type { Service } from "./service.ts";
@@ -77,7 +78,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
   }
   const log = options.log ?? (() => {});
   const sessions = sessionStore(runtime, options, options.detachedSessionMs ?? 80_000);
-  const services = connectionServices(options);
+  const services = connectionServices(runtime, options);
   const connections = new Set<ServerConnection>();
   const rules = {
     authenticate,
@@ -157,7 +158,7 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
   const gone = Promise.withResolvers<CloseReason>();
   const connection = new ServerConnection(channel, {
     sessions,
-    services: connectionServices(options),
+    services: connectionServices(runtime, options),
     // Whoever started us may take all the time it wants.
     handshakeMs: options.handshakeMs ?? MAX_TIMER_MS,
     onClose: gone.resolve,
@@ -172,8 +173,8 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
   };
 }
 
-function connectionServices(options: ServerOptions): readonly Service[] {
-  return [httpService(options.http)];
+function connectionServices(runtime: Runtime, options: ServerOptions): readonly Service[] {
+  return [httpService(options.http), ...fileService(runtime)];
 }
 
 function sessionStore(runtime: Runtime, options: ServerOptions, detachedMs: number): SessionStore {

@@ -9,12 +9,16 @@ export interface ConnectionLink {
   send(text: string): void;
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
   ready(): Promise<void> | undefined;
+  /** Stops reading what the client sends until the answer is called, and whoever else holds it has let go as well. */
+  hold(): () => void;
 }
 
 /** What a server offers on each of its connections. */
 export interface Service {
   /** What it adds to what is advertised. */
   readonly capabilities: Readonly<Capabilities>;
+  /** And what besides where the connection can send bytes raw. */
+  readonly rawCapabilities?: Readonly<Capabilities>;
   /** Begins on a connection that has been initialised. */
   open(link: ConnectionLink): OpenService;
 }

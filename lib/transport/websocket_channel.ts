@@ -1,9 +1,18 @@
 /** A channel over an upgraded connection, the same for client and server: fragments, pings, close codes. */
 
 import { Buffer } from "node:buffer";
+import { isBinaryMessage } from "../jsonrpc/binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
-import { encodeFrame, encodeText, type Frame, FrameError, FrameParser, opcode } from "./websocket_frames.ts";
+import {
+  encodeFrame,
+  encodeParts,
+  encodeText,
+  type Frame,
+  FrameError,
+  FrameParser,
+  opcode,
+} from "./websocket_frames.ts";
 
 /** How a websocket channel behaves. */
 export interface WebsocketOptions {
@@ -109,12 +118,25 @@ export class WebsocketChannel implements Channel {
       this.#write(encodeText(text, this.#mask));
       return;
     }
-    const bytes = Buffer.from(text);
+    this.#sendFragments(opcode.text, Buffer.from(text));
+  }
+
+  sendBytes(parts: readonly Uint8Array[]): void {
+    if (this.#reason) return;
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length <= FRAGMENT_BYTES) {
+      this.#write(encodeParts(parts, this.#mask));
+      return;
+    }
+    this.#sendFragments(opcode.binary, Buffer.concat(parts));
+  }
+
+  #sendFragments(code: number, bytes: Uint8Array): void {
     for (let offset = 0; offset < bytes.length; offset += FRAGMENT_BYTES) {
       const payload = bytes.subarray(offset, offset + FRAGMENT_BYTES);
       const fin = offset + FRAGMENT_BYTES >= bytes.length;
       this.#write(
-        encodeFrame({ fin, opcode: offset === 0 ? opcode.text : opcode.continuation, payload }, this.#mask),
+        encodeFrame({ fin, opcode: offset === 0 ? code : opcode.continuation, payload }, this.#mask),
       );
     }
   }
@@ -207,6 +229,10 @@ export class WebsocketChannel implements Channel {
   }
 
   #onMessage(code: number, payload: Uint8Array): void {
+    if (code === opcode.binary && isBinaryMessage(payload)) {
+      this.#tell((receiver) => receiver.bytes?.(payload));
+      return;
+    }
     let text: string;
     try {
       text = decoder.decode(payload);

@@ -126,6 +126,17 @@ export function encodeFrame(frame: Frame, mask: boolean): Uint8Array {
   return finishFrame(bytes, frame.fin, frame.opcode, mask);
 }
 
+/** A binary message in parts as one frame. */
+export function encodeParts(parts: readonly Uint8Array[], mask: boolean): Uint8Array {
+  const bytes = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + part.length, MAX_HEAD_BYTES));
+  let at = MAX_HEAD_BYTES;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return finishFrame(bytes, true, opcode.binary, mask);
+}
+
 /** A text message as one frame. */
 export function encodeText(text: string, mask: boolean): Uint8Array {
   const bytes = Buffer.allocUnsafe(MAX_HEAD_BYTES + Buffer.byteLength(text));

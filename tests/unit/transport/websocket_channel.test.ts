@@ -134,7 +134,8 @@ describe("messages in", () => {
   });
 
   test("any cutting into frames and into bytes gives the same messages", () => {
-    const text = fc.string({ unit: "binary", maxLength: 60 });
+    // A zero begins what is no text.
+    const text = fc.string({ unit: "binary", maxLength: 60 }).filter((value) => !value.startsWith("\0"));
     const nats = fc.array(fc.nat(), { maxLength: 5 });
     fc.assert(
       fc.property(

@@ -1,0 +1,293 @@
+/** Whole files: reading them, and writing them so that nobody sees half of a new one. */
+
+import { randomBytes } from "node:crypto";
+import type { FileCalls, FileStat } from "../runtime/file_calls.ts";
+import {
+  AT_FDCWD,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_TMPFILE,
+  O_WRONLY,
+} from "../runtime/file_libc.ts";
+import { isSystemError, refused, systemError } from "./errors.ts";
+import { realPath } from "./metadata.ts";
+import { at } from "./place.ts";
+import { lossyText, splitPath } from "./wire_path.ts";
+
+const MAX_FILE_BYTES = 512 * 1024 * 1024;
+/** Reads of more may have to wait for the disk, and let others have a turn. */
+const PIECE_BYTES = 4 * 1024 * 1024;
+/** Writes of more go to another thread, which costs about as much as copying this much. */
+const SMALL_BYTES = 128 * 1024;
+const FIRST_READ_BYTES = 64 * 1024;
+const NEW_MODE = 0o666;
+
+/** Neither waits for a FIFO's other end nor takes a terminal for its own. */
+const unwaiting = O_NONBLOCK | O_NOCTTY;
+
+/** @throws {RpcError} It is no regular file, or too large. */
+export async function readWhole(files: FileCalls, path: string, follow: boolean): Promise<Uint8Array> {
+  const fd = openToRead(files, path, follow);
+  try {
+    const { size } = files.fstat(fd);
+    if (size > MAX_FILE_BYTES) throw tooLarge();
+    return size === 0 ? await readUnsized(files, fd) : await readSized(files, fd, size);
+  } finally {
+    files.close(fd);
+  }
+}
+
+/** Opens a regular file, and nothing else: opening a FIFO or a device can have effects. */
+export function openToRead(files: FileCalls, path: string, follow: boolean): number {
+  return at(files, path, follow, ({ dir, name }) => {
+    const { kind } = files.stat(dir, name, { follow });
+    // A link that is not followed is refused by the system itself.
+    if (kind !== "file" && kind !== "symlink") throw notAFile(path, follow);
+    const fd = files.open(dir, name, O_RDONLY | unwaiting | (follow ? 0 : O_NOFOLLOW));
+    if (files.fstat(fd).kind === "file") return fd;
+    files.close(fd);
+    throw notAFile(path, follow);
+  });
+}
+
+export function notAFile(path: string, follow: boolean): Error {
+  return refused(follow ? `path \`${lossyText(path)}\` is not a file` : "path is not a regular file");
+}
+
+function tooLarge(): Error {
+  return refused(`file is too large to read: limit is ${MAX_FILE_BYTES} bytes`);
+}
+
+/** A file may shrink meanwhile: what is there is what is answered. What is added meanwhile is left out. */
+async function readSized(files: FileCalls, fd: number, size: number): Promise<Uint8Array> {
+  const all = new Uint8Array(size);
+  let length = 0;
+  while (length < size) {
+    const count = await files.preadSoon(fd, all.subarray(length, length + PIECE_BYTES), length);
+    if (count === 0) break;
+    length += count;
+  }
+  return length === size ? all : all.slice(0, length);
+}
+
+/** What the system makes up as it is read, such as files of `/proc`, says that it has no bytes. */
+async function readUnsized(files: FileCalls, fd: number): Promise<Uint8Array> {
+  let all = new Uint8Array(FIRST_READ_BYTES);
+  let length = 0;
+  for (;;) {
+    const count = files.pread(fd, all.subarray(length), length);
+    if (count === 0) return all.slice(0, length);
+    length += count;
+    if (length > MAX_FILE_BYTES) throw tooLarge();
+    if (length < all.length) continue;
+    const more = new Uint8Array(2 * all.length);
+    more.set(all);
+    all = more;
+  }
+}
+
+/** How a file is written. */
+export interface WriteOptions {
+  follow: boolean;
+  /** An existing file is replaced as a whole. */
+  atomic: boolean;
+  /** Settles when file and directory are on disk. */
+  sync: boolean;
+}
+
+/** Writes a file: an existing one in place unless asked otherwise, a new one so that it appears whole. */
+export async function writeWhole(
+  files: FileCalls,
+  path: string,
+  bytes: Uint8Array,
+  options: WriteOptions,
+): Promise<void> {
+  const { follow } = options;
+  // Whoever makes or removes the file between two calls lets us begin again, but not for ever.
+  for (let attempt = 1; ; attempt++) {
+    const fd = openExisting(files, path, follow);
+    try {
+      if (fd !== undefined) return await overwrite(files, path, fd, bytes, options);
+      return await writeNew(files, path, bytes, options);
+    } catch (error) {
+      if (fd !== undefined || attempt === 10 || !isSystemError(error, "EEXIST")) throw error;
+    } finally {
+      if (fd !== undefined) files.close(fd);
+    }
+  }
+}
+
+/** Undefined when there is nothing of that name. */
+function openExisting(files: FileCalls, path: string, follow: boolean): number | undefined {
+  return at(files, path, follow, ({ dir, name }) => {
+    try {
+      const fd = files.open(dir, name, O_WRONLY | unwaiting | (follow ? 0 : O_NOFOLLOW));
+      if (follow || files.fstat(fd).kind === "file") return fd;
+      files.close(fd);
+      throw notAFile(path, follow);
+    } catch (error) {
+      if (!isSystemError(error, "ENOENT")) throw error;
+      return undefined;
+    }
+  });
+}
+
+async function overwrite(
+  files: FileCalls,
+  path: string,
+  fd: number,
+  bytes: Uint8Array,
+  options: WriteOptions,
+): Promise<void> {
+  const stat = files.fstat(fd);
+  if (stat.kind !== "file") {
+    writeStream(files, fd, bytes);
+    return;
+  }
+  if (options.atomic) {
+    await replace(files, path, stat, bytes, options);
+    return;
+  }
+  await writeBytes(files, fd, bytes);
+  // Last: a full disk then costs the old contents only where new ones stand.
+  if (stat.size > bytes.length) files.truncate(fd, bytes.length);
+  if (options.sync) await files.sync(fd);
+}
+
+/** To a device or a FIFO; one that takes no more is an error, not a wait. */
+function writeStream(files: FileCalls, fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += files.write(fd, bytes.subarray(done));
+}
+
+async function writeBytes(files: FileCalls, fd: number, bytes: Uint8Array): Promise<void> {
+  if (bytes.length > SMALL_BYTES) {
+    await files.writeAll(fd, bytes, 0);
+    return;
+  }
+  for (let done = 0; done < bytes.length; ) done += files.pwrite(fd, bytes.subarray(done), done);
+}
+
+/** A file that gets its name when it is whole; where the file system cannot, one under another name first. */
+async function writeNew(
+  files: FileCalls,
+  path: string,
+  bytes: Uint8Array,
+  options: WriteOptions,
+): Promise<void> {
+  const { follow } = options;
+  // Through a link that leads nowhere to where it leads.
+  const place = openParent(files, follow ? linkTarget(files, path) : path, follow);
+  try {
+    const nameless = openNameless(files, place.dir);
+    if (nameless === undefined) {
+      await writeRenamed(files, place, bytes, options.sync, undefined);
+      return;
+    }
+    try {
+      await writeBytes(files, nameless, bytes);
+      if (options.sync) await files.sync(nameless);
+      files.linkOpen(nameless, place.dir, place.name);
+    } finally {
+      files.close(nameless);
+    }
+    if (options.sync) await files.sync(place.dir);
+  } finally {
+    files.close(place.dir);
+  }
+}
+
+/** The directory of a path, open, and the name in it. The caller closes it. */
+function openParent(files: FileCalls, path: string, follow: boolean): { dir: number; name: string } {
+  const { directory, name } = splitPath(path);
+  const flags = O_RDONLY | O_DIRECTORY;
+  const dir = follow
+    ? files.open(AT_FDCWD, directory, flags)
+    : at(files, path, false, (place) => files.open(place.dir, ".", flags));
+  return { dir, name };
+}
+
+const MAX_LINKS = 40;
+
+function linkTarget(files: FileCalls, path: string): string {
+  let end = path;
+  for (let links = 0; links < MAX_LINKS; links++) {
+    let target: string;
+    try {
+      target = files.readLink(AT_FDCWD, end);
+    } catch (error) {
+      if (isSystemError(error, "ENOENT", "EINVAL")) return end;
+      throw error;
+    }
+    // Not by the letters: what comes before `..` may be a link.
+    end = target.startsWith("/") ? target : `${splitPath(end).directory}/${target}`;
+  }
+  throw systemError("ELOOP", path);
+}
+
+/** Undefined where the file system has no such thing. */
+function openNameless(files: FileCalls, dir: number): number | undefined {
+  try {
+    return files.open(dir, ".", O_TMPFILE | O_WRONLY, NEW_MODE);
+  } catch (error) {
+    if (isSystemError(error, "EOPNOTSUPP", "EISDIR", "EINVAL", "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** Replaces a file, through links at its name, by a new one with its mode and, where we may, its owner. */
+async function replace(
+  files: FileCalls,
+  path: string,
+  old: FileStat,
+  bytes: Uint8Array,
+  options: WriteOptions,
+): Promise<void> {
+  const { follow } = options;
+  const place = openParent(files, follow ? realPath(files, path) : path, follow);
+  try {
+    await writeRenamed(files, place, bytes, options.sync, old);
+  } finally {
+    files.close(place.dir);
+  }
+}
+
+async function writeRenamed(
+  files: FileCalls,
+  { dir, name }: { dir: number; name: string },
+  bytes: Uint8Array,
+  sync: boolean,
+  old: FileStat | undefined,
+): Promise<void> {
+  const temporary = `.${name.slice(0, 200)}.${randomBytes(6).toString("hex")}`;
+  const fd = files.open(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, old ? 0o600 : NEW_MODE);
+  try {
+    if (old) takeAfter(files, fd, old);
+    await writeBytes(files, fd, bytes);
+    if (sync) await files.sync(fd);
+    files.rename(dir, temporary, dir, name);
+  } catch (error) {
+    try {
+      files.unlink(dir, temporary);
+    } catch {
+      // What went wrong first is what counts.
+    }
+    throw error;
+  } finally {
+    files.close(fd);
+  }
+  if (sync) await files.sync(dir);
+}
+
+function takeAfter(files: FileCalls, fd: number, old: FileStat): void {
+  try {
+    files.chown(fd, old.uid, old.gid);
+  } catch (error) {
+    if (!isSystemError(error, "EPERM")) throw error;
+  }
+  files.chmod(fd, old.mode);
+}

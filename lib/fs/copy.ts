@@ -1,0 +1,170 @@
+/** Copying files, links and trees. A file that is copied onto itself stays as it is. */
+
+import type { FileCalls, FileKind, FileStat } from "../runtime/file_calls.ts";
+import {
+  AT_FDCWD,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_WRONLY,
+} from "../runtime/file_libc.ts";
+import { turnOfOthers } from "../runtime/turn.ts";
+import { createDirectory, ownKind, READ_OWN_DIRECTORY } from "./directory.ts";
+import { isSystemError, refused } from "./errors.ts";
+import { realPath } from "./metadata.ts";
+import { joined, splitPath } from "./wire_path.ts";
+
+/** In one call, which holds up everybody. */
+const RANGE_BYTES = 1024 * 1024;
+
+/** @throws {RpcError} A rule of `fs/copy` is broken. */
+export async function copy(
+  files: FileCalls,
+  source: string,
+  destination: string,
+  recursive: boolean,
+): Promise<void> {
+  const { kind } = files.stat(AT_FDCWD, source, { follow: false });
+  if (kind !== "directory") {
+    await copyOne(files, kind, { dir: AT_FDCWD, name: source }, { dir: AT_FDCWD, name: destination });
+    return;
+  }
+  if (!recursive) throw refused("fs/copy requires recursive: true when sourcePath is a directory");
+  if (isWithin(files, source, destination)) {
+    throw refused("fs/copy cannot copy a directory to itself or one of its descendants");
+  }
+  createDirectory(files, destination, true, true);
+  const from = files.open(AT_FDCWD, source, READ_OWN_DIRECTORY);
+  try {
+    const to = files.open(AT_FDCWD, destination, O_PATH | O_DIRECTORY);
+    try {
+      await copyTree(files, from, to);
+    } finally {
+      files.close(to);
+    }
+  } finally {
+    files.close(from);
+  }
+}
+
+/** A directory that is open, and a name in it. */
+interface Name {
+  dir: number;
+  name: string;
+}
+
+async function copyTree(files: FileCalls, from: number, to: number): Promise<void> {
+  for (let batch = files.readEntries(from); batch; batch = files.readEntries(from)) {
+    for (const entry of batch) {
+      const kind = ownKind(files, from, entry);
+      const source = { dir: from, name: entry.name };
+      const destination = { dir: to, name: entry.name };
+      if (kind === "directory") await copyDirectory(files, source, destination);
+      // Others are passed over in silence within a tree, as the peer does.
+      else if (kind === "file" || kind === "symlink") await copyOne(files, kind, source, destination);
+      const turn = turnOfOthers();
+      if (turn) await turn;
+    }
+  }
+}
+
+async function copyDirectory(files: FileCalls, source: Name, destination: Name): Promise<void> {
+  const from = files.open(source.dir, source.name, READ_OWN_DIRECTORY);
+  try {
+    try {
+      files.makeDirectory(destination.dir, destination.name, 0o777);
+    } catch (error) {
+      if (!isSystemError(error, "EEXIST")) throw error;
+      const { kind } = files.stat(destination.dir, destination.name, { follow: true });
+      if (kind !== "directory") throw error;
+    }
+    const to = files.open(destination.dir, destination.name, O_PATH | O_DIRECTORY);
+    try {
+      await copyTree(files, from, to);
+    } finally {
+      files.close(to);
+    }
+  } finally {
+    files.close(from);
+  }
+}
+
+async function copyOne(files: FileCalls, kind: FileKind, source: Name, destination: Name): Promise<void> {
+  if (kind === "symlink") {
+    files.makeLink(files.readLink(source.dir, source.name), destination.dir, destination.name);
+    return;
+  }
+  if (kind !== "file") throw refused("fs/copy only supports regular files, directories, and symlinks");
+  const from = files.open(source.dir, source.name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+  try {
+    const stat = files.fstat(from);
+    const to = files.open(
+      destination.dir,
+      destination.name,
+      O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY,
+      stat.mode & 0o777,
+    );
+    try {
+      await copyContents(files, from, stat, to);
+    } finally {
+      files.close(to);
+    }
+  } finally {
+    files.close(from);
+  }
+}
+
+async function copyContents(files: FileCalls, from: number, source: FileStat, to: number): Promise<void> {
+  const target = files.fstat(to);
+  // Emptying the target would empty the source.
+  if (target.identity === source.identity) return;
+  if (target.kind === "file" && target.size > 0) files.truncate(to, 0);
+  let copied = 0;
+  for (;;) {
+    const count = copySome(files, from, to);
+    if (count === 0) break;
+    copied += count;
+    if (copied >= source.size && source.size > 0 && count < RANGE_BYTES) break;
+    const turn = turnOfOthers();
+    if (turn) await turn;
+  }
+  if (target.kind === "file") files.chmod(to, source.mode);
+}
+
+const buffer = new Uint8Array(256 * 1024);
+
+/** 0 at the end. */
+function copySome(files: FileCalls, from: number, to: number): number {
+  try {
+    const count = files.copyRange(from, to, RANGE_BYTES);
+    if (count > 0) return count;
+    // What the system makes up as it is read seems empty to that call.
+  } catch (error) {
+    if (!isSystemError(error, "EXDEV", "EINVAL", "EOPNOTSUPP", "ENOSYS", "EBADF", "EPERM")) throw error;
+  }
+  const count = files.read(from, buffer);
+  for (let done = 0; done < count; ) done += files.write(to, buffer.subarray(done, count));
+  return count;
+}
+
+/** Whether the destination is the source or below it, links resolved. */
+function isWithin(files: FileCalls, source: string, destination: string): boolean {
+  const from = realPath(files, source);
+  const to = realPathOfNew(files, destination);
+  return to === from || to.startsWith(joined(from, ""));
+}
+
+/** As far as it exists, the real path; then the letters. */
+function realPathOfNew(files: FileCalls, path: string): string {
+  try {
+    return realPath(files, path);
+  } catch (error) {
+    const { directory, name } = splitPath(path);
+    if (!isSystemError(error, "ENOENT") || directory === path) throw error;
+    return joined(realPathOfNew(files, directory), name);
+  }
+}

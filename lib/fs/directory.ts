@@ -1,0 +1,124 @@
+/** Making and listing directories. */
+
+import { Buffer } from "node:buffer";
+import { RpcError, rpcCode } from "../protocol/errors.ts";
+import type { DirectoryEntry } from "../protocol/fs_tree.ts";
+import type { FileCalls, FileKind, RawEntry } from "../runtime/file_calls.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../runtime/file_libc.ts";
+import { turnOfOthers } from "../runtime/turn.ts";
+import { isSystemError } from "./errors.ts";
+import { at } from "./place.ts";
+import { lossyText, splitPath, utf8Text } from "./wire_path.ts";
+
+/** The peer's limit; a message of more values would not be taken by it. */
+const MAX_ENTRIES = 50_000;
+const NEW_MODE = 0o777;
+
+export function createDirectory(files: FileCalls, path: string, recursive: boolean, follow: boolean): void {
+  if (!follow && recursive) {
+    const { directory } = splitPath(path);
+    if (directory !== path && directory !== "/") createDirectory(files, directory, true, false);
+  }
+  at(files, path, follow, ({ dir, name }) => {
+    try {
+      if (recursive && follow) makeWithParents(files, path);
+      else files.makeDirectory(dir, name, NEW_MODE);
+    } catch (error) {
+      if (!recursive || !isSystemError(error, "EEXIST")) throw error;
+      if (!isDirectory(files, dir, name, follow)) throw error;
+    }
+  });
+}
+
+function makeWithParents(files: FileCalls, path: string): void {
+  try {
+    files.makeDirectory(AT_FDCWD, path, NEW_MODE);
+  } catch (error) {
+    const { directory } = splitPath(path);
+    if (!isSystemError(error, "ENOENT") || directory === path) throw error;
+    createDirectory(files, directory, true, true);
+    files.makeDirectory(AT_FDCWD, path, NEW_MODE);
+  }
+}
+
+function isDirectory(files: FileCalls, dir: number, name: string, follow: boolean): boolean {
+  try {
+    return files.stat(dir, name, { follow }).kind === "directory";
+  } catch {
+    return false;
+  }
+}
+
+/** Flags for reading a directory by its own name; a FIFO of that name does not hold us up. */
+export const READ_DIRECTORY: number = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
+/** As above, but no link that stands there is followed. */
+export const READ_OWN_DIRECTORY: number = READ_DIRECTORY | O_NOFOLLOW;
+
+/** All entries of an open directory, sorted by the bytes of their names. Lets others have a turn meanwhile. */
+export async function sortedEntries(files: FileCalls, fd: number): Promise<RawEntry[]> {
+  const all: RawEntry[] = [];
+  for (let batch = files.readEntries(fd); batch; batch = files.readEntries(fd)) {
+    for (const entry of batch) all.push(entry);
+    const turn = turnOfOthers();
+    if (turn) await turn;
+  }
+  // Of byte strings, the order of texts is that of bytes.
+  return all.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** What an entry is, and what it leads to; undefined when it has gone or leads nowhere. */
+export function targetKind(files: FileCalls, dir: number, entry: RawEntry): FileKind | undefined {
+  if (entry.kind !== "symlink" && entry.kind !== "unknown") return entry.kind;
+  try {
+    return files.stat(dir, entry.name, { follow: true }).kind;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What an entry is itself; undefined when it has gone. */
+export function ownKind(files: FileCalls, dir: number, entry: RawEntry): FileKind | undefined {
+  if (entry.kind !== "unknown") return entry.kind;
+  try {
+    return files.stat(dir, entry.name, { follow: false }).kind;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws {RpcError} There are more entries than an answer can hold. */
+export async function readDirectory(
+  files: FileCalls,
+  path: string,
+  listLinks: boolean,
+): Promise<DirectoryEntry[]> {
+  const fd = files.open(AT_FDCWD, path, READ_DIRECTORY);
+  try {
+    const found = await sortedEntries(files, fd);
+    if (found.length > MAX_ENTRIES) {
+      throw new RpcError(
+        rpcCode.internal,
+        `fs/readDirectory returned ${found.length} entries; limit is ${MAX_ENTRIES}`,
+      );
+    }
+    const entries: DirectoryEntry[] = [];
+    for (const entry of found) {
+      const kind = listLinks ? ownKind(files, fd, entry) : targetKind(files, fd, entry);
+      if (kind !== undefined) entries.push(described(entry.name, kind));
+    }
+    return entries;
+  } finally {
+    files.close(fd);
+  }
+}
+
+function described(name: string, kind: FileKind): DirectoryEntry {
+  const text = utf8Text(name);
+  return {
+    fileName: text ?? lossyText(name),
+    isDirectory: kind === "directory",
+    isFile: kind === "file",
+    ...(kind === "symlink" ? { isSymlink: true } : {}),
+    ...(text === undefined ? { fileNameBase64: Buffer.from(name, "latin1") } : {}),
+  };
+}

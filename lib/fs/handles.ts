@@ -1,0 +1,201 @@
+/** Open files of one connection: reading and writing them block by block. */
+
+import { RpcError, rpcCode } from "../protocol/errors.ts";
+import type {
+  CloseParams,
+  OpenMode,
+  OpenParams,
+  OpenResult,
+  ReadBlockParams,
+  ReadBlockResult,
+  WriteBlockParams,
+} from "../protocol/fs_blocks.ts";
+import type { U64 } from "../protocol/schema.ts";
+import type { FileCalls } from "../runtime/file_calls.ts";
+import { O_CREAT, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } from "../runtime/file_libc.ts";
+import { notAFile, openToRead } from "./contents.ts";
+import { refused, systemError, wireError } from "./errors.ts";
+import { at } from "./place.ts";
+import type { WirePath } from "./wire_path.ts";
+
+const MAX_HANDLES = 128;
+const MAX_ID_BYTES = 32;
+const MAX_BLOCK_BYTES = 1024 * 1024;
+const MAX_OFFSET = 2n ** 63n;
+
+interface Handle {
+  readonly fd: number;
+  readonly mode: OpenMode;
+  readonly path: WirePath;
+  /** The last thing that was asked of it and is not finished. */
+  last: Promise<unknown> | undefined;
+}
+
+export class HandleTable {
+  readonly #files: FileCalls;
+  readonly #handles = new Map<string, Handle>();
+
+  constructor(files: FileCalls) {
+    this.#files = files;
+  }
+
+  open(params: OpenParams, path: WirePath): OpenResult {
+    const { handleId, mode = "read", followSymlinks = true, keepBytes } = params;
+    checkId(handleId, "file handle");
+    if (this.#handles.has(handleId)) throw refused(`file handle \`${handleId}\` already exists`);
+    if (this.#handles.size >= MAX_HANDLES) {
+      throw refused(`at most ${MAX_HANDLES} file handles may be open per connection`);
+    }
+    const files = this.#files;
+    const fd =
+      mode === "read"
+        ? openToRead(files, path.bytes, followSymlinks)
+        : openToWrite(files, path.bytes, mode, followSymlinks);
+    let { size } = files.fstat(fd);
+    try {
+      if (mode === "resume" && keepBytes !== undefined) {
+        if (keepBytes > size) {
+          throw refused(`keepBytes is ${keepBytes}, and the file has ${size} bytes only`);
+        }
+        files.truncate(fd, keepBytes);
+        size = keepBytes;
+      }
+    } catch (error) {
+      files.close(fd);
+      throw error;
+    }
+    this.#handles.set(handleId, { fd, mode, path, last: undefined });
+    return { handleId, size };
+  }
+
+  readBlock(params: ReadBlockParams): ReadBlockResult | Promise<ReadBlockResult> {
+    const { handleId, offset, len } = params;
+    checkBlock(len, "read");
+    const handle = this.#find(handleId);
+    return this.#inOrder(handle, () => {
+      if (handle.mode === "replace") throw systemError("EBADF");
+      if (isBeyond(offset, len)) throw systemError("EINVAL");
+      return this.#read(handle.fd, new Uint8Array(len), offset);
+    });
+  }
+
+  /** At once where all is in memory, as it mostly is. */
+  #read(fd: number, chunk: Uint8Array, offset: U64): ReadBlockResult | Promise<ReadBlockResult> {
+    const count = this.#files.preadCached(fd, chunk, offset);
+    if (count === chunk.length) return { chunk, eof: false };
+    return this.#readAside(fd, chunk, offset);
+  }
+
+  async #readAside(fd: number, chunk: Uint8Array, offset: U64): Promise<ReadBlockResult> {
+    let length = 0;
+    while (length < chunk.length) {
+      const count = await this.#files.preadSoon(fd, chunk.subarray(length), plus(offset, length));
+      if (count === 0) return { chunk: chunk.slice(0, length), eof: true };
+      length += count;
+    }
+    return { chunk, eof: false };
+  }
+
+  async writeBlock(params: WriteBlockParams): Promise<Record<never, never>> {
+    const { handleId, offset, chunk } = params;
+    checkBlock(chunk.length, "write");
+    const handle = this.#find(handleId);
+    if (isBeyond(offset, chunk.length)) {
+      throw refused("file write range exceeds the signed 64-bit file offset limit");
+    }
+    await this.#inOrder(handle, () => {
+      if (handle.mode === "read") throw systemError("EBADF");
+      return this.#files.writeAll(handle.fd, chunk, offset);
+    });
+    return {};
+  }
+
+  /** Closes it after what was asked before; its name is free at once. */
+  async close({ handleId, fsync }: CloseParams): Promise<Record<never, never>> {
+    const handle = this.#handles.get(handleId);
+    if (!handle) return {};
+    this.#handles.delete(handleId);
+    await handle.last?.catch(() => {});
+    try {
+      if (fsync) await this.#files.sync(handle.fd);
+    } catch (error) {
+      throw wireError(error, handle.path.bytes, handle.path.form);
+    } finally {
+      this.#files.close(handle.fd);
+    }
+    return {};
+  }
+
+  /** The connection has gone. */
+  dispose(): void {
+    for (const handleId of [...this.#handles.keys()]) this.close({ handleId }).catch(() => {});
+  }
+
+  #find(handleId: string): Handle {
+    const handle = this.#handles.get(handleId);
+    if (!handle) throw new RpcError(rpcCode.notFound, `unknown file handle \`${handleId}\``);
+    return handle;
+  }
+
+  /** Runs at once when nothing else is under way for the handle, else after it. */
+  #inOrder<T>(handle: Handle, action: () => T | Promise<T>): T | Promise<T> {
+    const told = (error: unknown): never => {
+      throw wireError(error, handle.path.bytes, handle.path.form);
+    };
+    let result: T | Promise<T>;
+    if (handle.last) {
+      result = handle.last.then(action, action);
+    } else {
+      try {
+        result = action();
+      } catch (error) {
+        return told(error);
+      }
+      if (!(result instanceof Promise)) return result;
+    }
+    const running = result.catch(told);
+    handle.last = running;
+    const done = (): void => {
+      if (handle.last === running) handle.last = undefined;
+    };
+    running.then(done, done);
+    return running;
+  }
+}
+
+/** Ids that clients choose. */
+export function checkId(id: string, what: string): void {
+  if (new TextEncoder().encode(id).length > MAX_ID_BYTES) {
+    throw refused(`${what} ID must not exceed ${MAX_ID_BYTES} bytes`);
+  }
+}
+
+function checkBlock(length: number, what: "read" | "write"): void {
+  if (length < 1 || length > MAX_BLOCK_BYTES) {
+    throw refused(`file ${what} block length must be between 1 and ${MAX_BLOCK_BYTES}`);
+  }
+}
+
+function isBeyond(offset: U64, length: number): boolean {
+  return BigInt(offset) + BigInt(length) >= MAX_OFFSET;
+}
+
+function plus(offset: U64, length: number): U64 {
+  return typeof offset === "bigint" ? offset + BigInt(length) : offset + length;
+}
+
+function openToWrite(files: FileCalls, path: string, mode: OpenMode, follow: boolean): number {
+  return at(files, path, follow, ({ dir, name }) => {
+    const access = mode === "replace" ? O_WRONLY : O_RDWR;
+    const flags = access | O_CREAT | O_NONBLOCK | O_NOCTTY | (follow ? 0 : O_NOFOLLOW);
+    const fd = files.open(dir, name, flags, 0o666);
+    try {
+      if (files.fstat(fd).kind !== "file") throw notAFile(path, follow);
+      if (mode === "replace") files.truncate(fd, 0);
+      return fd;
+    } catch (error) {
+      files.close(fd);
+      throw error;
+    }
+  });
+}

@@ -1,0 +1,57 @@
+/** Removing: links are removed and never followed, trees are taken down by descriptors, not by names. */
+
+import type { FileCalls } from "../runtime/file_calls.ts";
+import { turnOfOthers } from "../runtime/turn.ts";
+import { READ_OWN_DIRECTORY } from "./directory.ts";
+import { isSystemError } from "./errors.ts";
+
+/** Passes over a tree again as long as somebody adds to it while it is removed, but not for ever. */
+const PASSES = 100;
+
+/** Removes what has this name: a directory with everything in it, or anything else. */
+export async function removeTree(files: FileCalls, dir: number, name: string): Promise<void> {
+  for (let pass = 1; ; pass++) {
+    await removeContents(files, dir, name);
+    try {
+      files.removeDirectory(dir, name);
+      return;
+    } catch (error) {
+      if (isSystemError(error, "ENOENT")) return;
+      if (!isSystemError(error, "ENOTEMPTY", "EEXIST") || pass === PASSES) throw error;
+    }
+  }
+}
+
+async function removeContents(files: FileCalls, dir: number, name: string): Promise<void> {
+  const fd = files.open(dir, name, READ_OWN_DIRECTORY);
+  try {
+    for (let batch = files.readEntries(fd); batch; batch = files.readEntries(fd)) {
+      for (const entry of batch) {
+        if (entry.kind === "directory" || (entry.kind === "unknown" && isDirectory(files, fd, entry.name))) {
+          await removeTree(files, fd, entry.name);
+        } else removeOne(files, fd, entry.name);
+        const turn = turnOfOthers();
+        if (turn) await turn;
+      }
+    }
+  } finally {
+    files.close(fd);
+  }
+}
+
+/** Somebody else may have been faster. */
+function removeOne(files: FileCalls, dir: number, name: string): void {
+  try {
+    files.unlink(dir, name);
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT")) throw error;
+  }
+}
+
+function isDirectory(files: FileCalls, dir: number, name: string): boolean {
+  try {
+    return files.stat(dir, name, { follow: false }).kind === "directory";
+  } catch {
+    return false;
+  }
+}

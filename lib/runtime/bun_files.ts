@@ -1,0 +1,74 @@
+/** What file operations need on Bun: the C library by `bun:ffi`, and Bun's threads for what may take its time. */
+
+import { dlopen, type FFIFunction, FFIType, type Pointer, toArrayBuffer } from "bun:ffi";
+import { fsync, read, write } from "node:fs";
+import { bunSpawner } from "./bun_process.ts";
+import { FileCalls } from "./file_calls.ts";
+import { type FileLibc, fileSignatures, optionalFileSignatures, type Signature } from "./file_libc.ts";
+import { libcNames } from "./libc.ts";
+import { RuntimeUnsupported } from "./runtime.ts";
+
+/** @throws {RuntimeUnsupported} There is no C library that we know. */
+export function filesOnBun(): FileCalls {
+  calls ??= new FileCalls(open());
+  return calls;
+}
+
+let calls: FileCalls | undefined;
+
+const types = {
+  i32: FFIType.i32,
+  usize: FFIType.u64,
+  memory: FFIType.ptr,
+  isize: FFIType.i64_fast,
+  address: FFIType.ptr,
+} as const;
+
+function open(): FileLibc {
+  const spawner = bunSpawner();
+  if (process.platform !== "linux" || spawner === "fallback") {
+    throw new RuntimeUnsupported("File operations need Linux with its C library");
+  }
+  const { libc, reactor } = spawner;
+  const symbols = load(fileSignatures);
+  const [name] = Object.keys(symbols);
+  if (name === undefined)
+    throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
+  const { __errno_location, ...rest } = symbols as unknown as FileLibc & { __errno_location(): Pointer };
+  const errno = new Int32Array(toArrayBuffer(__errno_location(), 0, 4));
+  return {
+    ...rest,
+    ...load(optionalFileSignatures),
+    errno: () => errno[0]!,
+    addressOf: libc.addressOf,
+    preadAside: (fd, memory, length, offset) =>
+      new Promise((resolve) => {
+        read(fd, memory, 0, length, offset, (error, count) => resolve(error ? -1 : count));
+      }),
+    pwriteAside: (fd, memory, length, offset) =>
+      new Promise((resolve) => {
+        write(fd, memory, 0, length, offset, (error, count) => resolve(error ? -1 : count));
+      }),
+    fsyncAside: (fd) => new Promise((resolve) => fsync(fd, (error) => resolve(error ? -1 : 0))),
+    readable: (fd) => reactor.readable(fd),
+    forget: (fd) => reactor.forget(fd),
+  };
+}
+
+/** Those of the symbols that one library has; nothing where none has them all. */
+function load(signatures: Readonly<Record<string, Signature>>): object {
+  const table: Record<string, FFIFunction> = Object.fromEntries(
+    Object.entries(signatures).map(([name, { parameters, result }]) => [
+      name,
+      { args: parameters.map((parameter) => types[parameter]), returns: types[result] },
+    ]),
+  );
+  for (const name of libcNames) {
+    try {
+      return dlopen(name, table).symbols;
+    } catch {
+      // The next name; which of them exists depends on the distribution.
+    }
+  }
+  return {};
+}

@@ -235,6 +235,21 @@ export const requirements = {
   "client: a process that is ended tells its status": "client §3.3",
   "client: a megabyte in and out is whole": "brief: bytes are exact",
   "client: output that nobody reads holds up neither calls nor other processes": "brief: never hang",
+  "survival: each byte of an output arrives once and in order over a connection that breaks, or its gap is declared":
+    "brief: no lost byte, client §3.4",
+  "survival: nothing is done twice over a connection that breaks, and no result is made up":
+    "brief: no invented result, client §3.4",
+  "survival: a stalled reader costs bounded memory, and others are served": "brief: never hang, protocol §6",
+  "survival: a half-open connection is noticed by both sides": "client §3.2, protocol §1.3",
+  "survival: the session of a killed client is taken over by another program": "protocol §3 rule 2",
+  "survival: when the server is killed, handles end as lost and keep what they have read": "client §3.4",
+  "survival: the next operation after a lost session opens one fresh session for all": "client §3.4",
+  "survival: 2,000 lines arrive through a slow reader": "brief: no lost byte",
+  "survival: stderr goes on when stdout has ended": "protocol §4.7",
+  "survival: a large paste and a flood do not block each other in a terminal": "brief: never hang",
+  "survival: of two clients that want one session, one has it at a time, and none loses a byte":
+    "protocol §3 rule 4",
+  "survival: reconnects leave no descriptor and no child": "brief: seen to hold",
   "client: the end of the server is told, and no call hangs": "client §3.2, §3.4",
   "environments: local and remote show the same events": "brief: architecture",
   "environments: a start that fails is the same error everywhere": "brief: architecture",

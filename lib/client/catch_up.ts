@@ -3,8 +3,9 @@
 import type { ReadParams, ReadResult } from "../protocol/process.ts";
 import type { Process } from "./process.ts";
 
-/** In pieces, so that a connection that breaks again has brought something. */
-const PIECE_BYTES = 256 * 1024;
+/** In pieces, so that a connection that breaks again has brought something; they grow while it holds. */
+const FIRST_PIECE_BYTES = 32 * 1024;
+const MAX_PIECE_BYTES = 1024 * 1024;
 
 /** A connection, or a client whose reads wait for the next one. */
 export interface Reader {
@@ -18,9 +19,9 @@ export interface Reader {
  */
 export async function catchUp(reader: Reader, process: Process): Promise<void> {
   const processId = process.id;
-  for (;;) {
+  for (let maxBytes = FIRST_PIECE_BYTES; ; maxBytes = Math.min(2 * maxBytes, MAX_PIECE_BYTES)) {
     const afterSeq = process.lastSeq;
-    const piece = await reader.call("process/read", { processId, afterSeq, maxBytes: PIECE_BYTES });
+    const piece = await reader.call("process/read", { processId, afterSeq, maxBytes });
     for (const { seq, stream, chunk } of piece.chunks)
       process.accept({ kind: "output", seq, stream, bytes: chunk });
     if (process.lastSeq === afterSeq) break;

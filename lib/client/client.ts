@@ -168,7 +168,9 @@ export class Client implements AsyncDisposable {
       for (;;) {
         const connection = await this.#ready(method, signal);
         try {
-          return await backlog.during(() => connection.call(method, params, signal && { signal }));
+          const send = () => connection.call(method, params, signal && { signal });
+          // Input may have to wait for output, as of a program that copies one to the other.
+          return await (method === "process/write" ? send() : backlog.during(send));
         } catch (error) {
           if (method !== "process/read" || !isDisconnect(error) || this.#closeReason) throw error;
         }

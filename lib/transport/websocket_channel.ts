@@ -169,10 +169,11 @@ export class WebsocketChannel implements Channel {
     if (this.#reason) return;
     if (this.#paused) this.resume();
     this.#sendClose(status, reason.message);
+    // First, as a stream may tell of its end while it is destroyed.
+    this.#end(reason);
     // A peer that does not answer pings does not answer a close either.
     if (reason.kind === "timeout") this.#stream.destroy();
     else this.#closeTimer = setTimeout(() => this.#stream.destroy(), CLOSE_WAIT_MS);
-    this.#end(reason);
   }
 
   #onData(bytes: Uint8Array): void {

@@ -1,6 +1,7 @@
-/** A TCP proxy that treats its connections badly, at random from a seed: cuts, stalls, halves and delays. */
+/** A TCP proxy that treats its connections badly, at random from a seed: cuts, stalls, delays, halves and reorders. */
 
 import { randomFrom } from "./random.ts";
+import { Reorderer } from "./reorderer.ts";
 
 export interface FaultOptions {
   seed: number;
@@ -10,14 +11,24 @@ export interface FaultOptions {
   maxCuts?: number;
   /** Pieces that are cut in two and sent apart, of 1. @default {0.2} */
   halved?: number;
-  /** Pieces after which nothing moves for up to 20 ms, of 1. @default {0.02} */
+  /** Pieces after which nothing moves for up to `maxStallMs`, of 1. @default {0.02} */
   stalled?: number;
+  /** @default {20} */
+  maxStallMs?: number;
+  /** Pieces that go out a turn of up to 3 ms later, of 1. @default {0} */
+  delayed?: number;
+  /** Notifications of processes that are overtaken by up to 8 messages, of 1. @default {0} */
+  reordered?: number;
 }
 
 export interface FaultProxy {
   readonly url: string;
   /** Connections cut so far. */
   readonly cuts: number;
+  /** Connections accepted so far. */
+  readonly connections: number;
+  /** Messages whose order was changed. */
+  readonly reordered: number;
   /** Cuts what is open now. */
   cut(): void;
   /** Nothing passes, and nobody is told. */
@@ -25,6 +36,8 @@ export interface FaultProxy {
   /** New connections are refused until `accept`. */
   refuse(): void;
   accept(): void;
+  /** Later connections go to another server. */
+  aim(targetUrl: string): void;
   close(): void;
 }
 
@@ -43,19 +56,23 @@ interface Link {
     up: Way;
     client: Socket;
     server?: Socket;
+    reorderer: Reorderer | undefined;
     bytesLeft: number;
     over: boolean;
   };
 }
 
-const MAX_STALL_MS = 20;
+const MAX_DELAY_MS = 3;
 
 export function startFaultProxy(targetUrl: string, options: FaultOptions): FaultProxy {
   const random = randomFrom(options.seed);
-  const { halved = 0.2, stalled = 0.02, maxCuts = Number.POSITIVE_INFINITY } = options;
-  const target = new URL(targetUrl);
+  const { halved = 0.2, stalled = 0.02, maxStallMs = 20, delayed = 0, reordered = 0 } = options;
+  const { maxCuts = Number.POSITIVE_INFINITY } = options;
+  let target = new URL(targetUrl);
   const links = new Set<Link["link"]>();
   let cuts = 0;
+  let connections = 0;
+  let moved = 0;
   let frozen = false;
   let refusing = false;
 
@@ -68,8 +85,14 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
     if (link.over) return;
     link.over = true;
     links.delete(link);
+    moved += link.reorderer?.count ?? 0;
+    link.reorderer?.close();
     link.client.terminate();
     link.server?.terminate();
+  };
+  /** Behind a frozen proxy nobody hears of the end of the other side either. */
+  const onClose = (link: Link["link"]): void => {
+    if (!frozen) end(link);
   };
   const cutLink = (link: Link["link"]): void => {
     if (link.over) return;
@@ -84,7 +107,15 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
     } else {
       way.queue.push(bytes.slice());
     }
-    move(link, way);
+    if (delayed > 0 && !way.busy && random() < delayed) hold(link, way, MAX_DELAY_MS);
+    else move(link, way);
+  };
+  const hold = (link: Link["link"], way: Way, maxMs: number): void => {
+    way.busy = true;
+    setTimeout(() => {
+      way.busy = false;
+      move(link, way);
+    }, random() * maxMs);
   };
   const move = (link: Link["link"], way: Way): void => {
     while (!way.busy && !link.over && !frozen && way.to && way.queue.length > 0) {
@@ -101,13 +132,7 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
       }
       // Its drain goes on; the sender is held back by what waits here, which a test bounds.
       if (written < piece.length) return;
-      if (random() < stalled) {
-        way.busy = true;
-        setTimeout(() => {
-          way.busy = false;
-          move(link, way);
-        }, random() * MAX_STALL_MS);
-      }
+      if (random() < stalled) hold(link, way, maxStallMs);
     }
     // A sender that is ahead waits, so that this proxy does not hold all the output.
     const sender = way === link.down ? link.server : link.client;
@@ -121,13 +146,19 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
     socket: {
       open: (client) => {
         if (refusing) return void client.terminate();
+        connections++;
         const link: Link["link"] = {
           down: { to: client, queue: [], busy: false },
           up: { to: undefined, queue: [], busy: false },
           client,
+          reorderer: undefined,
           bytesLeft: budget(),
           over: false,
         };
+        if (reordered > 0) {
+          const emit = (bytes: Uint8Array): void => push(link, link.down, bytes);
+          link.reorderer = new Reorderer({ random, share: reordered, emit });
+        }
         links.add(link);
         client.data = { link };
         Bun.connect<Link>({
@@ -141,17 +172,20 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
               link.up.to = server;
               move(link, link.up);
             },
-            data: (_server, bytes) => push(link, link.down, bytes),
+            data: (_server, bytes) => {
+              if (link.reorderer) link.reorderer.feed(bytes);
+              else push(link, link.down, bytes);
+            },
             drain: () => move(link, link.up),
-            close: () => end(link),
-            error: () => end(link),
+            close: () => onClose(link),
+            error: () => onClose(link),
           },
         }).catch(() => end(link));
       },
       data: (client, bytes) => push(client.data.link, client.data.link.up, bytes),
       drain: (client) => move(client.data.link, client.data.link.down),
       close: (client) => {
-        if (client.data) end(client.data.link);
+        if (client.data) onClose(client.data.link);
       },
     },
   });
@@ -160,6 +194,12 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
     url: `ws://127.0.0.1:${listener.port}`,
     get cuts() {
       return cuts;
+    },
+    get connections() {
+      return connections;
+    },
+    get reordered() {
+      return [...links].reduce((sum, { reorderer }) => sum + (reorderer?.count ?? 0), moved);
     },
     cut: () => {
       for (const link of [...links]) cutLink(link);
@@ -172,6 +212,9 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
     },
     accept: () => {
       refusing = false;
+    },
+    aim: (targetUrl) => {
+      target = new URL(targetUrl);
     },
     close: () => {
       for (const link of [...links]) end(link);

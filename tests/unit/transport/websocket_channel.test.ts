@@ -383,6 +383,14 @@ describe("pings", () => {
     expect(framesOf(stream, true).filter(({ opcode }) => opcode === 9)).toHaveLength(2);
   });
 
+  test("without an answer are the reason that is told, also when the connection ends while it is destroyed", () => {
+    jest.useFakeTimers();
+    const { channel, stream, told } = openChannel({ pingIntervalMs: 1000 });
+    stream.destroy = () => channel.streamHandlers.close();
+    jest.advanceTimersByTime(3000);
+    expect(told.closes.map(({ kind }) => kind)).toEqual(["timeout"]);
+  });
+
   test("a channel that is paused, or whose backlog shrinks, is not given up", () => {
     jest.useFakeTimers();
     const { channel, stream, told } = openChannel({ pingIntervalMs: 1000 });

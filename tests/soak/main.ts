@@ -1,0 +1,136 @@
+/**
+ * The long runs: `npm run soak -- [NAME …] [--seed N] [--server ID] [--cuts N]`. Each prints its figures; the seed brings the
+ * faults of a run back. Ends with status 1 when one of them failed.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { memoryOf } from "../support/proc.ts";
+import { Listening, type Server, ServerFolder, servers } from "../support/servers.ts";
+import { startsUnderCuts, writesUnderCuts } from "./effects_under_cuts.ts";
+import { halfOpen } from "./half_open.ts";
+import { killedClient } from "./killed_client.ts";
+import { leaks } from "./leaks.ts";
+import { outputUnderCuts } from "./output_under_cuts.ts";
+import { stalledReader } from "./stalled_reader.ts";
+
+interface Run {
+  url: string;
+  pid: number;
+  seed: number;
+  cuts: number;
+  ours: boolean;
+}
+
+const MiB = 1024 * 1024;
+
+/** Each throws when what it looks for does not hold. */
+const scenarios: Record<string, { about: string; run: (run: Run) => Promise<object> }> = {
+  "output-pipe": {
+    about: "64 MiB through a pipe, over a connection that is cut",
+    run: (run) => outputUnderCuts({ ...outputOf(run), terminal: false }),
+  },
+  "output-terminal": {
+    about: "64 MiB through a terminal, over a connection that is cut",
+    run: (run) => outputUnderCuts({ ...outputOf(run), terminal: true }),
+  },
+  starts: {
+    about: "5,000 starts over a connection that is cut",
+    run: ({ url, seed, cuts }) => startsUnderCuts({ url, seed, count: 5 * cuts, limitMs: 300_000 }),
+  },
+  writes: {
+    about: "20,000 writes over a connection that is cut",
+    run: ({ url, seed, cuts }) => writesUnderCuts({ url, seed, count: 20 * cuts, limitMs: 300_000 }),
+  },
+  stalled: {
+    about: "a reader that stands still for 60 s under 10 MiB/s",
+    run: ({ url, pid }) =>
+      stalledReader({ url, pid, stallMs: 60_000, bytesPerTick: MiB, readBytes: 64 * MiB }),
+  },
+  "half-open": {
+    about: "a connection on which nothing passes any more, with the pings as they are",
+    run: ({ seed }) => halfOpen({ limitMs: 65_000, seed }),
+  },
+  "killed-client": {
+    about: "a client killed in the middle of an output, 20 times",
+    run: async ({ url, ours }) => {
+      const all = [];
+      for (let i = 0; i < 20; i++) all.push(await killedClient(url, ours ? 100_000 : 20_000));
+      return {
+        times: all.length,
+        linesAfter: all.reduce((sum, { linesAfter }) => sum + linesAfter, 0),
+        slowestTakeOverMs: Math.round(Math.max(...all.map(({ takeOverMs }) => takeOverMs))),
+      };
+    },
+  },
+  leaks: {
+    about: "5,000 processes and 1,000 reconnects",
+    run: ({ url, pid, seed }) => leaks({ url, pid, processes: 5000, reconnects: 1000, seed }),
+  },
+};
+
+function outputOf({ url, seed, cuts, ours }: Run) {
+  const totalBytes = ours ? 64 * MiB : 16 * MiB;
+  return { url, seed, cuts, totalBytes, paced: !ours };
+}
+
+/** The releases of the peer have no window, and keep what they have started for their own time. */
+const oursAlone = new Set(["leaks", "half-open"]);
+
+const flags = parseArgs(process.argv.slice(2), { string: ["seed", "server", "cuts"], boolean: ["help"] });
+const names = flags._.length > 0 ? flags._.map(String) : Object.keys(scenarios);
+const unknown = names.find((name) => !Object.hasOwn(scenarios, name));
+if (flags.help || unknown !== undefined) {
+  if (unknown !== undefined) console.log(`Unknown run "${unknown}"`);
+  for (const [name, { about }] of Object.entries(scenarios)) console.log(`${name.padEnd(16)} ${about}`);
+  process.exit(unknown === undefined ? 0 : 1);
+}
+const server = servers.find(({ id }) => id === (flags.server ?? "bun"));
+if (!server || server.missing !== undefined) {
+  const known = servers.map(({ id }) => id).join(", ");
+  console.log(
+    server ? `No ${server.id}: ${server.missing}` : `Unknown server "${flags.server}": wanted ${known}`,
+  );
+  process.exit(1);
+}
+const seed = Number(flags.seed ?? Math.floor(Math.random() * 2 ** 31));
+const cuts = Number(flags.cuts ?? 1000);
+
+let failed = 0;
+for (const name of names) {
+  if (!server.ours && oursAlone.has(name)) continue;
+  if (!(await runOne(name, server))) failed++;
+}
+console.log(failed === 0 ? "All held" : `${failed} did not hold`);
+process.exit(failed === 0 ? 0 : 1);
+
+async function runOne(name: string, server: Server): Promise<boolean> {
+  const { about, run } = scenarios[name]!;
+  console.log(`${name}: ${about}; ${server.id}, seed ${seed}`);
+  const folder = new ServerFolder();
+  const listening = await Listening.start(server, folder);
+  const { url, pid } = listening;
+  const from = performance.now();
+  try {
+    const figures = await run({ url, pid, seed, cuts, ours: server.ours });
+    console.log(`  ${JSON.stringify(rounded(figures))}`);
+    const peak = `${Math.round(memoryOf(pid, "VmHWM"))} MiB at the highest`;
+    console.log(`  held, in ${((performance.now() - from) / 1000).toFixed(1)} s; the server had ${peak}`);
+    return true;
+  } catch (error) {
+    console.log(
+      `  FAILED after ${((performance.now() - from) / 1000).toFixed(1)} s: ${(error as Error).message}`,
+    );
+    return false;
+  } finally {
+    await listening.stop().catch(() => {});
+    await folder.remove({ strict: false });
+  }
+}
+
+function rounded(figures: object): object {
+  return JSON.parse(
+    JSON.stringify(figures, (_key, value) =>
+      typeof value === "number" ? Math.round(value * 100) / 100 : value,
+    ),
+  ) as object;
+}

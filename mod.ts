@@ -62,6 +62,8 @@ export {
   serverNotifications,
 } from "./lib/protocol/methods.ts";
 export type * from "./lib/protocol/process.ts";
+export type { LimitName, StartLimits } from "./lib/protocol/process_limits.ts";
+export type { ListResult, ProcessSummary } from "./lib/protocol/process_list.ts";
 export type { Schema } from "./lib/protocol/schema.ts";
 export type { InitializeParams, InitializeResult } from "./lib/protocol/session.ts";
 export { version } from "./lib/protocol/version.ts";

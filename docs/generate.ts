@@ -29,7 +29,16 @@ const withoutShapes = new Set([
   "version.ts",
 ]);
 /** Families first whose calls come first. */
-const order = ["session.ts", "process.ts", "fs.ts", "fs_blocks.ts", "fs_tree.ts", "environment.ts"];
+const order = [
+  "session.ts",
+  "process.ts",
+  "process_limits.ts",
+  "process_list.ts",
+  "fs.ts",
+  "fs_blocks.ts",
+  "fs_tree.ts",
+  "environment.ts",
+];
 
 /** What a schema of an object knows of its members; the interface does not say where null is absent too. */
 interface ObjectSchema extends Schema<unknown> {

@@ -181,6 +181,13 @@ export const requirements = {
   "process/closeStdin: says what became of it": "protocol §4.4, §8",
   "process/terminate: with a grace all is asked first, and who goes on is killed": "protocol §8",
   "shutdown: processes are asked to end, and those that obey do not hold it up": "protocol §1.5, §8",
+  "limits: wall time ends a process, and all that holds its output": "brief: limits",
+  "limits: idle time counts from the last output or input, and not while output is held back":
+    "brief: limits",
+  "limits: output is told up to the limit, byte for byte": "brief: limits",
+  "limits: who is to be ended is asked first when there is a grace": "brief: limits",
+  "process/list: tells of every process of the session and of no other": "protocol §8",
+  "process/start: once, the same request again is answered by the process that runs": "protocol §8",
   "process/resize: the terminal has the size, and the program is told": "protocol §4.4, §8",
   "process/resize: a terminal begins with the size that was asked for": "protocol §4.4, §8",
   "process/signal: ours sends every signal of the table": "protocol §8",

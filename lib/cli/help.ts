@@ -24,8 +24,10 @@ Example: exec-server serve --listen ws://127.0.0.1:4500`,
 Usage: exec-server run [-e ID] [-t] [FLAGS] [--] CMD [ARG…]
 
 Input goes to the command, its output comes back as it is, and its exit status
-is ours: 128+n after signal n, 124 after --timeout, 255 when we failed, and 254
-when the connection was lost and nobody knows how the command ended.
+is ours: 128+n after signal n, 124 after a limit, 255 when we failed, and 254
+when the connection was lost and nobody knows how the command ended. A command
+that a limit ends is asked first (SIGTERM) and killed after 2 s. Signals go to
+the command: a second one asks it to end, a third kills it.
 
 ${flagLines(runFlags)}
 

@@ -8,6 +8,7 @@ import { EnvironmentManager } from "../environments/manager.ts";
 import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import type { SignalName } from "../protocol/process.ts";
+import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
 import { complain, exitStatus } from "./output.ts";
@@ -23,7 +24,17 @@ export const runFlags = {
   "no-stdin": { type: "boolean", short: "n", help: "Give the command no input" },
   cwd: { type: "string", value: "DIR", help: "Working directory there (default: that of the server)" },
   env: { type: "list", value: "K=V", help: "A variable for the command (repeatable)" },
-  timeout: { type: "number", value: "S", help: "Kill the command after so many seconds (status 124)" },
+  timeout: { type: "number", value: "S", help: "End the command after so many seconds (status 124)" },
+  "idle-timeout": {
+    type: "number",
+    value: "S",
+    help: "End it when it has had no output and no input for so\nmany seconds (status 124)",
+  },
+  "max-output": {
+    type: "number",
+    value: "BYTES",
+    help: "End it when its output is more than this (status 124)",
+  },
 } as const satisfies Record<string, FlagSpec>;
 
 type RunFlags = Parsed<typeof runFlags>["flags"];
@@ -69,6 +80,7 @@ async function runIn(
     stdin: wantsInput ? "pipe" : "null",
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(terminal ? { terminal } : {}),
+    ...limitsOf(flags, client.capabilities.processLimits ?? false),
   });
   const unlisten = client.onConnectionChange((change) => {
     complain(
@@ -82,27 +94,48 @@ async function runIn(
     passSignals(child, terminal !== undefined),
     terminal ? passTerminal(child, client) : undefined,
   ];
+  // Where the server does not see to the time, we do.
+  const isOurs = flags.timeout !== undefined && !client.capabilities.processLimits;
   let timedOut = false;
-  const timer =
-    flags.timeout === undefined
-      ? undefined
-      : setTimeout(
-          () => {
-            timedOut = true;
-            child.terminate().catch(() => {});
-          },
-          timerMs(flags.timeout * 1000),
-        );
+  const timer = isOurs
+    ? setTimeout(
+        () => {
+          timedOut = true;
+          child.terminate({ graceMs: GRACE_MS }).catch(() => {});
+        },
+        timerMs(flags.timeout! * 1000),
+      )
+    : undefined;
   if (input) passInput(child, input, wrapped, terminal !== undefined);
   try {
-    const status = await passOutput(runtime, child);
-    return timedOut ? exitStatus.timeout : status;
+    const { status, endedBy } = await passOutput(runtime, child);
+    const limit = endedBy ?? (timedOut ? "wallTime" : undefined);
+    if (limit === undefined) return status;
+    complain(`exec-server: ended by ${limitFlag[limit]}`);
+    return exitStatus.timeout;
   } finally {
     clearTimeout(timer);
     unlisten();
     for (const undo of release) undo?.();
     input?.cancel();
   }
+}
+
+const limitFlag: Readonly<Record<LimitName, string>> = {
+  wallTime: "--timeout",
+  idleTime: "--idle-timeout",
+  outputBytes: "--max-output",
+  memory: "its memory limit",
+};
+
+/** What the server is to see to. It refuses what it cannot; a plain time limit we can hold ourselves. */
+function limitsOf(flags: RunFlags, isServers: boolean): { limits?: StartLimits } {
+  const limits = {
+    ...(flags.timeout === undefined || !isServers ? {} : { wallTimeMs: Math.ceil(flags.timeout * 1000) }),
+    ...(flags["idle-timeout"] === undefined ? {} : { idleTimeMs: Math.ceil(flags["idle-timeout"] * 1000) }),
+    ...(flags["max-output"] === undefined ? {} : { outputBytes: Math.floor(flags["max-output"]) }),
+  };
+  return Object.keys(limits).length === 0 ? {} : { limits: { ...limits, graceMs: GRACE_MS } };
 }
 
 /** The server's error says what is wrong, but not with what. */
@@ -116,10 +149,14 @@ async function startNamed(client: Client, program: string, options: StartOptions
 }
 
 /** Writes output as it comes; the descriptor's own pace is the command's. */
-async function passOutput(runtime: Runtime, child: Process): Promise<number> {
+async function passOutput(
+  runtime: Runtime,
+  child: Process,
+): Promise<{ status: number; endedBy?: LimitName }> {
   const stdout = runtime.stdout();
   const stderr = runtime.stderr();
   let status: number = exitStatus.unknown;
+  let endedBy: LimitName | undefined;
   for await (const event of child) {
     switch (event.kind) {
       case "output":
@@ -128,23 +165,29 @@ async function passOutput(runtime: Runtime, child: Process): Promise<number> {
         } catch {
           // Whoever read us has gone, as in `run … | head`: the command gets what a local one would get.
           await child.terminate().catch(() => {});
-          return 128 + 13;
+          return { status: 128 + 13 };
         }
         break;
       case "gap":
+        // The end says it.
+        if (event.overLimit) break;
         complain(
           `exec-server: output is missing here${event.lostBytes === undefined ? "" : `: ${event.lostBytes} bytes`}`,
         );
         break;
       case "exited":
         status = event.exitCode;
+        endedBy = event.endedBy;
+        break;
+      case "closed":
+        endedBy ??= event.endedBy;
         break;
       case "failed":
         complain(`exec-server: ${event.message}; how the command ended is not known`);
-        return exitStatus.unknown;
+        return { status: exitStatus.unknown };
     }
   }
-  return status;
+  return { status, ...(endedBy === undefined ? {} : { endedBy }) };
 }
 
 async function passInput(

@@ -6,6 +6,7 @@ import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { type Requests, type ServerNotifications, serverNotifications } from "../protocol/methods.ts";
+import type { ProcessSummary } from "../protocol/process_list.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import { unlessAborted, withinLimits } from "./call_limit.ts";
 import { catchUp } from "./catch_up.ts";
@@ -181,7 +182,8 @@ export class Client implements AsyncDisposable {
   /**
    * Starts a program.
    * @throws {RpcError} It did not start; −32603 carries the text of the server's system.
-   * @throws {ExecServerError} `ERR_DISCONNECTED`: it may have started. `ERR_DUPLICATE_PROCESS`, `ERR_UNSUPPORTED`.
+   * @throws {ExecServerError} `ERR_DISCONNECTED`: it may have started; `ERR_DUPLICATE_PROCESS`; `ERR_UNSUPPORTED`: the
+   * server cannot hold it to its limits.
    */
   async start(options: StartOptions): Promise<Process> {
     options.signal?.throwIfAborted();
@@ -223,6 +225,20 @@ export class Client implements AsyncDisposable {
     return process;
   }
 
+  /**
+   * The processes of the session, also those that other connections have started and those that have ended lately.
+   * @throws {ExecServerError} `ERR_UNSUPPORTED`: the server has no list.
+   */
+  async processes(): Promise<ProcessSummary[]> {
+    if (!(await this.info()).capabilities?.processList) {
+      throw new ExecServerError(
+        "ERR_UNSUPPORTED",
+        'The server cannot list processes: it lacks "processList"',
+      );
+    }
+    return (await this.call("process/list", null)).processes;
+  }
+
   /** Ends the connection; its processes end with the session, which a server may keep for a while. */
   async close(): Promise<void> {
     const reason: CloseReason = { kind: "normal", message: "the client closed the connection" };
@@ -255,18 +271,29 @@ export class Client implements AsyncDisposable {
     if (closeReason) this.#onLost(connection, closeReason);
   }
 
-  /** Sent once. When the answer is lost, the returned session is asked what became of it. */
+  /**
+   * Carried out once. When the answer is lost, the returned session is asked again where it knows a repeated request,
+   * else what became of it.
+   */
   async #startOnce(process: Process, params: Requests["process/start"]["params"]): Promise<void> {
     this.#starting.add(process.id);
     try {
-      await this.call("process/start", params);
-    } catch (error) {
-      if (!isDisconnect(error) || !this.#recovery) throw error;
-      try {
-        // It may have come to its end meanwhile, of which nobody would tell again.
-        await catchUp(this, process);
-      } catch {
-        throw error;
+      for (let wasLost = false; ; wasLost = true) {
+        try {
+          await this.call("process/start", params);
+          // It may have come to its end meanwhile, of which nobody would tell again.
+          if (wasLost) await catchUp(this, process);
+          return;
+        } catch (error) {
+          if (!isDisconnect(error) || !this.#recovery) throw error;
+          if (params.startOnce) continue;
+          try {
+            await catchUp(this, process);
+          } catch {
+            throw error;
+          }
+          return;
+        }
       }
     } finally {
       this.#starting.delete(process.id);

@@ -1,5 +1,6 @@
 /** How a process ended, and what its user said beforehand would end it: a signal, or the time. */
 
+import type { LimitName } from "../protocol/process_limits.ts";
 import { MAX_TIMER_MS } from "../protocol/timer.ts";
 
 /** How a process ended, as far as we know. */
@@ -11,12 +12,22 @@ export type ProcessEnd =
    * there is its exit code; else it may run on.
    */
   | { kind: "timeout"; timeoutMs: number; killConfirmed: boolean; exitCode?: number }
+  /** A limit of its start ended it; the server has seen to that. */
+  | { kind: "limit"; limit: LimitName; exitCode: number; signal?: string }
   /** The connection was lost first: the process may have ended or may run on. */
   | { kind: "lost"; message: string }
   /** It has ended, but the news of how is in a gap. */
   | { kind: "unknown"; message: string };
 
-type ProcessExit = Extract<ProcessEnd, { kind: "exited" }>;
+type ProcessExit = Extract<ProcessEnd, { kind: "exited" | "limit" }>;
+
+/** What is told of an exit. */
+export interface ExitNews {
+  exitCode: number;
+  sandboxDenied: boolean;
+  signal?: string;
+  endedBy?: LimitName;
+}
 
 /** What ends a process. */
 export interface EndingOptions {
@@ -60,8 +71,12 @@ export class Ending {
   }
 
   /** The program has ended. */
-  exited({ exitCode, sandboxDenied, signal }: Omit<ProcessExit, "kind">): void {
-    this.#exit = { kind: "exited", exitCode, sandboxDenied, ...(signal === undefined ? {} : { signal }) };
+  exited({ exitCode, sandboxDenied, signal, endedBy }: ExitNews): void {
+    const bySignal = signal === undefined ? {} : { signal };
+    this.#exit =
+      endedBy === undefined
+        ? { kind: "exited", exitCode, sandboxDenied, ...bySignal }
+        : { kind: "limit", limit: endedBy, exitCode, ...bySignal };
     this.#decide();
   }
 

@@ -270,6 +270,9 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   }
 
   #onEvent(event: ProcessEvent): void {
+    if (event.kind === "closed" && event.endedBy === "outputBytes") {
+      this.#onEvent({ kind: "gap", firstSeq: event.seq, lastSeq: event.seq, overLimit: true });
+    }
     if (event.kind === "exited") this.#ending.exited(event);
     if (event.kind === "failed") this.#ending.lost(event.message);
     if (event.kind === "closed") this.#ending.closed();

@@ -21,8 +21,8 @@ export function processEvent(
       return { processId, event: exitedEvent(seq, exit) };
     }
     case "process/closed": {
-      const { processId, seq } = serverNotifications["process/closed"].decode(params);
-      return { processId, event: { kind: "closed", seq } };
+      const { processId, ...closed } = serverNotifications["process/closed"].decode(params);
+      return { processId, event: { kind: "closed", ...closed } };
     }
     default:
       return undefined;

@@ -1,17 +1,31 @@
 /** Puts the events of one process in order, fills holes from a read, and says what cannot be filled. */
 
 import type { OutputStream, ReadResult } from "../protocol/process.ts";
+import type { LimitName } from "../protocol/process_limits.ts";
 
 /** What a process tells its user, in order. */
 export type ProcessEvent =
   /** Output. */
   | { kind: "output"; seq: number; stream: OutputStream; bytes: Uint8Array }
-  /** Output is missing here and cannot be had any more; how many bytes, where the server knows. */
-  | { kind: "gap"; firstSeq: number; lastSeq: number; lostBytes?: number }
-  /** The program has ended; output may follow. 128 + n after signal n, which has a name where the server tells it. */
-  | { kind: "exited"; seq: number; exitCode: number; sandboxDenied: boolean; signal?: string }
-  /** Nothing more will come. */
-  | { kind: "closed"; seq: number }
+  /**
+   * Output is missing here and cannot be had any more; how many bytes, where the server knows. `overLimit`: what was
+   * above the limit of output, and has no number but that of the end behind it.
+   */
+  | { kind: "gap"; firstSeq: number; lastSeq: number; lostBytes?: number; overLimit?: boolean }
+  /**
+   * The program has ended; output may follow. 128 + n after signal n, which has a name where the server tells it.
+   * `endedBy` is the limit that ended it.
+   */
+  | {
+      kind: "exited";
+      seq: number;
+      exitCode: number;
+      sandboxDenied: boolean;
+      signal?: string;
+      endedBy?: LimitName;
+    }
+  /** Nothing more will come. `endedBy` is the limit that was hit, also after the exit. */
+  | { kind: "closed"; seq: number; endedBy?: LimitName }
   /** The connection was lost, and with it the rest; how the program ended is not known. */
   | { kind: "failed"; message: string };
 
@@ -21,11 +35,17 @@ export type NumberedEvent = Extract<ProcessEvent, { seq: number }>;
 /** An exit as the wire tells it. Without a code, as from a server that does not know it, it is -1. */
 export function exitedEvent(
   seq: number,
-  exit: Pick<ReadResult, "exitCode" | "sandboxDenied" | "signal">,
+  exit: Pick<ReadResult, "exitCode" | "sandboxDenied" | "signal" | "endedBy">,
 ): Extract<ProcessEvent, { kind: "exited" }> {
-  const { exitCode, sandboxDenied = false, signal } = exit;
-  const event = { kind: "exited", seq, exitCode: exitCode ?? -1, sandboxDenied } as const;
-  return signal === undefined ? event : { ...event, signal };
+  const { exitCode, sandboxDenied = false, signal, endedBy } = exit;
+  return {
+    kind: "exited",
+    seq,
+    exitCode: exitCode ?? -1,
+    sandboxDenied,
+    ...(signal === undefined ? {} : { signal }),
+    ...(endedBy === undefined ? {} : { endedBy }),
+  };
 }
 
 export class Sequencer {
@@ -74,7 +94,8 @@ export class Sequencer {
     }
     // Up to 0.138.0 `nextSeq` follows the last chunk of the answer, and says nothing of the end.
     if (result.closed && last >= first && !this.#held.has(last)) {
-      this.#held.set(last, { kind: "closed", seq: last });
+      const { endedBy } = result;
+      this.#held.set(last, { kind: "closed", seq: last, ...(endedBy === undefined ? {} : { endedBy }) });
     }
     if (result.exited && !this.#exited && ![...this.#held.values()].some(({ kind }) => kind === "exited")) {
       // The answer does not number the exit; it is the slot that no output has. Given-up output is older than

@@ -1,8 +1,11 @@
 /** What a user asks to start, and how it looks on the wire. */
 
-import type { EnvironmentInfo } from "../protocol/environment.ts";
+import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
+import { ExecServerError } from "../protocol/errors.ts";
 import { pathFromWire, pathToUri } from "../protocol/path_uri.ts";
 import type { EnvPolicy, StartParams, TerminalSizeParams } from "../protocol/process.ts";
+
+import type { StartLimits } from "../protocol/process_limits.ts";
 
 /** What to start. */
 export interface StartOptions {
@@ -23,6 +26,13 @@ export interface StartOptions {
   stdin?: "null" | "pipe";
   /** What the program sees as its own name. */
   arg0?: string;
+  /**
+   * What the process may use; the server sees to it, also while the connection is lost. One that ends it is told as
+   * the `limit` of its end.
+   */
+  limits?: StartLimits;
+  /** Texts for whoever lists the processes, where the server keeps them. */
+  labels?: Readonly<Record<string, string>>;
   /** Handle on the wire. @default A new UUID. */
   processId?: string;
   /** Gives the start up, or kills the process that runs; one that starts all the same is killed too. */
@@ -39,13 +49,18 @@ const inheritAll: EnvPolicy = {
   includeOnly: [],
 };
 
-/** The parameters of `process/start` for a server that told this of itself. */
+/**
+ * The parameters of `process/start` for a server that told this of itself.
+ * @throws {ExecServerError} `ERR_UNSUPPORTED`: it cannot hold a process to the limits.
+ */
 export function startParams(
   processId: string,
   options: StartOptions,
   info: EnvironmentInfo,
   outputWindowBytes: number,
 ): StartParams {
+  const { capabilities = {} } = info;
+  refuseUnheld(options.limits, capabilities);
   const policy = options.envPolicy === undefined ? inheritAll : options.envPolicy;
   return {
     processId,
@@ -56,9 +71,29 @@ export function startParams(
     pipeStdin: options.stdin === "pipe",
     ...(policy === null ? {} : { envPolicy: policy }),
     ...(options.arg0 === undefined ? {} : { arg0: options.arg0 }),
-    ...(options.terminal && info.capabilities?.processResize ? { terminalSize: options.terminal } : {}),
-    ...(info.capabilities?.processOutputWindow ? { outputWindowBytes } : {}),
+    ...(options.terminal && capabilities.processResize ? { terminalSize: options.terminal } : {}),
+    ...(capabilities.processOutputWindow ? { outputWindowBytes } : {}),
+    ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.labels && capabilities.processList ? { labels: { ...options.labels } } : {}),
+    ...(capabilities.processStartOnce ? { startOnce: true } : {}),
   };
+}
+
+/** A limit that nobody holds would be worse than none. */
+function refuseUnheld(limits: StartLimits | undefined, capabilities: Capabilities): void {
+  if (!limits) return;
+  const { memoryBytes, processes, cpuPercent } = limits;
+  const needsResources = [memoryBytes, processes, cpuPercent].some((limit) => limit !== undefined);
+  const missing = !capabilities.processLimits
+    ? "processLimits"
+    : needsResources && !capabilities.processResourceLimits
+      ? "processResourceLimits"
+      : undefined;
+  if (missing === undefined) return;
+  throw new ExecServerError(
+    "ERR_UNSUPPORTED",
+    `The server cannot hold a process to these limits: it lacks "${missing}"`,
+  );
 }
 
 /** In the form that the server takes: URIs since 0.169.0, paths before. */

@@ -6,6 +6,7 @@ import type { Process } from "../client/process.ts";
 import { channelPair } from "../jsonrpc/channel.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import type { ProcessSummary } from "../protocol/process_list.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { serveChannel } from "../server/listen.ts";
 import { withoutUserInfo } from "../transport/websocket.ts";
@@ -78,6 +79,11 @@ export class Environment implements AsyncDisposable {
   /** Starts a program. Throws as {@link client} and {@link Client.start} do. */
   async start(options: StartOptions): Promise<Process> {
     return await (await this.client()).start(options);
+  }
+
+  /** The processes of the session. Throws as {@link client} and {@link Client.processes} do. */
+  async processes(): Promise<ProcessSummary[]> {
+    return await (await this.client()).processes();
   }
 
   /** Closes the connection, if there is one. The next use opens another. */

@@ -14,10 +14,13 @@ import type {
   SignalName,
   SignalParams,
   StartParams,
+  StartResult,
   TerminateParams,
   WriteParams,
   WriteResult,
 } from "../protocol/process.ts";
+import type { StartLimits } from "../protocol/process_limits.ts";
+import type { ListResult } from "../protocol/process_list.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { findProgram } from "../runtime/find_program.ts";
@@ -26,6 +29,8 @@ import { childEnv } from "./child_env.ts";
 import { type Guardian, guardianOf } from "./guardian.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
 import { askTrees, killTrees, type ProcessRow, rootsOf, untilGone } from "./process_tree.ts";
+import { hasNews, readNow } from "./read.ts";
+import { StartRequest } from "./start_request.ts";
 
 /** Bounds of the processes of a session. */
 export interface ProcessLimits {
@@ -65,11 +70,14 @@ const signalNumbers: Record<SignalName, number> = {
 const REMEMBERED_WRITES = 4096;
 /** How long killed descendants have to leave the process table. */
 const GONE_WITHIN_MS = 1000;
+const MAX_LABELS_LENGTH = 16 * 1024;
 const MAX_TERMINAL_SIDE = 65_535;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 interface Entry {
   process: ManagedProcess;
+  request: StartRequest;
+  result: StartResult;
   writeIds: Set<string>;
   forget?: ReturnType<typeof setTimeout>;
 }
@@ -93,6 +101,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     this.#limits = limits;
     this.#observer = {
       ready: () => observer.ready(),
+      attached: (processId) => observer.attached(processId),
       event: (process, event) => {
         observer.event(process, event);
         if (event.kind === "exited") this.#guardian.exited(process.pid);
@@ -103,7 +112,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     };
   }
 
-  readonly "process/start" = (params: StartParams): { processId: string; sandboxType: string } => {
+  readonly "process/start" = (params: StartParams): StartResult => {
     const { processId, argv, arg0 } = params;
     const [program] = argv;
     if (program === undefined) throw invalid("argv must not be empty");
@@ -112,9 +121,13 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     const cwd = decodeCwd(params.cwd);
     const terminal = params.tty ? decodeSize(params.terminalSize ?? { columns: 80, rows: 24 }) : undefined;
     refuseConfinement(params.sandbox);
-    if (this.#entries.has(processId)) {
-      throw new RpcError(rpcCode.invalidRequest, `process ${processId} already exists`);
+    refuseUnheld(params.limits);
+    if (params.labels && JSON.stringify(params.labels).length > MAX_LABELS_LENGTH) {
+      throw invalid(`labels: expected at most ${MAX_LABELS_LENGTH} characters of JSON`);
     }
+    const existing = this.#entries.get(processId);
+    if (existing) return joinOf(existing, params);
+    const request = new StartRequest(params);
     if (program === "") {
       throw new RpcError(rpcCode.internal, `missing program for ${params.tty ? "PTY" : "pipe"} spawn`);
     }
@@ -140,15 +153,17 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         retention: { maxBytes: this.#limits.retainedBytes },
         maxStdinBytes: this.#limits.maxStdinBytes,
         outputWindowBytes: params.outputWindowBytes,
+        limits: params.limits,
       });
-      this.#entries.set(processId, { process, writeIds: new Set() });
+      const result = { processId, sandboxType: "none" };
+      this.#entries.set(processId, { process, request, result, writeIds: new Set() });
+      return result;
     } catch (error) {
       this.#guardian.notStarted();
       if (error instanceof SpawnError)
         throw new RpcError(rpcCode.internal, error.message, { errno: error.errno });
       throw error;
     }
-    return { processId, sandboxType: "none" };
   };
 
   readonly "process/read" = (params: ReadParams): ReadResult | Promise<ReadResult> => {
@@ -192,6 +207,24 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     }
     return { status: entry.process.closeStdin() };
   };
+
+  readonly "process/list" = (): ListResult => ({
+    processes: [...this.#entries.values()].map(({ process, request }) => ({
+      processId: process.id,
+      argv: [...request.argv],
+      pid: process.pid,
+      tty: process.isTerminal,
+      state: process.closed ? "closed" : process.exited ? "exited" : "running",
+      startedAtMs: request.startedAtMs,
+      exitCode: process.exitCode,
+      ...(process.exitSignal === undefined ? {} : { signal: process.exitSignal }),
+      ...(process.endedBy === undefined ? {} : { endedBy: process.endedBy }),
+      outputBytes: process.log.totalBytes,
+      inputBytes: process.inputBytes,
+      attached: this.#observer.attached(process.id),
+      labels: { ...request.labels },
+    })),
+  });
 
   readonly "process/signal" = (params: SignalParams): Empty => {
     this.#entries.get(params.processId)?.process.signal(signalNumbers[params.signal]);
@@ -285,6 +318,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   #onClosed(process: ManagedProcess): void {
     const entry = this.#entries.get(process.id);
     if (entry?.process !== process) return;
+    entry.request.shrink();
     entry.forget = setTimeout(() => {
       this.#entries.delete(process.id);
       if (this.#closed.delete(process)) this.#closedBytes -= process.log.retainedBytes;
@@ -301,28 +335,22 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   }
 }
 
-/** Whether `process/read` has something to tell at once. */
-function hasNews(process: ManagedProcess, afterSeq: number): boolean {
-  if (process.closed || process.log.hasAfter(afterSeq)) return true;
-  return process.exited && afterSeq < process.log.nextSeq - 1;
+/** The answer to a start whose id is in use. */
+function joinOf({ request, result }: Entry, params: StartParams): StartResult {
+  const { processId } = params;
+  const refusal = (why: string): RpcError =>
+    new RpcError(rpcCode.invalidRequest, `process ${processId} already exists${why}`);
+  if (!params.startOnce) throw refusal("");
+  if (!request.isSame(params)) throw refusal(", and another request has started it");
+  return { ...result, joined: true };
 }
 
-function readNow(process: ManagedProcess, params: ReadParams): ReadResult {
-  const { afterSeq = 0, maxBytes = Number.POSITIVE_INFINITY } = params;
-  const { chunks, lostBytes, lostBytesIsMinimum } = process.log.slice(afterSeq, maxBytes);
-  const last = chunks.at(-1);
-  return {
-    chunks: chunks.map(({ seq, stream, bytes }) => ({ seq, stream, chunk: bytes })),
-    nextSeq: params.maxBytes !== undefined && last ? last.seq + 1 : process.log.nextSeq,
-    exited: process.exited,
-    exitCode: process.exitCode,
-    closed: process.closed,
-    failure: null,
-    sandboxDenied: false,
-    ...(process.exitSignal === undefined ? {} : { signal: process.exitSignal }),
-    ...(lostBytes > 0 ? { lostBytes } : {}),
-    ...(lostBytesIsMinimum ? { lostBytesIsMinimum } : {}),
-  };
+/** A limit that is not held would be worse than none. */
+function refuseUnheld(limits: StartLimits | undefined): void {
+  for (const name of ["memoryBytes", "processes", "cpuPercent"] as const) {
+    if (limits?.[name] === undefined) continue;
+    throw new RpcError(rpcCode.invalidRequest, `limits.${name}: this server cannot hold a process to it`);
+  }
 }
 
 function decodeCwd(cwd: string): string {

@@ -1,23 +1,27 @@
 /** One process of a session, from its start to the end of its output. */
 
 import type { OutputStream, WriteStatus } from "../protocol/process.ts";
+import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
 import { signalName } from "../runtime/signal_name.ts";
+import { LimitWatch } from "./limit_watch.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
 import { askTrees, killTrees, type ProcessRow, rootsOf, type TreeRoot } from "./process_tree.ts";
 
 /** What a process tells, in the order of the numbers. */
 export type ProcessEvent =
   | { kind: "output"; seq: number; stream: OutputStream; bytes: Uint8Array }
-  | { kind: "exited"; seq: number; exitCode: number; signal?: string | undefined }
-  | { kind: "closed"; seq: number };
+  | { kind: "exited"; seq: number; exitCode: number; signal?: string; endedBy?: LimitName }
+  | { kind: "closed"; seq: number; endedBy?: LimitName };
 
 /** Who is told. */
 export interface ProcessObserver {
   event(process: ManagedProcess, event: ProcessEvent): void;
   /** Nothing when more output may come, else a promise for when it may. */
   ready(): Promise<void> | undefined;
+  /** To how many connections the events of a process go. */
+  attached(processId: string): number;
 }
 
 /** Settings of a process. */
@@ -27,6 +31,7 @@ export interface ProcessOptions {
   maxStdinBytes: number;
   /** Output that may be sent and not acknowledged; no limit when absent. */
   outputWindowBytes?: number | undefined;
+  limits?: StartLimits | undefined;
 }
 
 /** Larger pieces are cut, so that others on the connection get their turn. */
@@ -65,7 +70,12 @@ export class ManagedProcess {
   #windowOpened: PromiseWithResolvers<void> | undefined;
   /** Sources that wait for the child rather than for the observer. */
   #reading = 0;
-  #lastOutputAt = 0;
+  #openSources: number;
+  #lastOutputAt = performance.now();
+  #lastInputAt = 0;
+  #inputBytes = 0;
+  readonly #watch: LimitWatch | undefined;
+  #endedBy: LimitName | undefined;
   /** Who was asked to end, and when who is left is killed. */
   #asked: ProcessRow[] = [];
   #killAt = 0;
@@ -84,7 +94,13 @@ export class ManagedProcess {
         ? Number.POSITIVE_INFINITY
         : Math.min(outputWindowBytes, options.retention.maxBytes * 0.75);
     this.#stdinClosed = child.stdin === null;
+    const { limits } = options;
+    if (limits) {
+      this.#watch = new LimitWatch(limits, (name) => this.#onLimit(name, limits.graceMs));
+      this.#watch.start(() => this.#idleMs());
+    }
     this.#sources = child.stderr ? [child.stdout, child.stderr] : [child.stdout];
+    this.#openSources = this.#sources.length;
     const first: OutputStream = child.stderr ? "stdout" : "pty";
     const ended = [this.#pump(child.stdout, first)];
     if (child.stderr) ended.push(this.#pump(child.stderr, "stderr"));
@@ -111,6 +127,16 @@ export class ManagedProcess {
   /** The signal that ended it, by name. */
   get exitSignal(): string | undefined {
     return this.#signal;
+  }
+
+  /** The limit that was hit first. */
+  get endedBy(): LimitName | undefined {
+    return this.#endedBy;
+  }
+
+  /** Input taken so far. */
+  get inputBytes(): number {
+    return this.#inputBytes;
   }
 
   get closed(): boolean {
@@ -143,6 +169,8 @@ export class ManagedProcess {
         `process ${this.id} does not read its input: ${stdin.pendingBytes} bytes wait, the limit is ${this.#options.maxStdinBytes}`,
       );
     }
+    this.#inputBytes += bytes.length;
+    this.#lastInputAt = performance.now();
     const taken = stdin.write(bytes).catch(() => {
       this.#stdinClosed = true;
     });
@@ -221,6 +249,7 @@ export class ManagedProcess {
   dispose(): void {
     this.#killed = true;
     clearTimeout(this.#graceTimer);
+    this.#watch?.stop();
     // Also when the leader has gone: its group may live on. Not after `closed`: the number may be another's by then.
     if (!this.#closed) this.#child.signalGroup(SIGKILL);
     this.release();
@@ -244,10 +273,14 @@ export class ManagedProcess {
   async #pump(source: ByteSource, stream: OutputStream): Promise<void> {
     for (;;) {
       this.#reading++;
-      const bytes = await source.read();
+      const read = await source.read();
       this.#reading--;
-      if (bytes === null) return;
+      if (read === null) {
+        this.#openSources--;
+        return;
+      }
       this.#lastOutputAt = performance.now();
+      const bytes = this.#watch ? this.#watch.take(read) : read;
       for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
         const piece = bytes.length <= MAX_CHUNK_BYTES ? bytes : bytes.slice(start, start + MAX_CHUNK_BYTES);
         this.#emit({ kind: "output", seq: this.log.append(stream, piece), stream, bytes: piece });
@@ -255,6 +288,20 @@ export class ManagedProcess {
       await this.#observer.ready();
       await this.#windowReady();
     }
+  }
+
+  /** Since the last output or input. Not while output waits for its reader: it is not the program that rests. */
+  #idleMs(): number {
+    if (this.#reading < this.#openSources) return 0;
+    return performance.now() - Math.max(this.#lastOutputAt, this.#lastInputAt);
+  }
+
+  #onLimit(name: LimitName, graceMs?: number): void {
+    if (this.#closed) return;
+    this.#endedBy ??= name;
+    // Whoever holds the output of a program that has ended goes too.
+    if (graceMs === undefined || graceMs === 0) this.#kill();
+    else this.#killAfter(graceMs);
   }
 
   #windowIsFull(): boolean {
@@ -271,7 +318,13 @@ export class ManagedProcess {
     this.#exitCode = status.signal === null ? status.code! : 128 + status.signal;
     if (status.signal !== null) this.#signal = signalName(status.signal);
     this.#child.stdin?.destroy();
-    this.#emit({ kind: "exited", seq: this.log.takeSeq(), exitCode: this.#exitCode, signal: this.#signal });
+    this.#emit({
+      kind: "exited",
+      seq: this.log.takeSeq(),
+      exitCode: this.#exitCode,
+      ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+      ...(this.#endedBy === undefined ? {} : { endedBy: this.#endedBy }),
+    });
     if (this.#killed) this.#onKilled();
   }
 
@@ -293,8 +346,10 @@ export class ManagedProcess {
 
   #onClosed(): void {
     this.#closed = true;
+    this.#watch?.stop();
     if (rootsOf(this.#asked).length === 0) clearTimeout(this.#graceTimer);
-    this.#emit({ kind: "closed", seq: this.log.takeSeq() });
+    const endedBy = this.#endedBy;
+    this.#emit({ kind: "closed", seq: this.log.takeSeq(), ...(endedBy === undefined ? {} : { endedBy }) });
   }
 
   #emit(event: ProcessEvent): void {

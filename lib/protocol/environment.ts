@@ -48,6 +48,14 @@ export interface Capabilities {
   fsListLinks?: boolean;
   /** Ours: bytes of files may come and go raw, in binary messages. Not over stdio. */
   fsRawBytes?: boolean;
+  /** Ours: `process/list`, and `labels` in `process/start`. */
+  processList?: boolean;
+  /** Ours: `startOnce` in `process/start`. */
+  processStartOnce?: boolean;
+  /** Ours: `limits` in `process/start`, as far as they concern time and output. */
+  processLimits?: boolean;
+  /** Ours: those of `limits` in `process/start` that concern memory, processes and processor time. */
+  processResourceLimits?: boolean;
 }
 
 /** Answer of `environment/info`, and `environmentInfo` in the answer of `initialize`. */
@@ -94,6 +102,10 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   fsAtomicWrite: optional(boolean),
   fsListLinks: optional(boolean),
   fsRawBytes: optional(boolean),
+  processList: optional(boolean),
+  processStartOnce: optional(boolean),
+  processLimits: optional(boolean),
+  processResourceLimits: optional(boolean),
 });
 
 export const environmentInfo: Schema<EnvironmentInfo> = object<EnvironmentInfo>({

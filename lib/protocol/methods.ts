@@ -120,6 +120,7 @@ import {
   writeParams,
   writeResult,
 } from "./process.ts";
+import { type ListResult, listResult } from "./process_list.ts";
 import { nothing, type Schema } from "./schema.ts";
 import {
   type InitializeParams,
@@ -154,6 +155,8 @@ export interface Requests {
   "process/terminate": Call<TerminateParams, TerminateResult>;
   /** Ours (`processResize`): sets the size of the terminal. */
   "process/resize": Call<ResizeParams, Empty>;
+  /** Ours (`processList`): the processes of the session, also those that have ended and can still be read. */
+  "process/list": Call<null, ListResult>;
   /** Ours (`processCloseStdin`): the child sees the end of its input after what was written before. */
   "process/closeStdin": Call<CloseStdinParams, WriteResult>;
   /** Makes an HTTP request from the server's machine. It belongs to the connection and ends with it. */
@@ -250,6 +253,7 @@ export const requests: RequestTable = {
   "process/signal": { params: signalParams, result: empty, gate: "exec" },
   "process/terminate": { params: terminateParams, result: terminateResult, gate: "exec" },
   "process/resize": { params: resizeParams, result: empty, gate: "exec" },
+  "process/list": { params: nothing, result: listResult, gate: "exec" },
   "process/closeStdin": { params: closeStdinParams, result: writeResult, gate: "exec" },
   "http/request": { params: httpRequestParams, result: httpRequestResult, gate: "http" },
   "http/request/cancel": { params: cancelParams, result: cancelResult, gate: "http" },

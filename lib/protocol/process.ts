@@ -1,5 +1,6 @@
 /** Shapes of `process/*`. */
 
+import { type LimitName, limitName, type StartLimits, startLimits } from "./process_limits.ts";
 import {
   anything,
   array,
@@ -77,6 +78,15 @@ export interface StartParams {
    * is below what the server retains, to which it is cut.
    */
   outputWindowBytes?: number;
+  /** Ours (`processLimits`): what it may use. */
+  limits?: StartLimits;
+  /** Ours (`processList`): texts for whoever looks at the list, 16 KiB at most as JSON. */
+  labels?: Record<string, string>;
+  /**
+   * Ours (`processStartOnce`): when a process of that id is there and was started by the same request, its start is
+   * answered again, so that a request whose answer was lost can be repeated. @default {false}
+   */
+  startOnce?: boolean;
 }
 
 /** Answer of `process/start`: the program runs. */
@@ -84,6 +94,8 @@ export interface StartResult {
   processId: string;
   /** `none`, `linuxSeccomp`, `macosSeatbelt`, `windowsRestrictedToken`. */
   sandboxType?: string;
+  /** Ours: true when an earlier request has started it, as with `startOnce`. */
+  joined?: boolean;
 }
 
 /** Parameters of `process/read`. */
@@ -116,6 +128,8 @@ export interface ReadResult {
   sandboxDenied?: boolean;
   /** Ours: the signal that ended it, as `SIGKILL`; absent if it ended by itself. */
   signal?: string;
+  /** Ours: the limit of its start that was hit first. */
+  endedBy?: LimitName;
   /** Ours: how many bytes after `afterSeq` were given up by the retention before `chunks[0]`; absent if none. */
   lostBytes?: number;
   /** Ours: true when more than `lostBytes` may be gone, because `afterSeq` is too long ago to tell. */
@@ -208,12 +222,16 @@ export interface ExitedParams {
   sandboxDenied?: boolean;
   /** Ours: the signal that ended it, as `SIGKILL`; absent if it ended by itself, which an `exitCode` above 128 may be. */
   signal?: string;
+  /** Ours: the limit of its start that was hit first. */
+  endedBy?: LimitName;
 }
 
 /** Notification `process/closed`: nothing more will come. Always the highest seq. */
 export interface ClosedParams {
   processId: string;
   seq: number;
+  /** Ours: the limit of its start that was hit first, also when the program had ended by itself before. */
+  endedBy?: LimitName;
 }
 
 /** An answer without members. */
@@ -247,11 +265,15 @@ export const startParams: Schema<StartParams> = object<StartParams>({
   metadata: nullish(object<StartMetadata>({ toolCallId: nullish(string), threadId: nullish(string) })),
   terminalSize: nullish(terminalSize),
   outputWindowBytes: nullish(unsigned),
+  limits: nullish(startLimits),
+  labels: nullish(record(string)),
+  startOnce: nullish(boolean),
 });
 
 export const startResult: Schema<StartResult> = object<StartResult>({
   processId: string,
   sandboxType: nullish(string),
+  joined: nullish(boolean),
 });
 
 export const readParams: Schema<ReadParams> = object<ReadParams>({
@@ -278,6 +300,7 @@ export const readResult: Schema<ReadResult> = object<ReadResult>({
   failure: nullable(string),
   sandboxDenied: nullish(boolean),
   signal: nullish(string),
+  endedBy: nullish(limitName),
   lostBytes: nullish(unsigned),
   lostBytesIsMinimum: nullish(boolean),
 });
@@ -332,6 +355,11 @@ export const exitedParams: Schema<ExitedParams> = object<ExitedParams>({
   exitCode: integer,
   sandboxDenied: nullish(boolean),
   signal: nullish(string),
+  endedBy: nullish(limitName),
 });
 
-export const closedParams: Schema<ClosedParams> = object<ClosedParams>({ processId: string, seq: unsigned });
+export const closedParams: Schema<ClosedParams> = object<ClosedParams>({
+  processId: string,
+  seq: unsigned,
+  endedBy: nullish(limitName),
+});

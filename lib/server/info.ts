@@ -16,6 +16,9 @@ export const serverCapabilities: Readonly<Capabilities> = {
   processSignals: true,
   processOutputWindow: true,
   processTerminateGrace: true,
+  processList: true,
+  processStartOnce: true,
+  processLimits: true,
 };
 
 const knownShells = new Set(["zsh", "bash", "sh"]);

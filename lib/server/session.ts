@@ -35,6 +35,7 @@ export class Session {
       {
         event: (process, event) => this.#attachment?.send(eventText(process, event)),
         ready: () => this.#attachment?.ready(),
+        attached: () => (this.#attachment ? 1 : 0),
       },
       limits,
     );
@@ -71,12 +72,17 @@ function eventText(process: ManagedProcess, event: ProcessEvent): string {
     case "output":
       return `{"method":"process/output",${head},"stream":"${event.stream}","chunk":"${event.bytes.toBase64()}"}}`;
     case "exited": {
-      const signal = event.signal === undefined ? "" : `,"signal":"${event.signal}"`;
-      return `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false${signal}}}`;
+      const more = `${member("signal", event.signal)}${member("endedBy", event.endedBy)}`;
+      return `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false${more}}}`;
     }
     case "closed":
-      return `{"method":"process/closed",${head}}}`;
+      return `{"method":"process/closed",${head}${member("endedBy", event.endedBy)}}}`;
   }
+}
+
+/** A member whose value is a word of ours. */
+function member(name: string, word: string | undefined): string {
+  return word === undefined ? "" : `,"${name}":"${word}"`;
 }
 
 /** Settings of the sessions of a server. */

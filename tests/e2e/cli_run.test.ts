@@ -100,6 +100,27 @@ describe.each(places)("on %s", (id, missing) => {
   });
 });
 
+test("a limit that ended the command is said, with status 124", async () => {
+  for (const id of ["local", "socket", "pipe"]) {
+    const wall = await run(["-e", id, "-n", "--timeout", "0.2", "sleep", "60"]);
+    expect([wall.status, wall.stderr]).toEqual([124, "exec-server: ended by --timeout\n"]);
+    const idle = await run(["-e", id, "-n", "--idle-timeout", "0.2", "sh", "-c", "echo a; exec sleep 60"]);
+    expect(idle).toEqual({ status: 124, stdout: "a\n", stderr: "exec-server: ended by --idle-timeout\n" });
+    const output = await run(["-e", id, "-n", "--max-output", "7", "yes"]);
+    expect(output).toEqual({
+      status: 124,
+      stdout: "y\ny\ny\ny",
+      stderr: "exec-server: ended by --max-output\n",
+    });
+  }
+});
+
+test.skipIf("missing" in codex169)("a limit that the server cannot hold is refused", async () => {
+  const outcome = await run(["-e", "codex-169", "-n", "--max-output", "7", "yes"]);
+  expect(outcome).toMatchObject({ status: 255, stdout: "" });
+  expect(outcome.stderr).toContain('lacks "processLimits"');
+});
+
 test("the end by a signal is 128 and its number", async () => {
   expect(await run(["-n", "sh", "-c", "kill -9 $$"])).toMatchObject({ status: 137 });
   expect(await run(["-e", "socket", "-n", "sh", "-c", "kill -TERM $$"])).toMatchObject({ status: 143 });

@@ -18,6 +18,9 @@ const capabilities = {
   processTerminateGrace: true,
   httpRequestCancel: true,
   httpResponseWindow: true,
+  processList: true,
+  processStartOnce: true,
+  processLimits: true,
 };
 
 async function infoOf(t: Harness, options: LaunchOptions): Promise<Json> {

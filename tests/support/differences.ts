@@ -80,6 +80,7 @@ export const differences = {
   "method environment/status": { why: "came after 0.138.0", does: old(false) },
   "method process/resize": { why: "ours alone", does: both(false) },
   "method http/request/cancel": { why: "ours alone", does: both(false) },
+  "method process/list": { why: "ours alone", does: both(false) },
   "method process/closeStdin": { why: "ours alone", does: both(false) },
   "environment/status": { why: "came after 0.138.0", does: old(undefined) },
   sandboxType: { why: "came after 0.138.0", does: old(undefined) },

@@ -27,6 +27,7 @@ export interface RawEvent {
   bytes?: Buffer;
   exitCode?: number;
   sandboxDenied?: unknown;
+  endedBy?: string;
   signal?: unknown;
 }
 
@@ -52,11 +53,11 @@ export class RawProcess {
   }
 
   #accept(method: string, params: Json): void {
-    const { seq, stream, chunk, exitCode, sandboxDenied, signal } = params;
+    const { seq, stream, chunk, exitCode, sandboxDenied, signal, endedBy } = params;
     const kind = method.slice("process/".length) as RawEvent["kind"];
     if (kind === "output") this.events.push({ kind, seq, stream, bytes: Buffer.from(chunk, "base64") });
-    else if (kind === "exited") this.events.push({ kind, seq, exitCode, sandboxDenied, signal });
-    else this.events.push({ kind, seq });
+    else if (kind === "exited") this.events.push({ kind, seq, exitCode, sandboxDenied, signal, endedBy });
+    else this.events.push({ kind, seq, endedBy });
   }
 
   /** Everything so far of one stream, or of all. */

@@ -159,6 +159,34 @@ describe("what a start looks like", () => {
     });
   });
 
+  test("limits go to a server that holds them, and to no other", async () => {
+    const limits = { wallTimeMs: 5, outputBytes: 6 };
+    const holds = {
+      ...newInfo,
+      capabilities: { processLimits: true, processList: true, processStartOnce: true },
+    };
+    const { server, client } = await connect({
+      initialize: () => ({ sessionId: "s-1", environmentInfo: holds }),
+    });
+    await client.start({ argv: ["a"], processId: "p", limits, labels: { task: "7" } });
+    expect(server.paramsOf("process/start")).toMatchObject({
+      limits,
+      labels: { task: "7" },
+      startOnce: true,
+    });
+    const memory = await failureOf(client.start({ argv: ["a"], limits: { memoryBytes: 1 } }));
+    expect([memory.code, memory.message]).toEqual([
+      "ERR_UNSUPPORTED",
+      'The server cannot hold a process to these limits: it lacks "processResourceLimits"',
+    ]);
+    const other = await connect();
+    expect((await failureOf(other.client.start({ argv: ["a"], limits }))).code).toBe("ERR_UNSUPPORTED");
+    expect((await failureOf(other.client.processes())).code).toBe("ERR_UNSUPPORTED");
+    await other.client.start({ argv: ["a"], processId: "p", labels: { a: "b" } });
+    expect(other.server.paramsOf("process/start")).not.toHaveProperty("labels");
+    expect(other.server.paramsOf("process/start")).not.toHaveProperty("startOnce");
+  });
+
   test("an id that is in use here is ERR_DUPLICATE_PROCESS, and free after the end or a failed start", async () => {
     const { server, client } = await connect();
     const first = await client.start({ argv: ["a"], processId: "p" });

@@ -394,3 +394,33 @@ test("what is asked of the process goes to the link", async () => {
   expect(await process.terminate()).toBe(true);
   expect(link.calls).toEqual(["write 3", "closeStdin", "signal hangup", "resize 1x2", "terminate"]);
 });
+
+test("a limit that ended it is the kind of its end", async () => {
+  const { process } = make();
+  process.accept({
+    kind: "exited",
+    seq: 1,
+    exitCode: 143,
+    sandboxDenied: false,
+    signal: "SIGTERM",
+    endedBy: "idleTime",
+  });
+  process.accept({ kind: "closed", seq: 2 });
+  expect(await process.wait()).toEqual({
+    kind: "limit",
+    limit: "idleTime",
+    exitCode: 143,
+    signal: "SIGTERM",
+  });
+});
+
+test("output above its limit is a gap before the end", async () => {
+  const { process } = make();
+  process.accept({ kind: "exited", seq: 1, exitCode: 0, sandboxDenied: false });
+  process.accept({ kind: "closed", seq: 2, endedBy: "outputBytes" });
+  const events = await Array.fromAsync(process);
+  expect(events.slice(1)).toEqual([
+    { kind: "gap", firstSeq: 2, lastSeq: 2, overLimit: true },
+    { kind: "closed", seq: 2, endedBy: "outputBytes" },
+  ]);
+});

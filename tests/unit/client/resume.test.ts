@@ -5,7 +5,7 @@ import { Client, type ClientOptions } from "../../../lib/client/client.ts";
 import type { Channel } from "../../../lib/jsonrpc/channel.ts";
 import { RpcError } from "../../../lib/protocol/errors.ts";
 import { until, within } from "../../support/deadline.ts";
-import { FakeServer, type Script } from "./fake_server.ts";
+import { FakeServer, newInfo, type Script } from "./fake_server.ts";
 
 const WAIT_MS = 5000;
 const lost = { kind: "lost", message: "cut" } as const;
@@ -171,6 +171,52 @@ describe("a start whose answer was lost", () => {
     next();
     expect((await start).code).toBe("ERR_DISCONNECTED");
     expect(servers[1]!.paramsOf("process/start")).toBeUndefined();
+  });
+});
+
+describe("a start whose answer was lost, at a server that knows a repeated request", () => {
+  const once: Script = {
+    initialize: () => ({
+      sessionId: "s-1",
+      environmentInfo: { ...newInfo, capabilities: { processStartOnce: true } },
+    }),
+  };
+
+  test("is asked again until it is answered, with the same request", async () => {
+    const { client, servers, next } = await connect([
+      { ...once, "process/start": never },
+      { ...once, "process/start": never },
+      { ...once, "process/read": () => nothingNew },
+    ]);
+    const start = client.start({ argv: ["a"], processId: "p" });
+    for (const i of [0, 1]) {
+      await until(WAIT_MS, "request", () => servers[i]?.paramsOf("process/start"));
+      servers[i]!.peer.close(lost);
+      next();
+    }
+    await within(WAIT_MS, "start", start);
+    const requests = servers.map((server) => server.paramsOf("process/start"));
+    expect(requests[0]).toMatchObject({ startOnce: true });
+    expect(requests.slice(1)).toEqual([requests[0], requests[0]]);
+    servers[2]!.end("p", 1);
+    await (await start).closed;
+  });
+
+  test("fails with what the server says the second time", async () => {
+    const { client, servers, next } = await connect([
+      { ...once, "process/start": never },
+      {
+        ...once,
+        "process/start": () => {
+          throw new RpcError(-32603, "No such file or directory (os error 2)");
+        },
+      },
+    ]);
+    const start = failureOf(client.start({ argv: ["a"], processId: "p" }));
+    await until(WAIT_MS, "request", () => servers[0]!.paramsOf("process/start"));
+    servers[0]!.peer.close(lost);
+    next();
+    expect((await start).code).toBe(-32603);
   });
 });
 

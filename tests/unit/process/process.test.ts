@@ -33,6 +33,7 @@ function start(options: Partial<ProcessOptions> = {}, kind: "pipes" | "stdin" | 
   const observer = {
     event: (_process: ManagedProcess, event: ProcessEvent) => void events.push(event),
     ready: () => held?.promise,
+    attached: () => 1,
   };
   const process = new ManagedProcess("p", child, observer, {
     retention: { maxBytes: 1e6 },

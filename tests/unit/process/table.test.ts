@@ -22,6 +22,7 @@ function makeTable(limits: Partial<ProcessLimits> = {}): {
     event: (process: ManagedProcess, event: ProcessEvent) =>
       void events.push(`${process.id} ${event.kind} ${event.seq}`),
     ready: () => undefined,
+    attached: () => 1,
   };
   const table = new ProcessTable(fake.runtime, observer, { ...defaultProcessLimits, ...limits });
   const start = (processId: string, more: Partial<StartParams> = {}): FakeRuntime["last"] => {
@@ -493,5 +494,129 @@ describe("the end of a session", () => {
     table.consumed("none", 1);
     table.consumed("p", 1);
     await until(WAIT_MS, "second piece", () => read(table, "p").chunks.length === 2);
+  });
+});
+
+describe("a start that is asked for once", () => {
+  const once = { ...base, processId: "p", startOnce: true, env: { B: "2", A: "1" } };
+  const ask = (table: ProcessTable, params: StartParams): unknown => table["process/start"](params);
+
+  test("is answered again when the same request comes again, whatever the order of its members", async () => {
+    const { table, fake } = makeTable();
+    expect(ask(table, once)).toEqual({ processId: "p", sandboxType: "none" });
+    const again = {
+      env: { A: "1", B: "2" },
+      startOnce: true,
+      processId: "p",
+      tty: false,
+      cwd: "/",
+      argv: base.argv,
+    };
+    const joined = { processId: "p", sandboxType: "none", joined: true };
+    expect(ask(table, again)).toEqual(joined);
+    fake.last.end({ code: 0, signal: null });
+    await closed(table, "p");
+    expect(ask(table, again)).toEqual(joined);
+    expect(fake.children).toHaveLength(1);
+  });
+
+  test("conflicts with every other request", async () => {
+    const { table, fake } = makeTable();
+    ask(table, once);
+    const other: [number, string] = [-32600, "process p already exists, and another request has started it"];
+    const refuseAll = (): void => {
+      for (const change of [
+        { argv: ["/bin/y"] },
+        { env: {} },
+        { tty: true },
+        { cwd: "/tmp" },
+        { labels: { a: "b" } },
+      ]) {
+        expect(refusalOf(() => ask(table, { ...once, ...change }))).toEqual(other);
+      }
+      const { startOnce: _, ...plain } = once;
+      expect(refusalOf(() => ask(table, plain))).toEqual([-32600, "process p already exists"]);
+    };
+    refuseAll();
+    fake.last.end({ code: 0, signal: null });
+    await closed(table, "p");
+    refuseAll();
+    ask(table, { ...base, processId: "q" });
+    expect(refusalOf(() => ask(table, { ...base, processId: "q", startOnce: true }))[1]).toContain(
+      "another request",
+    );
+  });
+
+  test("may be tried again after it has failed", () => {
+    const { table, fake } = makeTable();
+    fake.failure = new SpawnError(2, "none");
+    expect(refusalOf(() => ask(table, once))[0]).toBe(-32603);
+    fake.failure = undefined;
+    expect(ask(table, once)).toEqual({ processId: "p", sandboxType: "none" });
+  });
+});
+
+describe("process/list", () => {
+  test("has every process that the session knows", async () => {
+    const { table, start, fake } = makeTable();
+    expect(table["process/list"]()).toEqual({ processes: [] });
+    const before = Date.now();
+    start("a", { argv: ["/bin/x", "1"], labels: { task: "7" }, pipeStdin: true });
+    start("b", { tty: true });
+    table["process/write"]({ processId: "a", chunk: new Uint8Array(5) });
+    fake.children[0]!.stdout.push("abc");
+    await until(WAIT_MS, "output", () => read(table, "a").chunks.length === 1);
+    fake.children[0]!.end({ code: null, signal: 9 });
+    await closed(table, "a");
+    const [a, b] = table["process/list"]().processes;
+    expect(a).toEqual({
+      processId: "a",
+      argv: ["/bin/x", "1"],
+      pid: fake.children[0]!.pid,
+      tty: false,
+      state: "closed",
+      startedAtMs: expect.any(Number),
+      exitCode: 137,
+      signal: "SIGKILL",
+      outputBytes: 3,
+      inputBytes: 5,
+      attached: 1,
+      labels: { task: "7" },
+    });
+    expect(a!.startedAtMs).toBeGreaterThanOrEqual(before);
+    expect(b).toMatchObject({ processId: "b", tty: true, state: "running", exitCode: null, labels: {} });
+    fake.children[1]!.exit({ code: 3, signal: null });
+    await until(WAIT_MS, "exit", () => read(table, "b").exited);
+    expect(table["process/list"]().processes[1]).toMatchObject({ state: "exited", exitCode: 3 });
+    expect(refusalOf(() => start("c", { labels: { a: "x".repeat(17_000) } }))[0]).toBe(-32602);
+  });
+});
+
+describe("limits", () => {
+  test("that nobody holds are refused", () => {
+    const { start } = makeTable();
+    for (const name of ["memoryBytes", "processes", "cpuPercent"]) {
+      expect(refusalOf(() => start("p", { limits: { [name]: 5 } }))).toEqual([
+        -32600,
+        `limits.${name}: this server cannot hold a process to it`,
+      ]);
+    }
+  });
+
+  test("that are hit end the process and are told", async () => {
+    const { table, start, fake } = makeTable();
+    const child = start("p", { limits: { outputBytes: 4 } });
+    child.mortal = true;
+    child.stdout.push("abcdef");
+    child.stdout.push("more");
+    await closed(table, "p");
+    const { chunks, endedBy, exitCode } = read(table, "p");
+    expect([chunks.map(({ chunk }) => String.fromCharCode(...chunk)), endedBy, exitCode]).toEqual([
+      ["abcd"],
+      "outputBytes",
+      137,
+    ]);
+    expect(fake.last.signals).toEqual([9]);
+    expect(table["process/list"]().processes[0]).toMatchObject({ endedBy: "outputBytes", outputBytes: 4 });
   });
 });

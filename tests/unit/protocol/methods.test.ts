@@ -15,6 +15,7 @@ describe("the table", () => {
       ["process/signal", "exec"],
       ["process/terminate", "exec"],
       ["process/resize", "exec"],
+      ["process/list", "exec"],
       ["process/closeStdin", "exec"],
       ["http/request", "http"],
       ["http/request/cancel", "http"],

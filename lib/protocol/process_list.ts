@@ -1,0 +1,67 @@
+/** Shapes of `process/list`. */
+
+import { type LimitName, limitName } from "./process_limits.ts";
+import {
+  array,
+  boolean,
+  integer,
+  nullable,
+  nullish,
+  object,
+  oneOf,
+  record,
+  type Schema,
+  string,
+  unsigned,
+} from "./schema.ts";
+
+/** A process of the session, as `process/list` has it. */
+export interface ProcessSummary {
+  processId: string;
+  argv: string[];
+  /** Number on the server's system. */
+  pid: number;
+  /** It has a terminal. */
+  tty: boolean;
+  /** `exited`: the program has ended, and somebody holds its output. `closed`: it can still be read for a while. */
+  state: "running" | "exited" | "closed";
+  /** By the server's clock, in milliseconds since 1970. */
+  startedAtMs: number;
+  exitCode: number | null;
+  /** The signal that ended it, such as `SIGKILL`. */
+  signal?: string;
+  /** The limit that ended it. */
+  endedBy?: LimitName;
+  /** Output so far, retained or not. */
+  outputBytes: number;
+  /** Input taken so far. */
+  inputBytes: number;
+  /** Connections that get its events. */
+  attached: number;
+  /** Those of its start. */
+  labels: Record<string, string>;
+}
+
+/** Answer of `process/list`. */
+export interface ListResult {
+  /** In the order of their starts. */
+  processes: ProcessSummary[];
+}
+
+const processSummary: Schema<ProcessSummary> = object<ProcessSummary>({
+  processId: string,
+  argv: array(string),
+  pid: unsigned,
+  tty: boolean,
+  state: oneOf("running", "exited", "closed"),
+  startedAtMs: unsigned,
+  exitCode: nullable(integer),
+  signal: nullish(string),
+  endedBy: nullish(limitName),
+  outputBytes: unsigned,
+  inputBytes: unsigned,
+  attached: unsigned,
+  labels: record(string),
+});
+
+export const listResult: Schema<ListResult> = object<ListResult>({ processes: array(processSummary) });

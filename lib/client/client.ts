@@ -6,6 +6,7 @@ import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { type Requests, type ServerNotifications, serverNotifications } from "../protocol/methods.ts";
+import type { StartParams } from "../protocol/process.ts";
 import type { ProcessSummary } from "../protocol/process_list.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import { unlessAborted, withinLimits } from "./call_limit.ts";
@@ -17,6 +18,7 @@ import { processEvent } from "./process_events.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { type RecoveryOptions, retry } from "./recovery.ts";
 import { SessionLink } from "./session_link.ts";
+import { isDisconnect, startOnce } from "./start_once.ts";
 import { type StartOptions, startParams } from "./start_options.ts";
 
 export type { StartOptions } from "./start_options.ts";
@@ -271,30 +273,10 @@ export class Client implements AsyncDisposable {
     if (closeReason) this.#onLost(connection, closeReason);
   }
 
-  /**
-   * Carried out once. When the answer is lost, the returned session is asked again where it knows a repeated request,
-   * else what became of it.
-   */
-  async #startOnce(process: Process, params: Requests["process/start"]["params"]): Promise<void> {
+  async #startOnce(process: Process, params: StartParams): Promise<void> {
     this.#starting.add(process.id);
     try {
-      for (let wasLost = false; ; wasLost = true) {
-        try {
-          await this.call("process/start", params);
-          // It may have come to its end meanwhile, of which nobody would tell again.
-          if (wasLost) await catchUp(this, process);
-          return;
-        } catch (error) {
-          if (!isDisconnect(error) || !this.#recovery) throw error;
-          if (params.startOnce) continue;
-          try {
-            await catchUp(this, process);
-          } catch {
-            throw error;
-          }
-          return;
-        }
-      }
+      await startOnce(this, process, params, () => this.#recovery !== undefined);
     } finally {
       this.#starting.delete(process.id);
     }
@@ -399,8 +381,4 @@ export class Client implements AsyncDisposable {
     this.#processes.clear();
     this.#closed.resolve(reason);
   }
-}
-
-function isDisconnect(error: unknown): boolean {
-  return error instanceof ExecServerError && error.code === "ERR_DISCONNECTED";
 }

@@ -24,6 +24,25 @@ test("Bun and Deno are named in lib/runtime/ only", () => {
   expect(wrong).toEqual([]);
 });
 
+/** Files that read the time of the day because it is what they tell, each with what that is. */
+const tellingTheTime: Record<string, string> = {
+  "lib/process/start_request.ts": "when a process was started, in the list of processes",
+};
+
+test("no limit of time is taken from the clock on the wall, which may jump", () => {
+  const wrong = listFiles()
+    .filter((file) => file.startsWith("lib/") && !/^lib\/(repl|cli)\//.test(file))
+    .filter((file) => !(file in tellingTheTime))
+    .flatMap((file) => {
+      const code = blank(readText(file), { strings: false });
+      return [...code.matchAll(/\bDate\.now\b|\bnew Date\(\)/g)].map(
+        (match) =>
+          `${file}:${lineAt(code, match.index)} reads the clock: use performance.now(), or add the file with the reason to \`tellingTheTime\``,
+      );
+    });
+  expect(wrong).toEqual([]);
+});
+
 describe("the reader", () => {
   test("sees globals, types and modules", () => {
     const code =

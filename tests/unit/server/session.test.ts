@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setSystemTime, spyOn, test } from "bun:test";
 import { channelPair } from "../../../lib/jsonrpc/channel.ts";
 import { Peer } from "../../../lib/jsonrpc/peer.ts";
 import { defaultProcessLimits } from "../../../lib/process/handlers.ts";
@@ -146,6 +146,49 @@ describe("sessions", () => {
     expect(performance.now() - from).toBeGreaterThanOrEqual(75);
     expect(fake.last.signals).toEqual([15]);
     expect(known(store, session)).toBe(false);
+  });
+
+  test("expire by the time that has passed, whatever the clock on the wall says", async () => {
+    const { store } = makeStore(100);
+    const day = 24 * 3600 * 1000;
+    try {
+      for (const jumpMs of [day, -day]) {
+        const session = store.create(attachment());
+        store.detach(session);
+        const from = performance.now();
+        setSystemTime(new Date(Date.now() + jumpMs));
+        await Bun.sleep(40);
+        if (performance.now() - from < 90) expect(known(store, session)).toBe(true);
+        store.detach(session);
+        setSystemTime(new Date(Date.now() + jumpMs));
+        await Bun.sleep(130);
+        expect(known(store, session)).toBe(false);
+      }
+    } finally {
+      setSystemTime();
+    }
+  });
+
+  test("are over at the boundary, also when the timer is late", () => {
+    const { store, fake } = makeStore(60_000);
+    const [late, early] = [store.create(attachment()), store.create(attachment())];
+    for (const session of [late, early]) {
+      session.processes["process/start"](start);
+      store.detach(session);
+    }
+    const now = spyOn(performance, "now");
+    try {
+      now.mockReturnValue(early.expiresAt - 1);
+      expect(known(store, early)).toBe(true);
+      now.mockReturnValue(late.expiresAt);
+      expect(refusalOf(() => store.resume(late.id, attachment()))).toEqual([
+        -32600,
+        `unknown session id ${late.id}`,
+      ]);
+    } finally {
+      now.mockRestore();
+    }
+    expect(fake.children.map(({ signals }) => signals.length > 0)).toEqual([true, false]);
   });
 
   test("with a time of 0 end with their connection", async () => {

@@ -246,6 +246,8 @@ export const requirements = {
     "brief: no lost byte, client §3.4",
   "survival: nothing is done twice over a connection that breaks, and no result is made up":
     "brief: no invented result, client §3.4",
+  "survival: a client on Deno gets each byte over a connection that breaks": "brief: Bun and Deno",
+  "survival: a client that was suspended goes on where it was": "client §3.4",
   "survival: a stalled reader costs bounded memory, and others are served": "brief: never hang, protocol §6",
   "survival: a half-open connection is noticed by both sides": "client §3.2, protocol §1.3",
   "survival: the session of a killed client is taken over by another program": "protocol §3 rule 2",

@@ -3,12 +3,15 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   type Client,
+  capabilityToken,
   connectWebsocket,
   currentRuntime,
   type Listener,
   type ListenerOptions,
   listen,
+  tokenDigest,
 } from "../../mod.ts";
+import { within } from "../support/deadline.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault_proxy.ts";
 
 const runtime = await currentRuntime();
@@ -78,6 +81,26 @@ describe("what a lost connection means", () => {
     expect((end as { message: string }).message).toContain("unknown session id");
     expect(client.closeReason?.kind).toBe("lost");
     expect(client.call("environment/status", null)).rejects.toMatchObject({ code: "ERR_DISCONNECTED" });
+  });
+
+  test("credentials that are not taken any more end the session at once, with the server's reason", async () => {
+    const listening = async (token: string): Promise<Listener> => {
+      const listener = await listen(runtime, { authenticate: capabilityToken(tokenDigest(token)) });
+      cleanup.push(() => listener.close());
+      return listener;
+    };
+    const [before, after] = [await listening("a".repeat(40)), await listening("b".repeat(40))];
+    const proxy = startFaultProxy(before.url, { seed: 1 });
+    cleanup.push(() => proxy.close());
+    const client = await connectWebsocket(runtime, { url: proxy.url, bearerToken: "a".repeat(40) });
+    cleanup.push(() => client.close());
+    const child = await client.start({ argv: ["sleep", "60"] });
+    proxy.aim(after.url);
+    proxy.cut();
+    const end = await within(5000, "the end", child.wait());
+    expect(end).toMatchObject({ kind: "lost" });
+    expect((end as { message: string }).message).toContain("HTTP 401");
+    expect((end as { message: string }).message).not.toContain("aaaa");
   });
 
   test("calls wait for the connection to come back; a write on its way is not sent again", async () => {

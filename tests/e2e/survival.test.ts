@@ -1,23 +1,29 @@
 /** Sessions and processes that survive what happens to connections, clients and servers. The long runs are `npm run soak`. */
 
 import { describe, expect } from "bun:test";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { TextLineStream } from "@std/streams";
 import {
   type Client,
   configuredEnvironment,
   connectWebsocket,
   currentRuntime,
+  listen,
   type StartOptions,
 } from "../../mod.ts";
 import { startsUnderCuts, writesUnderCuts } from "../soak/effects_under_cuts.ts";
 import { halfOpen } from "../soak/half_open.ts";
 import { killedClient } from "../soak/killed_client.ts";
 import { leaks } from "../soak/leaks.ts";
-import { outputUnderCuts } from "../soak/output_under_cuts.ts";
+import { outputUnderCuts, roughly } from "../soak/output_under_cuts.ts";
 import { stalledReader } from "../soak/stalled_reader.ts";
 import { within } from "../support/deadline.ts";
 import { startFaultProxy } from "../support/fault_proxy.ts";
 import { ours, suite, verifies } from "../support/harness.ts";
+import { deno, root } from "../support/programs.ts";
 import { Listening } from "../support/servers.ts";
 
 const seed = Number(process.env.EXEC_SERVER_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -268,6 +274,94 @@ describe("a half-open connection", () => {
     const figures = await halfOpen({ pingIntervalMs: 100, limitMs: 5000, seed });
     expect(figures.clientSeconds).toBeGreaterThan(0.1);
     expect(figures.serverSeconds).toBeGreaterThan(0.1);
+  });
+});
+
+describe("a client in a program of its own", () => {
+  const programs: Record<string, readonly string[]> = {
+    bun: [process.execPath, "--no-env-file"],
+    ...("path" in deno ? { deno: [deno.path, "run", "-A", "--config", join(root, "deno.json")] } : {}),
+  };
+
+  /** Runs the client over a server in this program. */
+  async function run(
+    program: readonly string[],
+    script: string,
+    url: string,
+    whenReady: (pid: number) => Promise<void> = async () => {},
+  ): Promise<{ bytes: number; gaps: number; sha256: string; end: object; lost: number }> {
+    const child = Bun.spawn([...program, join(root, "tests", "soak", "reader.ts"), url, "pipe", script], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    try {
+      const reader = child.stdout.getReader();
+      const decoder = new TextDecoder();
+      let text = "";
+      const read = async (): Promise<boolean> => {
+        const { value, done } = await within(20_000, "output of the client", reader.read());
+        text += decoder.decode(value, { stream: true });
+        return !done;
+      };
+      while (!text.startsWith("ready\n")) if (!(await read())) throw new Error("The client ended");
+      await whenReady(child.pid);
+      while (await read());
+      return JSON.parse(text.slice("ready\n".length));
+    } finally {
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+  }
+
+  verifies("survival: a client on Deno gets each byte over a connection that breaks", async () => {
+    if (!programs.deno) return;
+    const listener = await listen(runtime);
+    const proxy = startFaultProxy(listener.url, { seed, ...roughly, cutAfterBytes: [500, 300_000] });
+    const folder = mkdtempSync(join(tmpdir(), "exec-server-test-"));
+    try {
+      const copy = join(folder, "copy");
+      const script = `head -c ${2 * MiB} /dev/urandom | tee ${copy}; exit 5`;
+      const told = await run(programs.deno, script, proxy.url);
+      expect(told).toMatchObject({ bytes: 2 * MiB, gaps: 0, end: { kind: "exited", exitCode: 5 } });
+      expect(told.sha256).toBe(createHash("sha256").update(readFileSync(copy)).digest("hex"));
+      expect(told.lost).toBeGreaterThan(2);
+    } finally {
+      proxy.close();
+      await listener.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  verifies("survival: a client that was suspended goes on where it was", async () => {
+    for (const program of Object.values(programs)) {
+      const dropped = Promise.withResolvers<void>();
+      const listener = await listen(runtime, {
+        pingIntervalMs: 50,
+        log: (line) => line.includes("pings brought no answer") && dropped.resolve(),
+      });
+      try {
+        const script = "seq 1 1000; while [ ! -e $1 ]; do sleep 0.01; done; seq 1001 2000; exit 6";
+        const folder = mkdtempSync(join(tmpdir(), "exec-server-test-"));
+        const go = join(folder, "go");
+        const told = await run(program, script.replace("$1", go), listener.url, async (pid) => {
+          process.kill(pid, "SIGSTOP");
+          await within(5000, "the loss at the server", dropped.promise);
+          writeFileSync(go, "");
+          process.kill(pid, "SIGCONT");
+        });
+        rmSync(folder, { recursive: true, force: true });
+        const wanted = Array.from({ length: 2000 }, (_, i) => `${i + 1}\n`).join("");
+        expect(told).toEqual({
+          bytes: wanted.length,
+          gaps: 0,
+          sha256: createHash("sha256").update(wanted).digest("hex"),
+          end: { kind: "exited", exitCode: 6, sandboxDenied: false },
+          lost: 1,
+        });
+      } finally {
+        await listener.close();
+      }
+    }
   });
 });
 

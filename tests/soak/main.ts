@@ -10,6 +10,7 @@ import { startsUnderCuts, writesUnderCuts } from "./effects_under_cuts.ts";
 import { halfOpen } from "./half_open.ts";
 import { killedClient } from "./killed_client.ts";
 import { leaks } from "./leaks.ts";
+import { outage } from "./outage.ts";
 import { outputUnderCuts } from "./output_under_cuts.ts";
 import { stalledReader } from "./stalled_reader.ts";
 
@@ -50,6 +51,10 @@ const scenarios: Record<string, { about: string; run: (run: Run) => Promise<obje
     about: "a connection on which nothing passes any more, with the pings as they are",
     run: ({ seed }) => halfOpen({ limitMs: 65_000, seed }),
   },
+  outage: {
+    about: "a server that cannot be reached for 40 s, and one that never can again; the 80 s of a session",
+    run: (run) => outage(run),
+  },
   "killed-client": {
     about: "a client killed in the middle of an output, 20 times",
     run: async ({ url, ours }) => {
@@ -74,7 +79,7 @@ function outputOf({ url, seed, cuts, ours }: Run) {
 }
 
 /** The releases of the peer have no window, and keep what they have started for their own time. */
-const oursAlone = new Set(["leaks", "half-open"]);
+const oursAlone = new Set(["leaks", "half-open", "outage"]);
 
 const flags = parseArgs(process.argv.slice(2), { string: ["seed", "server", "cuts"], boolean: ["help"] });
 const names = flags._.length > 0 ? flags._.map(String) : Object.keys(scenarios);

@@ -52,7 +52,7 @@ export async function outputUnderCuts(options: CutsOptions): Promise<CutsFigures
   const proxy = startFaultProxy(url, {
     seed,
     ...roughly,
-    cutAfterBytes: [500, Math.max(2000, 1.9 * meanBytes)],
+    cutAfterBytes: [500, Math.max(2000, 1.6 * meanBytes)],
     maxCuts: cuts,
   });
   const from = performance.now();

@@ -87,7 +87,7 @@ suite("http stream", { transports: ["websocket"] }, (t) => {
     const largest = Math.max(
       ...stream.deltas.map(({ deltaBase64 }) => Buffer.from(deltaBase64, "base64").length),
     );
-    expect(largest).toBeLessThanOrEqual(t.ours ? 256 * 1024 : 512 * 1024);
+    expect(largest).toBeLessThanOrEqual(t.ours ? 256 * 1024 : 1024 * 1024);
   });
 
   verifies("http/request: events come as they happen", async () => {

@@ -162,7 +162,7 @@ suite("start", {}, (t) => {
     "a link to itself": (t) => {
       const path = join(t.folder.work, `loop-${Math.random()}`);
       symlinkSync(path, path);
-      return [{ argv: [path] }, -32603, "Too many levels of symbolic links (os error 40)"];
+      return [{ argv: [path] }, -32603, "Symbolic link loop (os error 40)"];
     },
     "an argument list that is too long": () => [
       { argv: ["/bin/true", ...Array(20).fill("x".repeat(120_000))], env: { X: "y".repeat(200_000) } },
@@ -192,8 +192,7 @@ suite("start", {}, (t) => {
       const processId = `failing-${Math.random()}`;
       const error = await t.refusal({ ...t.params("true"), ...more, processId });
       expect(error.code).toBe(code);
-      if (name === "a link to itself") t.same("text of ELOOP", error.message, message);
-      else expect(error.message).toBe(message);
+      expect(error.message).toBe(message);
       // The id is free at once.
       const child = await new RawProcess(await t.client(), processId).start(t.params("exit 3"));
       expect((await child.closed()).exitCode).toBe(3);

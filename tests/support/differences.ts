@@ -89,7 +89,6 @@ export const differences = {
   "cwd on another host": { why: "0.138.0 as above", does: old(-32603) },
   "relative cwd": { why: "0.138.0 resolves it against its own", does: old(true) },
   "slash in a terminal": { why: "the peer looks such a name up in the PATH there", does: both(-32603) },
-  "text of ELOOP": { why: "the peer is built with musl", does: both("Symbolic link loop (os error 40)") },
   "arg0 in a terminal": { why: "the peer runs arg0 in place of the program", does: both(true) },
   "no PATH in a terminal": { why: "the peer wants a PATH there", does: both(-32603) },
   metadata: { why: "came after 0.138.0", does: old(["CODEX_THREAD_ID=x"]) },

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
-import { ExecServerError, RpcError } from "../protocol/errors.ts";
+import { ExecServerError, hasCode, RpcError } from "../protocol/errors.ts";
 import { type Requests, type ServerNotifications, serverNotifications } from "../protocol/methods.ts";
 import type { StartParams } from "../protocol/process.ts";
 import type { ProcessSummary } from "../protocol/process_list.ts";
@@ -12,15 +12,17 @@ import { DecodeError } from "../protocol/schema.ts";
 import { unlessAborted, withinLimits } from "./call_limit.ts";
 import { catchUp } from "./catch_up.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
+import { type ConnectionChange, ConnectionChanges } from "./connection_changes.ts";
 import { NotificationListeners } from "./notifications.ts";
 import { Process } from "./process.ts";
 import { processEvent } from "./process_events.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { type RecoveryOptions, retry } from "./recovery.ts";
 import { SessionLink } from "./session_link.ts";
-import { isDisconnect, startOnce } from "./start_once.ts";
+import { startOnce } from "./start_once.ts";
 import { type StartOptions, startParams } from "./start_options.ts";
 
+export type { ConnectionChange } from "./connection_changes.ts";
 export type { StartOptions } from "./start_options.ts";
 
 /** Settings of a client. */
@@ -52,13 +54,6 @@ export interface ClientCarrier {
   released?: Promise<unknown>;
 }
 
-/** What happens to the connection while the client lives. */
-export type ConnectionChange =
-  /** It is lost; calls wait while the session is being got back. */
-  | { kind: "lost"; reason: CloseReason }
-  /** The session is back, and so is all output that the server has kept. */
-  | { kind: "resumed" };
-
 export class Client implements AsyncDisposable {
   readonly #options: ClientOptions;
   readonly #carrier: ClientCarrier;
@@ -67,7 +62,7 @@ export class Client implements AsyncDisposable {
   readonly #starting = new Set<string>();
   readonly #closed = Promise.withResolvers<CloseReason>();
   readonly #stop = new AbortController();
-  readonly #listeners = new Set<(change: ConnectionChange) => void>();
+  readonly #changes = new ConnectionChanges();
   readonly #notified = new NotificationListeners();
   readonly #window: ReceiveWindow;
   readonly #events: ConnectionEvents = {
@@ -130,8 +125,7 @@ export class Client implements AsyncDisposable {
 
   /** Tells of losses and returns of the connection; the answer ends that. The final end is {@link closed}. */
   onConnectionChange(listener: (change: ConnectionChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#changes.add(listener);
   }
 
   /** Tells of notifications that belong to no process; the answer ends that. */
@@ -175,7 +169,8 @@ export class Client implements AsyncDisposable {
           // Input may have to wait for output, as of a program that copies one to the other.
           return await (method === "process/write" ? send() : backlog.during(send));
         } catch (error) {
-          if (method !== "process/read" || !isDisconnect(error) || this.#closeReason) throw error;
+          if (method !== "process/read" || !hasCode(error, "ERR_DISCONNECTED") || this.#closeReason)
+            throw error;
         }
       }
     });
@@ -184,16 +179,19 @@ export class Client implements AsyncDisposable {
   /**
    * Starts a program.
    * @throws {RpcError} It did not start; −32603 carries the text of the server's system.
-   * @throws {ExecServerError} `ERR_DISCONNECTED`: it may have started; `ERR_DUPLICATE_PROCESS`; `ERR_UNSUPPORTED`: the
-   * server cannot hold it to its limits.
+   * @throws {ExecServerError} `ERR_DISCONNECTED`: it may have started; `ERR_CALL_TIMEOUT`: if it starts all the same, it
+   * is killed; `ERR_DUPLICATE_PROCESS`; `ERR_UNSUPPORTED`: the server cannot hold it to its limits.
    */
   async start(options: StartOptions): Promise<Process> {
     options.signal?.throwIfAborted();
     const processId = options.processId ?? randomUUID();
+    const info = await this.info();
+    options.signal?.throwIfAborted();
+    // From here to its entry nothing is waited for, so that of two with one id the second is seen.
     if (this.#processes.has(processId)) {
       throw new ExecServerError("ERR_DUPLICATE_PROCESS", `Process id "${processId}" is in use`);
     }
-    const params = startParams(processId, options, await this.info(), this.#window.bytes);
+    const params = startParams(processId, options, info, this.#window.bytes);
     const link = new SessionLink(this, processId, {
       isTerminal: options.terminal !== undefined,
       window: this.#window,
@@ -217,6 +215,8 @@ export class Client implements AsyncDisposable {
     try {
       await (signal ? Promise.race([started, abort.promise]) : started);
     } catch (error) {
+      // It may start all the same, and nobody would know of it.
+      if (hasCode(error, "ERR_CALL_TIMEOUT")) process.terminate().catch(() => {});
       this.#forget(processId);
       process.fail(error instanceof Error ? error.message : String(error));
       throw error;
@@ -298,7 +298,7 @@ export class Client implements AsyncDisposable {
       if (this.#recovery === recovery) this.#recovery = undefined;
     });
     this.#recovery = recovery;
-    this.#tell({ kind: "lost", reason });
+    this.#changes.tell({ kind: "lost", reason });
   }
 
   async #recover(reopen: NonNullable<ClientCarrier["reopen"]>, reason: CloseReason): Promise<void> {
@@ -323,7 +323,7 @@ export class Client implements AsyncDisposable {
       this.#use(connection);
       if (this.#connection !== connection) return;
       await this.#catchUp(connection);
-      if (this.#connection === connection) this.#tell({ kind: "resumed" });
+      if (this.#connection === connection) this.#changes.tell({ kind: "resumed" });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#end({ kind: "lost", message: `${reason.message}; the session could not be resumed: ${why}` });
@@ -340,14 +340,11 @@ export class Client implements AsyncDisposable {
       } catch (error) {
         if (error instanceof RpcError)
           process.fail(`the server does not know the process any more: ${error.message}`);
-        else if (!isDisconnect(error)) process.fail(error instanceof Error ? error.message : String(error));
+        else if (!hasCode(error, "ERR_DISCONNECTED"))
+          process.fail(error instanceof Error ? error.message : String(error));
       }
     });
     await Promise.all(reads);
-  }
-
-  #tell(change: ConnectionChange): void {
-    for (const listener of [...this.#listeners]) listener(change);
   }
 
   #notification(method: string, params: unknown): void {

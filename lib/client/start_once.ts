@@ -1,6 +1,6 @@
 /** A start that is carried out once, also when its answer is lost. */
 
-import { ExecServerError } from "../protocol/errors.ts";
+import { hasCode } from "../protocol/errors.ts";
 import type { StartParams, StartResult } from "../protocol/process.ts";
 import { catchUp, type Reader } from "./catch_up.ts";
 import type { Process } from "./process.ts";
@@ -29,7 +29,7 @@ export async function startOnce(
       if (wasLost) await catchUp(client, process);
       return;
     } catch (error) {
-      if (!isDisconnect(error) || !isComingBack()) throw error;
+      if (!hasCode(error, "ERR_DISCONNECTED") || !isComingBack()) throw error;
       if (params.startOnce) continue;
       try {
         await catchUp(client, process);
@@ -39,8 +39,4 @@ export async function startOnce(
       return;
     }
   }
-}
-
-export function isDisconnect(error: unknown): boolean {
-  return error instanceof ExecServerError && error.code === "ERR_DISCONNECTED";
 }

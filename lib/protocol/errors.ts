@@ -80,3 +80,8 @@ export class ExecServerError extends Error {
     this.code = code;
   }
 }
+
+/** Whether it is one of ours, with this code. */
+export function hasCode(error: unknown, code: ErrorCode): boolean {
+  return error instanceof ExecServerError && error.code === code;
+}

@@ -265,7 +265,7 @@ suite("survival, ours", { transports: ["websocket"], servers: ours }, (t) => {
     const { url, pid } = t.listening;
     const figures = await leaks({ url, pid, processes: 100, reconnects: 50, seed });
     expect(figures.children).toBe(0);
-    expect(figures.memoryMiB[1] - figures.memoryMiB[0]).toBeLessThan(60);
+    expect(figures.memoryMiB[1]! - figures.memoryMiB[0]!).toBeLessThan(60);
   });
 });
 

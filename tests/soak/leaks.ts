@@ -12,21 +12,25 @@ export interface LeakOptions {
   processes: number;
   reconnects: number;
   seed: number;
+  /** How often all of it is done. @default {1} */
+  rounds?: number;
+  /** Between the rounds: what a server keeps of ended processes for a while is gone after it. @default {0} */
+  pauseMs?: number;
 }
 
-/** Before and after, of the server; `own` of this program, which is the client. */
+/** Before all and after each round, of the server; `own` of this program, which is the client. */
 export interface LeakFigures {
-  descriptors: [before: number, after: number];
-  ownDescriptors: [before: number, after: number];
-  memoryMiB: [before: number, after: number];
-  ownMemoryMiB: [before: number, after: number];
+  descriptors: number[];
+  ownDescriptors: number[];
+  memoryMiB: number[];
+  ownMemoryMiB: number[];
   children: number;
   seconds: number;
 }
 
 /** @throws {Error} A process told a wrong status, a session was lost, or descriptors or children are left. */
 export async function leaks(options: LeakOptions): Promise<LeakFigures> {
-  const { url, pid, processes, reconnects, seed } = options;
+  const { url, pid, processes, reconnects, seed, rounds = 1, pauseMs = 0 } = options;
   const from = performance.now();
   const proxy = startFaultProxy(url, { seed, halved: 0, stalled: 0 });
   const client = await connectWebsocket(await currentRuntime(), {
@@ -37,22 +41,26 @@ export async function leaks(options: LeakOptions): Promise<LeakFigures> {
     // What is kept of ended processes for late readers, and what the runtime keeps for itself, is there after this.
     await startMany(client, Math.min(processes, 500));
     await reconnectMany(client, proxy, Math.min(reconnects, 50));
-    const before = snapshot(pid);
-    await startMany(client, processes);
-    await reconnectMany(client, proxy, reconnects);
-    await until(5000, "end of the children", () => childrenOf(pid).length === 0);
-    await until(5000, "end of descriptors", () => descriptorsOf(pid).length <= before.descriptors);
-    await until(
-      5000,
-      "end of our descriptors",
-      () => descriptorsOf(process.pid).length <= before.ownDescriptors,
-    );
-    const after = snapshot(pid);
+    const all = [snapshot(pid)];
+    const [before] = all as [ReturnType<typeof snapshot>];
+    for (let round = 0; round < rounds; round++) {
+      if (round > 0) await Bun.sleep(pauseMs);
+      await startMany(client, processes);
+      await reconnectMany(client, proxy, reconnects);
+      await until(5000, "end of the children", () => childrenOf(pid).length === 0);
+      await until(5000, "end of descriptors", () => descriptorsOf(pid).length <= before.descriptors);
+      await until(
+        5000,
+        "end of our descriptors",
+        () => descriptorsOf(process.pid).length <= before.ownDescriptors,
+      );
+      all.push(snapshot(pid));
+    }
     return {
-      descriptors: [before.descriptors, after.descriptors],
-      ownDescriptors: [before.ownDescriptors, after.ownDescriptors],
-      memoryMiB: [before.memoryMiB, after.memoryMiB],
-      ownMemoryMiB: [before.ownMemoryMiB, after.ownMemoryMiB],
+      descriptors: all.map(({ descriptors }) => descriptors),
+      ownDescriptors: all.map(({ ownDescriptors }) => ownDescriptors),
+      memoryMiB: all.map(({ memoryMiB }) => memoryMiB),
+      ownMemoryMiB: all.map(({ ownMemoryMiB }) => ownMemoryMiB),
       children: childrenOf(pid).length,
       seconds: (performance.now() - from) / 1000,
     };

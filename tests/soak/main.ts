@@ -68,8 +68,14 @@ const scenarios: Record<string, { about: string; run: (run: Run) => Promise<obje
     },
   },
   leaks: {
-    about: "5,000 processes and 1,000 reconnects",
-    run: ({ url, pid, seed }) => leaks({ url, pid, processes: 5000, reconnects: 1000, seed }),
+    about: "5,000 processes and 1,000 reconnects, twice",
+    run: async ({ url, pid, seed }) => {
+      const options = { url, pid, processes: 5000, reconnects: 1000, seed, rounds: 2, pauseMs: 85_000 };
+      const figures = await leaks(options);
+      const [, first, second] = figures.memoryMiB as [number, number, number];
+      if (second > first + 15) throw new Error(`Memory grows: ${figures.memoryMiB.join(", ")} MiB`);
+      return figures;
+    },
   },
 };
 

@@ -209,6 +209,18 @@ describe("what a start looks like", () => {
   });
 });
 
+describe("of two starts with one id in one turn", () => {
+  test("the second is refused, and the first goes its way", async () => {
+    const { server, client } = await connect();
+    const first = client.start({ argv: ["a"], processId: "p" });
+    const second = failureOf(client.start({ argv: ["b"], processId: "p" }));
+    expect((await second).code).toBe("ERR_DUPLICATE_PROCESS");
+    const process = await within(WAIT_MS, "the first", first);
+    server.end("p", 1, 3);
+    expect(await within(WAIT_MS, "its end", process.wait())).toMatchObject({ exitCode: 3 });
+  });
+});
+
 describe("events", () => {
   test("that come before the answer to the start are not lost", async () => {
     const { server, client } = await connect();
@@ -337,6 +349,13 @@ describe("giving a start up", () => {
     expect(await start).toEqual(new Error("no") as never);
     expect(server.paramsOf("process/terminate")).toBeUndefined();
     answer.resolve({ processId: "p" });
+    await until(WAIT_MS, "terminate", () => server.paramsOf("process/terminate") !== undefined);
+    expect(server.paramsOf("process/terminate")).toEqual({ processId: "p" });
+  });
+
+  test("by its time kills what starts all the same", async () => {
+    const { server, client } = await connect({ "process/start": never }, { callTimeoutMs: 20 });
+    expect((await failureOf(client.start({ argv: ["a"], processId: "p" }))).code).toBe("ERR_CALL_TIMEOUT");
     await until(WAIT_MS, "terminate", () => server.paramsOf("process/terminate") !== undefined);
     expect(server.paramsOf("process/terminate")).toEqual({ processId: "p" });
   });

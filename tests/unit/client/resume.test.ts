@@ -85,6 +85,35 @@ describe("a connection that is lost again while the client catches up", () => {
   });
 });
 
+describe("a process that puts out more all the time", () => {
+  test("does not keep the client from coming back", async () => {
+    const chunk = Buffer.alloc(1024 * 1024).toString("base64");
+    let reads = 0;
+    const { client, servers, next } = await connect(
+      [
+        {},
+        {
+          "process/read": ({ afterSeq }) => {
+            reads++;
+            const seq = Number(afterSeq) + 1;
+            return { ...nothingNew, chunks: [{ seq, stream: "stdout", chunk }], nextSeq: seq + 1 };
+          },
+          "environment/status": () => ({ status: "ready" }),
+        },
+      ],
+      {},
+    );
+    const process = await client.start({ argv: ["a"], processId: "p" });
+    process.wait();
+    servers[0]!.peer.close(lost);
+    await until(WAIT_MS, "the loss", () => !client.connected);
+    next();
+    const call = client.call("environment/status", null);
+    expect(await within(WAIT_MS, "answer", call)).toEqual({ status: "ready" });
+    expect(reads).toBeLessThan(20);
+  });
+});
+
 describe("a call that waits for the connection", () => {
   test("ends at its own time, and at that of the client", async () => {
     const { client, servers } = await connect([{}], { callTimeoutMs: 30 });

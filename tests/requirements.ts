@@ -304,6 +304,24 @@ export const requirements = {
   "fs/writeBlock: a range beyond 64 signed bits is refused": "files §1.5",
   "fs: 24 MB go up and down in blocks that are sent without waiting": "files §1.5",
   "fs: handles end with their connection": "files §1.5",
+  "fs: what may not be done is -32600 with its errno": "brief: bad input",
+  "fs: a full disk is an error, and nothing else is lost": "brief: bad input",
+  "fs: a link that takes the place of a directory is not followed where none may be": "brief: bad input",
+  "fs/walk: does not leave the tree by a link that takes the place of a directory": "brief: bad input",
+  "fs/copy and fs/remove: stay in the tree as well": "brief: bad input",
+  "fs: directories that are removed while they are listed, and files that shrink while read":
+    "brief: bad input",
+  "fs: what is ours is advertised, raw bytes only where they can be sent": "brief: files",
+  "fs/rename: with or without replacing": "brief: files",
+  "fs/chmod and fs/setTimes": "brief: files",
+  "fs/symlink and fs/readLink": "brief: files",
+  "fs/readDirectory: listLinks tells what entries are themselves": "brief: files",
+  "fs/hash: of a file or a part of it": "brief: files",
+  "fs/writeFile: atomic replaces the file, fsync waits for the disk": "brief: files",
+  "fs/writeFile: nobody sees half of a new file": "brief: files",
+  "fs/open: resume goes on where a transfer was cut": "brief: files",
+  "fs: requests that are sent without waiting see each other's work in order": "brief: files",
+  "fs: a request under a sandbox that is none is carried out, any other refused": "brief: files",
 } as const satisfies Record<string, string>;
 
 /** A sentence of the table. */

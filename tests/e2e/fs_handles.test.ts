@@ -113,8 +113,12 @@ suite("fs handles", { servers: recent, transports: ["websocket"] }, (t) => {
     expect(await write(0, "")).toBe(length);
     expect(await write(0, "A".repeat(4 * 349_526))).toBe(length);
     expect(await write(0, "YQ")).toBe("-32602 Invalid padding");
+    await fs.call("open", { handleId: "far", path: path("far"), mode: "replace" });
+    const far = { handleId: "far", offset: 2 ** 62, chunk: base64("x") };
+    expect(await fs.outcome("writeBlock", far)).toBe("-32603 os 27");
+    expect(await fs.outcome("writeBlock", { ...far, offset: 0 })).toEqual({});
     expect(await fs.outcome("readBlock", { handleId: "h", offset: 0, len: 1 })).toBe("-32603 os 9");
-    expect(await write(2 ** 62, base64("x"))).toBe("-32603 os 27");
+    t.same("fs: after a failed read", await write(0, base64("AB")), {});
     await fs.call("open", { handleId: "new", path: path("new"), mode: "replace" });
     expect(statSync(path("new")).mode & 0o777).toBe(0o666 & ~process.umask());
   });

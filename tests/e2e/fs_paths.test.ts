@@ -58,7 +58,7 @@ suite("fs paths", { transports: ["websocket"], peerTransports: ["websocket"] }, 
     const { path: told } = (await asked("canonicalize", {
       path: `${root}/${encodeURIComponent(odd)}`,
     })) as { path: string };
-    expect(told).toBe(`${root}/a!~*'()[]:@$&+,;=|%22%3C%3E^%60%7B%7D%5C`.replace("^", "%5E"));
+    expect(told).toBe(`${root}/a!~*'()[]:@$&+,;=|%22%3C%3E^%60%7B%7D%5C`);
     for (const [uri, code] of [
       [`${root}/f?x`, -32602],
       [`${root}/f#x`, -32602],
@@ -139,7 +139,7 @@ suite("fs paths", { transports: ["websocket"], peerTransports: ["websocket"] }, 
       pruneHiddenDirectories: false,
     };
     const walked = (await ask("walk", { path: `${root}/odd%FF`, options })) as { entries: object[] };
-    expect(walked.entries).toEqual([
+    t.same("fs: walk of odd names", walked.entries, [
       { path: `${root}/odd%FF/new%80`, kind: "file" },
       { path: `${root}/odd%FF/%FE`, kind: "file" },
     ]);

@@ -153,4 +153,14 @@ export const differences = {
   "fs: URI answer": { why: "0.138.0 takes native paths only", does: old(-32602) },
   "fs: NUL": { why: "0.169.0 takes URIs only", does: recent(-32602) },
   "fs: fileNameBase64": { why: "ours alone", does: both(undefined) },
+  "fs: walk of odd names": { why: "the peer passes over them", does: recent([]) },
+  "fs: after a failed read": {
+    why: "the peer closes the handle",
+    does: recent("-32004 unknown file handle `h`"),
+  },
+  "fs: a directory that cannot be searched": {
+    why: "0.138.0 leaves out what it cannot look at",
+    does: old(0),
+  },
+  "fs: walk of what cannot be searched": { why: "0.169.0 looks at each entry", does: recent(2) },
 } as const satisfies Record<string, Difference>;

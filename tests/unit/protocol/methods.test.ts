@@ -34,6 +34,7 @@ describe("the table", () => {
       ["fs/writeBlock", "filesystem"],
       ["fs/close", "filesystem"],
       ["fs/walk", "filesystem"],
+      ["fs/watchMissing", "filesystem"],
       ["fs/rename", "filesystem"],
       ["fs/chmod", "filesystem"],
       ["fs/setTimes", "filesystem"],
@@ -57,6 +58,7 @@ describe("the table", () => {
       "process/exited",
       "process/closed",
       "http/request/bodyDelta",
+      "fs/missingChanged",
     ]);
   });
 });

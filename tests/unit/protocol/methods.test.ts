@@ -214,7 +214,7 @@ describe("the shapes", () => {
       shell,
       cwd: null,
       executorVersion: null,
-      capabilities: { fsWatchMissing: true },
+      capabilities: { shellSnapshotV2: true },
     };
     expect(result.decode({ sessionId: "s", environmentInfo })).toEqual({
       sessionId: "s",

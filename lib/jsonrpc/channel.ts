@@ -36,6 +36,11 @@ export interface Channel {
   /** Queues one message. Ignored after the end. */
   send(text: string): void;
   /**
+   * Queues one message of text: the head, the bytes as base64, the tail. The bytes are the caller's again. For channels
+   * that can do it with fewer copies than `send`.
+   */
+  sendBase64?(head: string, bytes: Uint8Array, tail: string): void;
+  /**
    * Queues one message of bytes, given in parts, which must not change any more. Its first byte begins no JSON. Not
    * every transport has such messages.
    */

@@ -172,6 +172,12 @@ export class Peer {
     this.#channel.send(text);
   }
 
+  /** Sends a message that is text already, but for bytes between head and tail that are to be base64. */
+  sendBase64(head: string, bytes: Uint8Array, tail: string): void {
+    if (this.#channel.sendBase64) this.#channel.sendBase64(head, bytes, tail);
+    else this.#channel.send(`${head}${bytes.toBase64()}${tail}`);
+  }
+
   pause(): void {
     this.#channel.pause();
   }

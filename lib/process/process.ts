@@ -271,23 +271,33 @@ export class ManagedProcess {
   }
 
   async #pump(source: ByteSource, stream: OutputStream): Promise<void> {
-    for (;;) {
-      this.#reading++;
-      const read = await source.read();
+    this.#reading++;
+    const take = (bytes: Uint8Array): Promise<unknown> | undefined => {
+      this.#onOutput(stream, bytes);
+      const wait = this.#mayGoOn();
+      if (!wait) return undefined;
       this.#reading--;
-      if (read === null) {
-        this.#openSources--;
-        return;
-      }
-      this.#lastOutputAt = performance.now();
-      const bytes = this.#watch ? this.#watch.take(read) : read;
-      for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
-        const piece = bytes.length <= MAX_CHUNK_BYTES ? bytes : bytes.slice(start, start + MAX_CHUNK_BYTES);
-        this.#emit({ kind: "output", seq: this.log.append(stream, piece), stream, bytes: piece });
-      }
-      await this.#observer.ready();
-      await this.#windowReady();
+      return wait.then(() => this.#reading++);
+    };
+    if (source.lendAll) await source.lendAll(take);
+    else for (let bytes = await source.read(); bytes; bytes = await source.read()) await take(bytes);
+    this.#reading--;
+    this.#openSources--;
+  }
+
+  #onOutput(stream: OutputStream, read: Uint8Array): void {
+    this.#lastOutputAt = performance.now();
+    const bytes = this.#watch ? this.#watch.take(read) : read;
+    for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
+      const piece = bytes.length <= MAX_CHUNK_BYTES ? bytes : bytes.subarray(start, start + MAX_CHUNK_BYTES);
+      this.#emit({ kind: "output", seq: this.log.append(stream, piece), stream, bytes: piece });
     }
+  }
+
+  /** Nothing when more output may come, else a promise for when it may. */
+  #mayGoOn(): Promise<unknown> | undefined {
+    const ready = this.#observer.ready();
+    return ready ? ready.then(() => this.#windowReady()) : this.#windowReady();
   }
 
   /** Since the last output or input. Not while output waits for its reader: it is not the program that rests. */

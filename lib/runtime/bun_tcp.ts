@@ -123,12 +123,25 @@ class BunStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#state !== "open" || bytes.length === 0) return;
-    if (this.#pending === 0) {
-      const written = Math.max(0, this.#socket.write(bytes));
-      if (written === bytes.length) return;
-      bytes = bytes.subarray(written);
-    }
+    this.#keep(this.#take(bytes));
+  }
+
+  writeBorrowed(bytes: Uint8Array): void {
+    const rest = this.#take(bytes);
+    // Not `slice()`, which is a view where a `Buffer` was given.
+    if (rest) this.#keep(new Uint8Array(rest));
+  }
+
+  /** Gives the system what it takes at once; answers the rest. */
+  #take(bytes: Uint8Array): Uint8Array | undefined {
+    if (this.#state !== "open" || bytes.length === 0) return undefined;
+    if (this.#pending > 0) return bytes;
+    const written = Math.max(0, this.#socket.write(bytes));
+    return written === bytes.length ? undefined : bytes.subarray(written);
+  }
+
+  #keep(bytes: Uint8Array | undefined): void {
+    if (!bytes) return;
     this.#queue.push(bytes);
     this.#pending += bytes.length;
   }

@@ -138,6 +138,11 @@ class DenoStream implements ByteStream {
     if (!this.#writing) this.#writeAll();
   }
 
+  writeBorrowed(bytes: Uint8Array): void {
+    // Not `slice()`, which is a view where a `Buffer` was given.
+    this.write(new Uint8Array(bytes));
+  }
+
   pause(): void {
     if (this.#state === "open") this.#pause ??= Promise.withResolvers();
   }

@@ -38,16 +38,34 @@ export class FdSource implements ByteSource {
     for (;;) {
       const turn = turnOfOthers();
       if (turn) await turn;
-      if (this.#done) return null;
-      const count = this.#libc.read(this.#fd, readBuffer, READ_BYTES);
+      const count = this.#readNow();
       if (count > 0) return readBuffer.slice(0, count);
-      // A terminal ends with EIO when the last of its holders has gone, a pipe with 0.
-      if (count === 0 || this.#hungUp) {
-        this.cancel();
-        return null;
-      }
+      if (this.#done) return null;
       this.#hungUp = await this.#reactor.readable(this.#fd);
     }
+  }
+
+  async lendAll(take: (bytes: Uint8Array) => Promise<unknown> | undefined): Promise<void> {
+    for (;;) {
+      const turn = turnOfOthers();
+      if (turn) await turn;
+      const count = this.#readNow();
+      if (count > 0) {
+        const wait = take(readBuffer.subarray(0, count));
+        if (wait) await wait;
+      } else if (this.#done) return;
+      else this.#hungUp = await this.#reactor.readable(this.#fd);
+    }
+  }
+
+  /** Bytes in `readBuffer`; 0 when there are none for now, or when it is done. */
+  #readNow(): number {
+    if (this.#done) return 0;
+    const count = this.#libc.read(this.#fd, readBuffer, READ_BYTES);
+    if (count > 0) return count;
+    // A terminal ends with EIO when the last of its holders has gone, a pipe with 0.
+    if (count === 0 || this.#hungUp) this.cancel();
+    return 0;
   }
 
   cancel(): void {

@@ -6,6 +6,12 @@ import type { FileCalls } from "./file_calls.ts";
 export interface ByteSource {
   /** The next bytes, never empty; null at the end. The array is the caller's to keep. */
   read(): Promise<Uint8Array | null>;
+  /**
+   * Gives all bytes to `take`, piece by piece, and settles at the end. A piece is `take`'s until it returns and no
+   * longer, so that no array has to be made for it; what `take` returns is awaited before more is read. For sources
+   * that gain by it; not to be mixed with `read()`.
+   */
+  lendAll?(take: (bytes: Uint8Array) => Promise<unknown> | undefined): Promise<void>;
   /** Gives the source up and frees its descriptor. A pending `read()` answers null. Idempotent. */
   cancel(): void;
 }
@@ -109,8 +115,10 @@ export interface ByteStream {
   readonly localAddress: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** Queues bytes. Ignored after the end. */
+  /** Queues bytes, which must not change any more. Ignored after the end. */
   write(bytes: Uint8Array): void;
+  /** Queues bytes that are the caller's again when it returns. Ignored after the end. */
+  writeBorrowed(bytes: Uint8Array): void;
   /** Bytes queued here because the system takes no more for now. */
   readonly pendingBytes: number;
   /** Stops reading, so that the other side is held back. */

@@ -131,6 +131,7 @@ export class ServerConnection {
     };
     const attachment = {
       ...link,
+      sendBase64: (head: string, bytes: Uint8Array, tail: string) => this.#peer.sendBase64(head, bytes, tail),
       probe: (timeoutMs: number) => this.#peer.probe(timeoutMs),
     };
     const { sessions } = this.#options;

@@ -10,6 +10,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 /** The connection that a session speaks to. */
 export interface Attachment {
   send(text: string): void;
+  /** A text in three parts, of which the second is to be base64. */
+  sendBase64(head: string, bytes: Uint8Array, tail: string): void;
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
   ready(): Promise<void> | undefined;
   /** Ends the connection unless the client shows life within this time. */
@@ -33,7 +35,9 @@ export class Session {
     this.processes = new ProcessTable(
       runtime,
       {
-        event: (process, event) => this.#attachment?.send(eventText(process, event)),
+        event: (process, event) => {
+          if (this.#attachment) sendEvent(this.#attachment, process, event);
+        },
         ready: () => this.#attachment?.ready(),
         attached: () => (this.#attachment ? 1 : 0),
       },
@@ -63,20 +67,28 @@ export class Session {
 }
 
 /**
- * A notification as text. Output is put together by hand: base64 and our own words need no escaping, and
- * `JSON.stringify` over large pieces costs as much as all the rest.
+ * Sends a notification. It is put together by hand: base64 and our own words need no escaping, and `JSON.stringify` over
+ * large pieces costs as much as all the rest.
  */
-function eventText(process: ManagedProcess, event: ProcessEvent): string {
+function sendEvent(to: Attachment, process: ManagedProcess, event: ProcessEvent): void {
   const head = `"params":{"processId":${JSON.stringify(process.id)},"seq":${event.seq}`;
   switch (event.kind) {
     case "output":
-      return `{"method":"process/output",${head},"stream":"${event.stream}","chunk":"${event.bytes.toBase64()}"}}`;
+      to.sendBase64(
+        `{"method":"process/output",${head},"stream":"${event.stream}","chunk":"`,
+        event.bytes,
+        '"}}',
+      );
+      return;
     case "exited": {
       const more = `${member("signal", event.signal)}${member("endedBy", event.endedBy)}`;
-      return `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false${more}}}`;
+      to.send(
+        `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false${more}}}`,
+      );
+      return;
     }
     case "closed":
-      return `{"method":"process/closed",${head}${member("endedBy", event.endedBy)}}}`;
+      to.send(`{"method":"process/closed",${head}${member("endedBy", event.endedBy)}}}`);
   }
 }
 

@@ -5,6 +5,7 @@ import { isBinaryMessage } from "../jsonrpc/binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import {
+  encodeBase64Text,
   encodeFrame,
   encodeParts,
   encodeText,
@@ -35,6 +36,8 @@ const SMALL_FRAME_BYTES = 16 * 1024;
 const MAX_QUIET_PINGS = 2;
 /** The same while the other side takes nothing: one that has stopped reading lives, and cannot be told from a dead one. */
 const MAX_STUCK_PINGS = 5;
+/** They do not wait for the end of the turn above this. */
+const MAX_BATCH_BYTES = 64 * 1024;
 /** How long the other side has to answer our close frame. */
 const CLOSE_WAIT_MS = 1000;
 
@@ -119,6 +122,21 @@ export class WebsocketChannel implements Channel {
       return;
     }
     this.#sendFragments(opcode.text, Buffer.from(text));
+  }
+
+  sendBase64(head: string, bytes: Uint8Array, tail: string): void {
+    if (this.#reason) return;
+    if (3 * (head.length + tail.length) + 2 * bytes.length > FRAGMENT_BYTES) {
+      this.send(`${head}${bytes.toBase64()}${tail}`);
+      return;
+    }
+    const frame = encodeBase64Text(head, bytes, tail, this.#mask);
+    if (frame.length <= SMALL_FRAME_BYTES) {
+      this.#write(Buffer.from(frame));
+      return;
+    }
+    this.#flush();
+    this.#stream.writeBorrowed(frame);
   }
 
   sendBytes(parts: readonly Uint8Array[]): void {
@@ -310,6 +328,7 @@ export class WebsocketChannel implements Channel {
     if (this.#batch.length === 0) queueMicrotask(() => this.#flush());
     this.#batch.push(frame);
     this.#batchBytes += frame.length;
+    if (this.#batchBytes >= MAX_BATCH_BYTES) this.#flush();
   }
 
   #flush(): void {

@@ -144,6 +144,26 @@ export function encodeText(text: string, mask: boolean): Uint8Array {
   return finishFrame(bytes, true, opcode.text, mask);
 }
 
+/** What frames of texts with base64 are made in; one at a time. */
+let scratch = Buffer.allocUnsafe(0);
+const SCRATCH_BYTES = 256 * 1024;
+
+/**
+ * A text message as one frame: the head, the bytes as base64, the tail. The frame is good until the next one is made.
+ * Base64 needs neither be joined with the rest as text, nor measured, nor looked at for what is not ASCII.
+ */
+export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, mask: boolean): Uint8Array {
+  // No text is longer than three bytes for each of its units.
+  const most = MAX_HEAD_BYTES + 3 * (head.length + tail.length) + 4 * Math.ceil(bytes.length / 3);
+  if (scratch.length < Math.min(most, SCRATCH_BYTES)) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  const frame = most <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafeSlow(most);
+  let at = MAX_HEAD_BYTES;
+  at += frame.write(head, at, "utf8");
+  at += frame.write(bytes.toBase64(), at, "latin1");
+  at += frame.write(tail, at, "utf8");
+  return finishFrame(frame.subarray(0, at), true, opcode.text, mask);
+}
+
 /** Puts the head right before the payload, which begins at the longest head's end. */
 function finishFrame(bytes: Buffer, fin: boolean, code: number, mask: boolean): Uint8Array {
   const length = bytes.length - MAX_HEAD_BYTES;

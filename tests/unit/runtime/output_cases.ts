@@ -60,6 +60,29 @@ export const outputCases: Case[] = [
       await dispose(child);
     },
   },
+  {
+    name: "output by pipe: what is lent piece by piece is all there, and waits for its taker",
+    run: async (runtime) => {
+      const child = run(runtime, ["/usr/bin/head", "-c", String(MIB), "/dev/zero"]);
+      // Only some sources lend.
+      if (!child.stdout.lendAll) return dispose(child);
+      let busy = 0;
+      let most = 0;
+      let received = 0;
+      await within(
+        child.stdout.lendAll((bytes) => {
+          most = Math.max(most, ++busy);
+          received += bytes.length;
+          if (received % 3 === 0) return void busy--;
+          return new Promise<void>((resolve) => setImmediate(() => resolve(void busy--)));
+        }),
+        "the end",
+      );
+      deepStrictEqual([received, most, busy], [MIB, 1, 0]);
+      await child.exited;
+      await dispose(child);
+    },
+  },
   { name: "output by pipe: stdout and stderr are apart", run: apart },
   {
     name: "output by pipe: /dev/stdout and /dev/stderr can be opened by the child",

@@ -1,6 +1,7 @@
 /** TCP and TLS connections: order, back-pressure, and an end that is told once. */
 
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert";
+import { Buffer } from "node:buffer";
 import net from "node:net";
 import type {
   ByteStream,
@@ -61,6 +62,25 @@ export const tcpCases: Case[] = [
         const expected = concat(parts);
         await until(() => server.received >= expected.length, "everything arrives");
         sameBytes(server.bytes, expected, "small writes");
+      }),
+  },
+  {
+    name: "tcp: an array that was lent may change although the other side is slow",
+    run: (runtime) =>
+      withPair(runtime, async ({ server, client }) => {
+        server.stream.pause();
+        const parts = Array.from({ length: 128 }, (_, i) => new Uint8Array(64 * 1024).fill(i));
+        const lent = Buffer.alloc(64 * 1024);
+        for (const part of parts) {
+          lent.set(part);
+          client.stream.writeBorrowed(lent);
+        }
+        ok(client.stream.pendingBytes > 0, "the system does not take 8 MiB at once");
+        lent.fill(0xff);
+        server.stream.resume();
+        const expected = concat(parts);
+        await until(() => server.received >= expected.length, "everything arrives");
+        sameBytes(server.bytes, expected, "lent writes");
       }),
   },
   { name: "tcp: pause() holds the sender back, drain tells when it can go on", run: pauses },

@@ -23,6 +23,7 @@ function attachment(): FakeAttachment {
     sent,
     probes,
     send: (text) => sent.push(text),
+    sendBase64: (head, bytes, tail) => sent.push(head + bytes.toBase64() + tail),
     ready: () => undefined,
     probe: (ms) => probes.push(ms),
   };

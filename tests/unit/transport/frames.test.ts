@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
   applyMask,
+  encodeBase64Text,
   encodeFrame,
   encodeText,
   type Frame,
@@ -123,6 +124,22 @@ describe("frames", () => {
         expect(more).toEqual([]);
         expect([only!.fin, only!.opcode, Buffer.from(only!.payload).toString()]).toEqual([true, 1, text]);
       }),
+    );
+  });
+
+  test("a text with base64 is what the joined text would be, short or longer than what it is made in", () => {
+    const text = fc.string({ unit: "binary", maxLength: 100 });
+    const length = fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 400_000 }));
+    fc.assert(
+      fc.property(text, length, text, fc.boolean(), (head, count, tail, mask) => {
+        const bytes = Uint8Array.from({ length: count }, (_, i) => (i * 7) % 256);
+        const [only, ...more] = parseAll([encodeBase64Text(head, bytes, tail, mask)], mask);
+        expect(more).toEqual([]);
+        const expected = head + Buffer.from(bytes).toString("base64") + tail;
+        expect(Buffer.from(only!.payload).toString() === expected).toBe(true);
+        expect([only!.fin, only!.opcode]).toEqual([true, 1]);
+      }),
+      { numRuns: 60 },
     );
   });
 });

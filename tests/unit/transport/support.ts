@@ -22,7 +22,12 @@ export class FakeStream implements ByteStream {
   readonly calls: string[] = [];
 
   write(bytes: Uint8Array): void {
-    this.written.push(bytes.slice());
+    this.written.push(new Uint8Array(bytes));
+  }
+  writeBorrowed(bytes: Uint8Array): void {
+    this.write(bytes);
+    // The caller's again: whoever kept the array sees it change.
+    bytes.fill(0x2a);
   }
   pause(): void {
     this.calls.push("pause");

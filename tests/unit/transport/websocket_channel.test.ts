@@ -106,6 +106,30 @@ describe("messages out", () => {
     expect(told.messages[0] === text).toBe(true);
   });
 
+  test("texts with base64 keep their place among others, whatever their length, and take a copy", async () => {
+    const { channel, stream } = openChannel({ role: "server" });
+    const lengths = [0, 3, 12_000, 20_000, 200_000, 7 * MIB];
+    for (const length of lengths) {
+      const bytes = new Uint8Array(length).fill(1);
+      channel.sendBase64("é", bytes, "!");
+      bytes.fill(2);
+      channel.send(`after ${length}`);
+    }
+    await Promise.resolve();
+    let whole = "";
+    const texts: string[] = [];
+    for (const { fin, payload } of framesOf(stream, false)) {
+      whole += Buffer.from(payload).toString();
+      if (fin) texts.push(whole);
+      if (fin) whole = "";
+    }
+    const expected = lengths.flatMap((length) => [
+      `é${Buffer.alloc(length, 1).toString("base64")}!`,
+      `after ${length}`,
+    ]);
+    expect(texts.map((text, i) => text === expected[i])).toEqual(expected.map(() => true));
+  });
+
   test("what is sent after the end goes nowhere", async () => {
     const { channel, stream } = openChannel();
     channel.streamHandlers.close();

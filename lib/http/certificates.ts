@@ -1,8 +1,8 @@
 /** Whom to trust besides the authorities that the runtime knows. */
 
 import { readFileSync } from "node:fs";
-import { rootCertificates } from "node:tls";
 import { HttpFailure } from "./failure.ts";
+import { nodeTls } from "./node_modules.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -30,6 +30,6 @@ export function authorities(env: Variables): string[] | undefined {
   );
   if (!found)
     throw new HttpFailure("tls", `${variable} names "${path}", which has no certificate in it: expected PEM`);
-  loaded = { path, authorities: [...rootCertificates, ...found] };
+  loaded = { path, authorities: [...nodeTls().rootCertificates, ...found] };
   return loaded.authorities;
 }

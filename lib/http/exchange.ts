@@ -4,11 +4,12 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Agent, type ClientRequest, type RequestOptions, request } from "node:http";
-import { Agent as SecureAgent, request as secureRequest } from "node:https";
+import type { Agent, ClientRequest, RequestOptions } from "node:http";
+import type { Agent as SecureAgent } from "node:https";
 import type { Socket } from "node:net";
 import { BodyReader } from "./body_reader.ts";
 import { HttpFailure, type Phase, toFailure } from "./failure.ts";
+import { nodeHttp, nodeHttps } from "./node_modules.ts";
 import type { HttpPolicy } from "./policy.ts";
 import type { HttpProxy } from "./proxies.ts";
 import type { Hop } from "./redirects.ts";
@@ -42,12 +43,22 @@ const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
 
 /** Connections that are kept open for the next request. */
 export class ConnectionPool {
-  readonly plain: Agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
-  readonly secure: SecureAgent = new SecureAgent({ keepAlive: true, timeout: IDLE_MS });
+  #plain: Agent | undefined;
+  #secure: SecureAgent | undefined;
+
+  get plain(): Agent {
+    this.#plain ??= new (nodeHttp().Agent)({ keepAlive: true, timeout: IDLE_MS });
+    return this.#plain;
+  }
+
+  get secure(): SecureAgent {
+    this.#secure ??= new (nodeHttps().Agent)({ keepAlive: true, timeout: IDLE_MS });
+    return this.#secure;
+  }
 
   destroy(): void {
-    this.plain.destroy();
-    this.secure.destroy();
+    this.#plain?.destroy();
+    this.#secure?.destroy();
   }
 }
 
@@ -111,7 +122,7 @@ function send(hop: Hop, target: RequestOptions, options: ExchangeOptions): Promi
   let phase: Phase = "connect";
   let outgoing: ClientRequest;
   try {
-    outgoing = (isSecure ? secureRequest : request)({
+    outgoing = (isSecure ? nodeHttps() : nodeHttp()).request({
       ...target,
       setDefaultHeaders: false,
       maxHeaderSize: MAX_HEAD_BYTES,

@@ -1,9 +1,9 @@
 /** A secured connection through an HTTP proxy. */
 
-import { request } from "node:http";
 import { isIP, type Socket } from "node:net";
-import { connect, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { HttpFailure, toFailure } from "./failure.ts";
+import { nodeHttp, nodeTls } from "./node_modules.ts";
 import type { HttpProxy } from "./proxies.ts";
 
 /** @throws {HttpFailure} `connect`: the proxy cannot be reached or refuses. `tls`: the origin is not who it should be. */
@@ -17,7 +17,7 @@ export async function openTunnel(
   const host = target.hostname.includes(":") ? `[${target.hostname}]` : target.hostname;
   const authority = `${host}:${target.port}`;
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
-  const asking = request({
+  const asking = nodeHttp().request({
     hostname: proxy.hostname,
     port: proxy.port,
     method: "CONNECT",
@@ -53,7 +53,7 @@ export async function openTunnel(
     const { hostname } = target;
     // An address is no name for SNI.
     const name = isIP(hostname) === 0 ? { servername: hostname } : {};
-    secured = connect({ socket, host: hostname, ...name, ...(ca ? { ca } : {}) });
+    secured = nodeTls().connect({ socket, host: hostname, ...name, ...(ca ? { ca } : {}) });
     secured.once("secureConnect", () => resolve(secured!));
     secured.on("error", (error) => {
       socket.destroy();

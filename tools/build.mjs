@@ -23,6 +23,8 @@ import { setup } from "./setup.mjs";
 
 const flags = [
   ...["--compile", "--bytecode", "--format=esm", "--sourcemap=inline"],
+  // A command loads its own chunks, and of the modules of Node only those that they name.
+  "--splitting",
   // Not `--minify`, which renames classes too (`error.constructor.name`), even with `--keep-names`.
   ...["--minify-syntax", "--minify-whitespace"],
   // Otherwise the executable takes settings from whatever folder it is started in, and hands them to children.

@@ -1,7 +1,7 @@
 /** The grammar of `--listen` (docs/protocol.md, "Transports"). */
 
-import { isIP } from "node:net";
 import { ExecServerError } from "../protocol/errors.ts";
+import { isIP } from "../protocol/ip_address.ts";
 
 /** Where to listen. */
 export type ListenAddress = { kind: "stdio" } | { kind: "websocket"; hostname: string; port: number };

@@ -1,6 +1,5 @@
 /** The client side of a session: typed calls, the processes started in it, and its way back after a lost connection. */
 
-import { randomUUID } from "node:crypto";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
@@ -184,7 +183,7 @@ export class Client implements AsyncDisposable {
    */
   async start(options: StartOptions): Promise<Process> {
     options.signal?.throwIfAborted();
-    const processId = options.processId ?? randomUUID();
+    const processId = options.processId ?? crypto.randomUUID();
     const info = await this.info();
     options.signal?.throwIfAborted();
     // From here to its entry nothing is waited for, so that of two with one id the second is seen.

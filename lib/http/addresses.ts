@@ -1,6 +1,6 @@
 /** IP addresses as numbers, ranges of them, and what an IPv6 address may stand for. */
 
-import { isIP } from "node:net";
+import { isIP } from "../protocol/ip_address.ts";
 
 /** An address, or a range of them: the first `prefix` bits count. */
 export interface IpRange {

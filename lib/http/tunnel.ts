@@ -1,7 +1,8 @@
 /** A secured connection through an HTTP proxy. */
 
-import { isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { isIP } from "../protocol/ip_address.ts";
 import { HttpFailure, toFailure } from "./failure.ts";
 import { nodeHttp, nodeTls } from "./node_modules.ts";
 import type { HttpProxy } from "./proxies.ts";

@@ -1,6 +1,5 @@
 /** What a guardian would have to end, in a file: written at every change, read only when we are gone. */
 
-import { randomUUID } from "node:crypto";
 import { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,7 +21,7 @@ export class GuardJournal {
 
   /** @throws {Error} The system's error, as when there is no room. */
   constructor() {
-    const name = `exec-server-guard-${process.pid}-${randomUUID()}`;
+    const name = `exec-server-guard-${process.pid}-${crypto.randomUUID()}`;
     // In memory where that can be had.
     this.path = join("/dev/shm", name);
     try {

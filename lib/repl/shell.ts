@@ -1,6 +1,5 @@
 /** The shell of one environment: where it stands, and how a line of it is started. */
 
-import { randomUUID } from "node:crypto";
 import type { Client, StartOptions } from "../client/client.ts";
 import type { Process } from "../client/process.ts";
 import type { Environment } from "../environments/environment.ts";
@@ -82,7 +81,7 @@ export class Shell {
    */
   async start(text: string, options: LineOptions): Promise<Job> {
     await this.connect();
-    const nonce = randomUUID().replaceAll("-", "");
+    const nonce = crypto.randomUUID().replaceAll("-", "");
     const { terminal } = options;
     this.#terminalVariables = terminal?.variables ?? {};
     const argv = lineCommand(this.info!, text, nonce, this.status);

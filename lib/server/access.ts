@@ -1,9 +1,9 @@
 /** Who may connect: addresses that are safe to listen on, hosts, origins and tokens. */
 
 import { Buffer } from "node:buffer";
-import { createHash, timingSafeEqual } from "node:crypto";
-import { isIP } from "node:net";
 import { hostname } from "node:os";
+import { isIP } from "../protocol/ip_address.ts";
+import { digest, sameDigest } from "../runtime/digest.ts";
 import type { HttpHead } from "../transport/http_head.ts";
 
 /** How a client proves that it may connect. More modes can follow. */
@@ -22,14 +22,14 @@ export function capabilityToken(sha256: Uint8Array): Authenticator {
     if (value === undefined) return "missing websocket bearer token";
     const [, scheme = "", token = ""] = /^(\S+)\s+(.*)$/.exec(value) ?? [];
     if (scheme.toLowerCase() !== "bearer" || token.trim() === "") return "invalid authorization header";
-    const digest = createHash("sha256").update(Buffer.from(token.trim(), "latin1")).digest();
-    return timingSafeEqual(digest, sha256) ? null : "invalid websocket bearer token";
+    const given = digest("sha256", Buffer.from(token.trim(), "latin1"));
+    return sameDigest(given, sha256) ? null : "invalid websocket bearer token";
   };
 }
 
 /** SHA-256 of a token, as `capabilityToken` wants it. */
 export function tokenDigest(token: string): Uint8Array {
-  return createHash("sha256").update(token).digest();
+  return digest("sha256", token);
 }
 
 /** 127.0.0.0/8 and ::1. */

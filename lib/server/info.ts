@@ -1,6 +1,5 @@
 /** What `environment/info` says of this machine. */
 
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir, hostname, tmpdir, userInfo } from "node:os";
 import { basename, delimiter, join } from "node:path";
@@ -8,6 +7,7 @@ import process from "node:process";
 import type { Capabilities, EnvironmentInfo, ShellInfo } from "../protocol/environment.ts";
 import { pathToUri } from "../protocol/path_uri.ts";
 import { version } from "../protocol/version.ts";
+import { digest } from "../runtime/digest.ts";
 
 /** What this server implements of what a client may ask for. */
 export const serverCapabilities: Readonly<Capabilities> = {
@@ -100,7 +100,7 @@ let provider: string | undefined;
 
 /** Stable for a machine, and says nothing about it. */
 function providerId(): string {
-  provider ??= `sha256:${createHash("sha256").update(`exec-server\0${machineId()}`).digest("hex")}`;
+  provider ??= `sha256:${digest("sha256", `exec-server\0${machineId()}`).toHex()}`;
   return provider;
 }
 

@@ -1,11 +1,11 @@
 /** The server: listens on a websocket address or serves one connection over stdio. */
 
 import { Buffer } from "node:buffer";
-import { isIPv6 } from "node:net";
 import type { HttpOptions } from "../http/handlers.ts";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import { isIP } from "../protocol/ip_address.ts";
 import { MAX_TIMER_MS } from "../protocol/timer.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { ByteStream, Runtime, StreamHandlers, TcpListener } from "../runtime/runtime.ts";
@@ -108,7 +108,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
       done: () => waiting.delete(stream),
     }).handlers;
   });
-  const host = isIPv6(listener.hostname) ? `[${listener.hostname}]` : listener.hostname;
+  const host = isIP(listener.hostname) === 6 ? `[${listener.hostname}]` : listener.hostname;
   return {
     url: `ws://${host}:${listener.port}`,
     close: async () => {

@@ -1,6 +1,5 @@
 /** Sessions: they own processes, outlive connections, and expire when nobody comes back. */
 
-import { randomUUID } from "node:crypto";
 import { type ProcessLimits, ProcessTable } from "../process/handlers.ts";
 import type { ManagedProcess, ProcessEvent } from "../process/process.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
@@ -23,7 +22,7 @@ const PROBE_MS = 2000;
 
 /** One client's processes. */
 export class Session {
-  readonly id: string = randomUUID();
+  readonly id: string = crypto.randomUUID();
   readonly processes: ProcessTable;
   #attachment: Attachment | undefined;
   /** Runs while nobody is attached. */

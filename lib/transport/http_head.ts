@@ -1,7 +1,7 @@
 /** The head of an HTTP/1.1 message, as much as a websocket handshake and a health check need. */
 
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { digest } from "../runtime/digest.ts";
 
 /** A parsed head. Header names are lower case; of a repeated one the values are in order. */
 export interface HttpHead {
@@ -62,7 +62,5 @@ const acceptGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** `Sec-WebSocket-Accept` for a key. */
 export function acceptKey(key: string): string {
-  return createHash("sha1")
-    .update(key + acceptGuid)
-    .digest("base64");
+  return digest("sha1", key + acceptGuid).toBase64();
 }

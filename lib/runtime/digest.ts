@@ -1,0 +1,14 @@
+/** Digests. Not by `node:crypto` on Bun, where it costs a start 2 ms and 7 MB; the runtime's own does the same. */
+
+import process from "node:process";
+
+/** The digest of bytes, or of a text as UTF-8. */
+export function digest(algorithm: "sha1" | "sha256", data: string | Uint8Array): Uint8Array {
+  if ("Bun" in globalThis) return new Bun.CryptoHasher(algorithm).update(data).digest();
+  return process.getBuiltinModule("node:crypto").createHash(algorithm).update(data).digest();
+}
+
+/** Whether two digests are equal, in a time that does not tell where they differ. */
+export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
+  return process.getBuiltinModule("node:crypto").timingSafeEqual(a, b);
+}

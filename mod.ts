@@ -17,6 +17,8 @@
 
 export { Client, type ClientOptions, type StartOptions } from "./lib/client/client.ts";
 export { connectCommand, connectWebsocket } from "./lib/client/connect.ts";
+export type { Fetch, FetchInit } from "./lib/client/fetch.ts";
+export type { HttpAnswer, HttpRequestOptions } from "./lib/client/http_requests.ts";
 export { Process, type ProcessEnd } from "./lib/client/process.ts";
 export type { ProcessEvent } from "./lib/client/sequencer.ts";
 export { codexHome, type LoadOptions, loadEnvironments } from "./lib/environments/config.ts";
@@ -42,6 +44,8 @@ export {
   type UnifiedExecOptions,
   type WriteStdinOptions,
 } from "./lib/exec/unified_exec.ts";
+export type { HttpOptions } from "./lib/http/handlers.ts";
+export { HttpPolicy, type PolicyRule, parseRule } from "./lib/http/policy.ts";
 export { type Channel, type ChannelReceiver, type CloseReason, channelPair } from "./lib/jsonrpc/channel.ts";
 export type { CallOptions } from "./lib/jsonrpc/peer.ts";
 export type { ProcessLimits } from "./lib/process/handlers.ts";
@@ -52,6 +56,7 @@ export type {
   ShellInfo,
 } from "./lib/protocol/environment.ts";
 export { type ErrorCode, ExecServerError, RpcError, rpcCode } from "./lib/protocol/errors.ts";
+export type * from "./lib/protocol/http.ts";
 export {
   type Call,
   type ClientNotifications,

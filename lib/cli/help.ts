@@ -3,6 +3,7 @@
 import { flagLines } from "../flags/flags.ts";
 import { version } from "../protocol/version.ts";
 import { envFlags } from "./env.ts";
+import { httpFlags } from "./http.ts";
 import { replFlags } from "./repl.ts";
 import { runFlags } from "./run.ts";
 import { serveFlags } from "./serve.ts";
@@ -32,6 +33,18 @@ the command: a second one asks it to end, a third kills it.
 ${flagLines(runFlags)}
 
 Example: tar c src | exec-server run -e build-box --cwd /srv -- tar x`,
+  http: () => `Make one HTTP request from an environment's machine, in the way of curl.
+
+Usage: exec-server http [-e ID] [FLAGS] [METHOD] URL
+
+The body of the answer goes to standard output as it comes, not decompressed.
+Exit status 0 for any answer, 1 when there is none or it is not whole, 22 with
+--fail, 124 after --max-time, and 254 when the connection to the environment was
+lost and nobody knows whether the request was carried out.
+
+${flagLines(httpFlags)}
+
+Example: exec-server http -e build-box -H @token.txt -d @job.json POST https://ci.example/jobs`,
   env: () => `Show the environments, or try them.
 
 Usage: exec-server env list [--json]
@@ -65,6 +78,7 @@ Usage: exec-server [COMMAND] [FLAGS]
 
   repl [ENVIRONMENT]      Open a prompt on an environment (also without a command)
   run [-e ID] -- CMD …    Run one command in an environment
+  http [-e ID] URL        Make one HTTP request from an environment
   env list | check [ID…]  Show the environments, or try them
   serve --listen URL      Run the server (also without the word "serve")
   help [COMMAND]          Explain a command

@@ -1,20 +1,20 @@
 /** The client side of a session: typed calls, the processes started in it, and its way back after a lost connection. */
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
-import { type CallOptions, ProtocolViolation } from "../jsonrpc/peer.ts";
+import type { CallOptions } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, hasCode, RpcError } from "../protocol/errors.ts";
-import { type Requests, type ServerNotifications, serverNotifications } from "../protocol/methods.ts";
+import type { ClientNotifications, Requests, ServerNotifications } from "../protocol/methods.ts";
 import type { StartParams } from "../protocol/process.ts";
 import type { ProcessSummary } from "../protocol/process_list.ts";
-import { DecodeError } from "../protocol/schema.ts";
 import { unlessAborted, withinLimits } from "./call_limit.ts";
 import { catchUp } from "./catch_up.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
 import { type ConnectionChange, ConnectionChanges } from "./connection_changes.ts";
-import { NotificationListeners } from "./notifications.ts";
+import { type Fetch, fetchOver } from "./fetch.ts";
+import { type HttpAnswer, type HttpRequestOptions, HttpRequests } from "./http_requests.ts";
+import { deliver, NotificationListeners } from "./notifications.ts";
 import { Process } from "./process.ts";
-import { processEvent } from "./process_events.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { type RecoveryOptions, retry } from "./recovery.ts";
 import { SessionLink } from "./session_link.ts";
@@ -64,8 +64,9 @@ export class Client implements AsyncDisposable {
   readonly #changes = new ConnectionChanges();
   readonly #notified = new NotificationListeners();
   readonly #window: ReceiveWindow;
+  readonly #http: HttpRequests;
   readonly #events: ConnectionEvents = {
-    notification: (method, params) => this.#notification(method, params),
+    notification: (method, params) => deliver(method, params, this.#processes, this.#notified),
     closed: (connection, reason) => this.#onLost(connection, reason),
   };
   #connection: Connection | undefined;
@@ -82,6 +83,7 @@ export class Client implements AsyncDisposable {
     this.#options = options;
     this.#carrier = carrier;
     this.#window = new ReceiveWindow(options.outputWindowBytes ?? 2 * 1024 * 1024);
+    this.#http = new HttpRequests(this, this.#window.backlog);
   }
 
   /**
@@ -240,6 +242,19 @@ export class Client implements AsyncDisposable {
     return (await this.call("process/list", null)).processes;
   }
 
+  /** Makes an HTTP request from the server's machine; see {@link HttpRequests.request}. It ends with the connection. */
+  async httpRequest(options: HttpRequestOptions): Promise<HttpAnswer> {
+    return await this.#http.request(options);
+  }
+
+  /** `fetch` from the server's machine; see {@link fetchOver}. Can be handed on as a function. */
+  readonly fetch: Fetch = (input, init) => fetchOver(this.#http, input, init);
+
+  /** Sends a notification, if there is a connection. */
+  notify<N extends keyof ClientNotifications>(method: N, params: ClientNotifications[N]): void {
+    this.#connection?.peer.notify(method, params);
+  }
+
   /** Ends the connection; its processes end with the session, which a server may keep for a while. */
   async close(): Promise<void> {
     const reason: CloseReason = { kind: "normal", message: "the client closed the connection" };
@@ -285,6 +300,7 @@ export class Client implements AsyncDisposable {
     // One that never came into use is its opener's.
     if (connection !== this.#connection) return;
     this.#connection = undefined;
+    this.#http.disconnected(reason.message);
     const { reopen } = this.#carrier;
     if (!reopen || this.#stop.signal.aborted || finalKinds.has(reason.kind)) {
       this.#end(reason);
@@ -346,23 +362,6 @@ export class Client implements AsyncDisposable {
     await Promise.all(reads);
   }
 
-  #notification(method: string, params: unknown): void {
-    if (!Object.hasOwn(serverNotifications, method)) return;
-    try {
-      const told = processEvent(method, params);
-      if (!told) {
-        const name = method as keyof ServerNotifications;
-        // Nothing is decoded for nobody.
-        if (this.#notified.has(name)) this.#notified.tell(name, serverNotifications[name].decode(params));
-        return;
-      }
-      this.#processes.get(told.processId)?.accept(told.event);
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      throw new ProtocolViolation(`"${method}" does not decode: ${error.message}`);
-    }
-  }
-
   #forget(processId: string): void {
     this.#processes.delete(processId);
     this.#window.forget(processId);
@@ -373,6 +372,7 @@ export class Client implements AsyncDisposable {
     if (this.#closeReason) return;
     this.#connection = undefined;
     this.#closeReason = reason;
+    this.#http.disconnected(reason.message);
     for (const process of this.#processes.values()) process.fail(reason.message);
     this.#processes.clear();
     this.#closed.resolve(reason);

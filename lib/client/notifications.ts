@@ -1,6 +1,10 @@
 /** Who wants to know of the notifications of a server. */
 
-import type { ServerNotifications } from "../protocol/methods.ts";
+import { ProtocolViolation } from "../jsonrpc/peer.ts";
+import { type ServerNotifications, serverNotifications } from "../protocol/methods.ts";
+import { DecodeError } from "../protocol/schema.ts";
+import type { Process } from "./process.ts";
+import { processEvent } from "./process_events.ts";
 
 type Name = keyof ServerNotifications;
 
@@ -24,5 +28,30 @@ export class NotificationListeners {
     for (const listener of [...(this.#listeners.get(method) ?? [])]) {
       (listener as (params: ServerNotifications[N]) => void)(params);
     }
+  }
+}
+
+/**
+ * Takes a notification to its process, or to those that listen.
+ * @throws {ProtocolViolation} It does not decode.
+ */
+export function deliver(
+  method: string,
+  params: unknown,
+  processes: ReadonlyMap<string, Process>,
+  listeners: NotificationListeners,
+): void {
+  if (!Object.hasOwn(serverNotifications, method)) return;
+  try {
+    const told = processEvent(method, params);
+    if (!told) {
+      const name = method as Name;
+      if (listeners.has(name)) listeners.tell(name, serverNotifications[name].decode(params));
+      return;
+    }
+    processes.get(told.processId)?.accept(told.event);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new ProtocolViolation(`"${method}" does not decode: ${error.message}`);
   }
 }

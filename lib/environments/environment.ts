@@ -2,6 +2,7 @@
 
 import { Client, type StartOptions } from "../client/client.ts";
 import { connectCommand, connectWebsocket } from "../client/connect.ts";
+import type { Fetch } from "../client/fetch.ts";
 import type { Process } from "../client/process.ts";
 import { channelPair } from "../jsonrpc/channel.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
@@ -85,6 +86,11 @@ export class Environment implements AsyncDisposable {
   async processes(): Promise<ProcessSummary[]> {
     return await (await this.client()).processes();
   }
+  /**
+   * `fetch` from there, as the platform's in all but that. Can be handed on as a function. A connection that cannot be
+   * had rejects as in {@link client}.
+   */
+  readonly fetch: Fetch = async (input, init) => await (await this.client()).fetch(input, init);
 
   /** Closes the connection, if there is one. The next use opens another. */
   async close(): Promise<void> {

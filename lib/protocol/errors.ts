@@ -55,6 +55,8 @@ export type ErrorCode =
   | "ERR_DUPLICATE_PROCESS"
   /** Output is missing that the server has given up. */
   | "ERR_OUTPUT_GAP"
+  /** The body of an HTTP answer is not whole. */
+  | "ERR_HTTP_BODY"
   /** The process takes no input: it has none, has closed it, or has ended. */
   | "ERR_STDIN_CLOSED"
   /** No session of that id: it never was, has been told of to its end, or was forgotten. */

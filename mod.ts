@@ -18,6 +18,13 @@
 export { Client, type ClientOptions, type StartOptions } from "./lib/client/client.ts";
 export { connectCommand, connectWebsocket } from "./lib/client/connect.ts";
 export type { Fetch, FetchInit } from "./lib/client/fetch.ts";
+export type { ReadRange } from "./lib/client/fs/block_reader.ts";
+export type { WriteOptions } from "./lib/client/fs/block_writer.ts";
+export type { DirEntry, FileInfo } from "./lib/client/fs/entries.ts";
+export { FsError, type FsErrorCode } from "./lib/client/fs/error.ts";
+export { FileSystem, type ReadFileOptions, type WriteFileOptions } from "./lib/client/fs/file_system.ts";
+export type { FsOptions, FsPath } from "./lib/client/fs/link.ts";
+export type { WalkedEntry, WalkOptions } from "./lib/client/fs/walk.ts";
 export type { HttpAnswer, HttpRequestOptions } from "./lib/client/http_requests.ts";
 export { Process, type ProcessEnd } from "./lib/client/process.ts";
 export type { ProcessEvent } from "./lib/client/sequencer.ts";

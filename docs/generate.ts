@@ -37,7 +37,6 @@ const order = [
   "fs.ts",
   "fs_blocks.ts",
   "fs_tree.ts",
-  "fs_watch.ts",
   "environment.ts",
 ];
 

@@ -1,5 +1,6 @@
 /** The texts of `--help`. */
 
+import { type FileCommand, fileCommands } from "../files/commands.ts";
 import { flagLines } from "../flags/flags.ts";
 import { version } from "../protocol/version.ts";
 import { envFlags } from "./env.ts";
@@ -63,7 +64,27 @@ Each line is run by the environment's shell. ":help" there explains the rest.
 A script on standard input is run without a prompt.
 
 ${flagLines(replFlags)}`,
+  ...Object.fromEntries(
+    Object.entries(fileCommands).map(([name, command]) => [name, () => fileHelp(name, command)]),
+  ),
 };
+
+function fileHelp(name: string, { usage, summary, flags, details, example }: FileCommand): string {
+  const paths =
+    name === "cp"
+      ? `A path is of this machine; ENV:path is of an environment, ":path" of the default
+one, and "./a:b" a file of that name.`
+      : `A PATH is ENV:path, or a path in the environment of -e, or in the default one.`;
+  return [
+    `${summary[0]!.toUpperCase()}${summary.slice(1)}.`,
+    `Usage: exec-server ${name} ${usage}`,
+    `${paths}
+Relative paths of an environment begin where its commands run; ~ is its home.`,
+    ...(details === "" ? [] : [details]),
+    flagLines(flags),
+    `Example: exec-server ${example}`,
+  ].join("\n\n");
+}
 
 /** Help for a command, or for the whole program. */
 export function helpText(command?: string): string {
@@ -79,6 +100,9 @@ Usage: exec-server [COMMAND] [FLAGS]
   repl [ENVIRONMENT]      Open a prompt on an environment (also without a command)
   run [-e ID] -- CMD …    Run one command in an environment
   http [-e ID] URL        Make one HTTP request from an environment
+  cp [-r] SRC… DST        Copy files and trees; either side may be ENV:path
+  ls, cat, rm, mkdir, stat [ENV:]PATH…
+                          Work with the files of an environment
   env list | check [ID…]  Show the environments, or try them
   serve --listen URL      Run the server (also without the word "serve")
   help [COMMAND]          Explain a command

@@ -13,6 +13,12 @@ const commands: Record<string, () => Promise<Command>> = {
   http: async () => (await import("./http.ts")).http,
   env: async () => (await import("./env.ts")).env,
   repl: async () => (await import("./repl.ts")).repl,
+  ...Object.fromEntries(
+    ["cp", "ls", "cat", "rm", "mkdir", "stat"].map((name) => [
+      name,
+      async () => (await import("./files.ts")).fileCommand(name),
+    ]),
+  ),
 };
 
 /** Runs the program with its arguments; answers the exit status. */

@@ -28,8 +28,18 @@ export function complain(text: string): void {
   writeAll(2, `${text}\n`);
 }
 
-function writeAll(fd: number, text: string): void {
-  let bytes = Buffer.from(text);
+/** Bytes on stdout, out of the process at once. */
+export function printBytes(bytes: Uint8Array): void {
+  writeAll(1, bytes);
+}
+
+/** A line on the terminal of stderr that the next one is written over; undefined takes it away. */
+export function printStatus(text: string | undefined): void {
+  writeAll(2, `\r\x1b[K${text ?? ""}`);
+}
+
+function writeAll(fd: number, text: string | Uint8Array): void {
+  let bytes = typeof text === "string" ? Buffer.from(text) : text;
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(writeSync(fd, bytes));

@@ -12,6 +12,7 @@ import { catchUp } from "./catch_up.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
 import { type ConnectionChange, ConnectionChanges } from "./connection_changes.ts";
 import { type Fetch, fetchOver } from "./fetch.ts";
+import { FileSystem } from "./fs/file_system.ts";
 import { type HttpAnswer, type HttpRequestOptions, HttpRequests } from "./http_requests.ts";
 import { deliver, NotificationListeners } from "./notifications.ts";
 import { Process } from "./process.ts";
@@ -54,6 +55,8 @@ export interface ClientCarrier {
 }
 
 export class Client implements AsyncDisposable {
+  /** The files of the server's machine. */
+  readonly fs: FileSystem = new FileSystem(async () => this);
   readonly #options: ClientOptions;
   readonly #carrier: ClientCarrier;
   readonly #processes = new Map<string, Process>();

@@ -3,6 +3,7 @@
 import { Client, type StartOptions } from "../client/client.ts";
 import { connectCommand, connectWebsocket } from "../client/connect.ts";
 import type { Fetch } from "../client/fetch.ts";
+import { FileSystem } from "../client/fs/file_system.ts";
 import type { Process } from "../client/process.ts";
 import { channelPair } from "../jsonrpc/channel.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
@@ -25,6 +26,8 @@ export class Environment implements AsyncDisposable {
   readonly url: string | undefined;
   /** `local`, the URL, or the command line. */
   readonly description: string;
+  /** The files there. Each operation connects as {@link client} does. */
+  readonly fs: FileSystem = new FileSystem(() => this.client());
   readonly #connect: Connect;
   /** A program that has ended is not started again: it may have been made for one connection. */
   readonly #once: boolean;

@@ -8,7 +8,6 @@ import {
   nullish,
   object,
   oneOf,
-  optional,
   type Schema,
   string,
   unsigned,
@@ -41,7 +40,7 @@ export interface ReadDirectoryResult {
   entries: DirectoryEntry[];
 }
 
-/** Bounds of `fs/walk`. */
+/** Bounds of `fs/walk`; all are required. */
 export interface WalkOptions {
   /** Levels below the root's own entries; 0 to 64. */
   maxDepth: number;
@@ -51,8 +50,8 @@ export interface WalkOptions {
   maxEntries: number;
   /** Lists links to directories, and enters each real directory once. */
   followDirectorySymlinks: boolean;
-  /** Lists directories whose names begin with a dot, but does not enter them. @default {false} */
-  pruneHiddenDirectories?: boolean;
+  /** Lists directories whose names begin with a dot, but does not enter them. */
+  pruneHiddenDirectories: boolean;
 }
 
 /** Parameters of `fs/walk`. */
@@ -167,7 +166,7 @@ const walkOptions: Schema<WalkOptions> = object<WalkOptions>({
   maxDirectories: unsigned,
   maxEntries: unsigned,
   followDirectorySymlinks: boolean,
-  pruneHiddenDirectories: optional(boolean),
+  pruneHiddenDirectories: boolean,
 });
 
 export const walkParams: Schema<WalkParams> = object<WalkParams>({

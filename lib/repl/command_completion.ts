@@ -4,6 +4,7 @@ import { type ArgumentKind, commands, findCommand, helpTopics, settingValues } f
 import { completeLine, completePath, wordAt } from "./completion.ts";
 import type { ReplContext } from "./context.ts";
 import { signalNames } from "./exit_status.ts";
+import { completeFile, completeHere } from "./file_completion.ts";
 import type { Completion, Completions } from "./line_editor.ts";
 
 export async function complete(repl: ReplContext, text: string, cursor: number): Promise<Completions> {
@@ -30,6 +31,11 @@ export async function complete(repl: ReplContext, text: string, cursor: number):
     if (!repl.shell) return nothing(cursor);
     const word = wordAt(rest, cursor - offset);
     return { from: offset + word.from, candidates: await completePath(repl.shell, word, true) };
+  }
+  if (kind === "file" || kind === "here") {
+    const word = wordAt(rest, cursor - offset);
+    const candidates = kind === "file" ? await completeFile(repl, word) : await completeHere(word);
+    return { from: offset + word.from, candidates };
   }
   const candidates = choices(repl, kind, words)
     .filter(({ text: choice }) => choice.toLowerCase().startsWith(typed.toLowerCase()))

@@ -3,13 +3,26 @@
 import { pathFromWire } from "../protocol/path_uri.ts";
 import type { ReplContext } from "./context.ts";
 import { parseSignal, signalNames } from "./exit_status.ts";
+import { fileCommandTable } from "./file_commands.ts";
 import type { Job } from "./job.ts";
 import { label } from "./jobs.ts";
 import { endJob, signalJob } from "./signals.ts";
 import { formatTable, shorten } from "./style.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** What stands at a place of a command's arguments. */
-export type ArgumentKind = "environment" | "job" | "signal" | "line" | "folder" | "topic" | "setting";
+export type ArgumentKind =
+  | "environment"
+  | "job"
+  | "signal"
+  | "line"
+  | "folder"
+  | "topic"
+  | "setting"
+  /** A path where the prompt is, or `ENV:path`. */
+  | "file"
+  /** A path of this machine. */
+  | "here";
 
 export interface Command {
   name: string;
@@ -24,10 +37,7 @@ export interface Command {
   run(repl: ReplContext, argument: string): Promise<number | undefined> | number | undefined;
 }
 
-/** A use that cannot work; the message says what was wanted. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
+export { UsageError } from "./usage_error.ts";
 
 export const settingValues: Readonly<Record<string, readonly string[]>> = {
   tty: ["auto", "always", "never"],
@@ -101,6 +111,7 @@ export const commands: readonly Command[] = [
     arguments: ["folder"],
     run: (repl, folder) => repl.runLine(folder === "" ? "cd" : `cd -- ${quoteFolder(folder)}`, "pipe"),
   },
+  ...fileCommandTable,
   {
     name: "reset",
     usage: ":reset",

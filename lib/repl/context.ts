@@ -27,6 +27,8 @@ export interface ReplContext {
   use(id: string): Promise<boolean>;
   /** Runs a line and gives its status. */
   runLine(text: string, how?: "terminal" | "pipe"): Promise<number>;
+  /** Runs something that Ctrl-C stops; it ends soon after its signal. */
+  interruptible<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Brings a job to the foreground. */
   attach(job: Job): Promise<number>;
   /** The shell of an environment that was used. */

@@ -1,8 +1,9 @@
 /** The commands in the background: their numbers, and what there is to say about them. */
 
+import { formatBytes } from "../files/format.ts";
 import { describeStatus } from "./exit_status.ts";
 import type { Job } from "./job.ts";
-import { formatAge, formatBytes, formatTable, type Style, shorten } from "./style.ts";
+import { formatAge, formatTable, type Style, shorten } from "./style.ts";
 
 export class JobList {
   readonly #jobs = new Map<number, Job>();

@@ -48,6 +48,11 @@ export class Screen {
     this.isTerminal = options.isTerminal;
   }
 
+  /** Width of the terminal. */
+  get columns(): number {
+    return this.#options.columns();
+  }
+
   /** Output of a command, byte for byte. Settles when it has been taken. */
   output(stream: OutputStream, bytes: Uint8Array): Promise<void> {
     if (stream === "stderr" && (!this.isTerminal || this.#options.stderrElsewhere))

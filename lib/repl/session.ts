@@ -8,6 +8,7 @@ import { commands, findCommand, UsageError, unknownCommand } from "./commands.ts
 import type { ReplContext, Settings } from "./context.ts";
 import { describeStatus } from "./exit_status.ts";
 import type { History } from "./history.ts";
+import { interruptible } from "./interruptible.ts";
 import type { Job } from "./job.ts";
 import { JobList, label } from "./jobs.ts";
 import { waitPatiently } from "./patience.ts";
@@ -55,6 +56,7 @@ export class Session implements ReplContext {
   #foregroundJob: { job: Job; release(): void } | undefined;
   #exitStatus: number | undefined;
   #giveUp: (() => void) | undefined;
+  #interrupt: AbortController | undefined;
   #leaving = false;
 
   constructor({ manager, screen, history, terminal }: SessionOptions) {
@@ -174,6 +176,16 @@ export class Session implements ReplContext {
     return await this.#foreground(job, true);
   }
 
+  async interruptible<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    this.#interrupt = controller;
+    try {
+      return await interruptible(this.#terminal, controller, run);
+    } finally {
+      this.#interrupt = undefined;
+    }
+  }
+
   /** One line for an error; only texts that are meant for people. */
   complain(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
@@ -217,6 +229,7 @@ export class Session implements ReplContext {
 
   /** Sends what Ctrl-C sends. */
   interruptForeground(): void {
+    this.#interrupt?.abort(new Error("Interrupted"));
     this.#foregroundJob?.job.process.signal("interrupt").catch(() => {});
   }
 

@@ -37,19 +37,6 @@ export function createStyle(colours: boolean): Style {
   };
 }
 
-/** `1.4 MiB` */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ["KiB", "MiB", "GiB", "TiB"];
-  let value = bytes / 1024;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
-}
-
 /** `42 s`, `3 min`, `2 h 5 min` */
 export function formatAge(ms: number): string {
   const seconds = Math.floor(ms / 1000);

@@ -12,7 +12,6 @@ export function fileService(runtime: Runtime): Service[] {
       {
         capabilities: {
           fileWriteStreaming: true,
-          fsWatchMissing: true,
           fsRename: true,
           fsChmod: true,
           fsSymlink: true,

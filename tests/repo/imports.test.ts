@@ -20,6 +20,7 @@ const ranks: Record<string, number> = {
   client: 4,
   environments: 5,
   exec: 5,
+  files: 5,
   relay: 5,
   repl: 6,
   cli: 7,

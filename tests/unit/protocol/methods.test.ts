@@ -34,7 +34,6 @@ describe("the table", () => {
       ["fs/writeBlock", "filesystem"],
       ["fs/close", "filesystem"],
       ["fs/walk", "filesystem"],
-      ["fs/watchMissing", "filesystem"],
       ["fs/rename", "filesystem"],
       ["fs/chmod", "filesystem"],
       ["fs/setTimes", "filesystem"],
@@ -58,7 +57,6 @@ describe("the table", () => {
       "process/exited",
       "process/closed",
       "http/request/bodyDelta",
-      "fs/missingChanged",
     ]);
   });
 });
@@ -214,7 +212,7 @@ describe("the shapes", () => {
       shell,
       cwd: null,
       executorVersion: null,
-      capabilities: { shellSnapshotV2: true },
+      capabilities: { fsWatchMissing: true },
     };
     expect(result.decode({ sessionId: "s", environmentInfo })).toEqual({
       sessionId: "s",

@@ -1,0 +1,169 @@
+/** Copies one file: within a server, or from one to another in blocks, over breaks of either connection. */
+
+import type { FileInfo } from "../client/fs/entries.ts";
+import { FsError } from "../client/fs/error.ts";
+import { isCut } from "../client/fs/link.ts";
+import { isSamePlace, type Location, locationText } from "./target.ts";
+
+/** Files up to this size go by one request each way. */
+const SMALL_BYTES = 1024 * 1024;
+/** What is compared at once when a copy is taken up again. */
+const COMPARE_BYTES = 64 * 1024 * 1024;
+const BLOCK_BYTES = 1024 * 1024;
+/** How often a file is begun anew where nothing can go on in the middle. */
+const MAX_BEGINS = 3;
+
+export interface FileJob {
+  from: Pick<Location, "place" | "path">;
+  to: Pick<Location, "place" | "path">;
+  info: FileInfo;
+  /** Goes on behind what is there and the same. */
+  resume: boolean;
+  signal?: AbortSignal;
+  /** More bytes are done; less than 0 when the file is begun anew. */
+  onBytes(bytes: number): void;
+  /** Bytes that were there already. */
+  onSkip(bytes: number): void;
+  /** Something that is worth a line. */
+  onWarning(text: string): void;
+}
+
+/** @throws {FsError} @throws {ExecServerError} */
+export async function copyFile(job: FileJob): Promise<void> {
+  const { from, to, info, signal } = job;
+  const options = signal ? { signal } : {};
+  if (isSamePlace(from.place, to.place)) {
+    await from.place.fs.copy(from.path, to.path, options);
+    job.onBytes(info.size ?? 0);
+    return;
+  }
+  const keepBytes = job.resume ? await goodBytes(job) : 0;
+  if (keepBytes > 0) {
+    job.onSkip(keepBytes);
+    if (keepBytes === info.size) return;
+  }
+  const isSmall = keepBytes === 0 && info.size !== null && info.size <= SMALL_BYTES;
+  for (let begins = 1; ; begins++) {
+    let done = 0;
+    const onBytes = (bytes: number): void => {
+      done += bytes;
+      job.onBytes(bytes);
+    };
+    try {
+      await (isSmall ? copySmall(job, onBytes) : copyBlocks(job, keepBytes, onBytes));
+      return;
+    } catch (error) {
+      if (!isCut(error) || begins >= MAX_BEGINS || keepBytes > 0) throw error;
+      job.onBytes(-done);
+      job.onWarning(`"${locationText(to)}" is begun anew: its server cannot go on in the middle of a file`);
+    }
+  }
+}
+
+async function copySmall({ from, to, signal }: FileJob, onBytes: (bytes: number) => void): Promise<void> {
+  const options = signal ? { signal } : {};
+  const bytes = await from.place.fs.readFile(from.path, { atOnce: true, ...options });
+  await to.place.fs.writeFile(to.path, bytes, options);
+  onBytes(bytes.length);
+}
+
+async function copyBlocks(job: FileJob, keepBytes: number, onBytes: (bytes: number) => void): Promise<void> {
+  const { from, to, signal } = job;
+  const options = signal ? { signal } : {};
+  const reader = await from.place.fs.openReader(from.path, { offset: keepBytes, ...options });
+  const writer = await to.place.fs.openWriter(to.path, { keepBytes, ...options });
+  if (!reader || !writer) {
+    reader?.close();
+    writer?.abort();
+    const target = to.place.fs.writable(to.path, { keepBytes, ...options });
+    const count = new TransformStream<Uint8Array, Uint8Array>({
+      transform(bytes, controller) {
+        onBytes(bytes.length);
+        controller.enqueue(bytes);
+      },
+    });
+    await from.place.fs
+      .readable(from.path, { offset: keepBytes, ...options })
+      .pipeThrough(count)
+      .pipeTo(target, options);
+    return;
+  }
+  try {
+    for (let block = await reader.next(); block; block = await reader.next()) {
+      await writer.write(block);
+      onBytes(block.length);
+    }
+    await writer.close();
+  } catch (error) {
+    reader.close();
+    writer.abort();
+    throw error;
+  }
+  if (reader.cuts + writer.cuts > 0) await verify(job);
+}
+
+/** After a break both ends say what they have. */
+async function verify({ from, to, signal, onWarning }: FileJob): Promise<void> {
+  const ends = [from, to];
+  const can = await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")));
+  if (can.includes(false)) {
+    onWarning(`"${locationText(to)}" was not compared after the break: one of the servers cannot hash`);
+    return;
+  }
+  const [source, copy] = await Promise.all(
+    ends.map(({ place, path }) => place.fs.hash(path, signal ? { signal } : {})),
+  );
+  if (source!.sha256 === copy!.sha256) return;
+  throw new FsError(`Cannot copy to "${locationText(to)}": after a break it is not the same as its source`, {
+    code: "ERR_FS_CHANGED",
+    path: to.path,
+    operation: "fs/writeBlock",
+  });
+}
+
+/** How many bytes of the destination are those of the source, in whole blocks unless it is all. */
+async function goodBytes({ from, to, info, signal, onWarning }: FileJob): Promise<number> {
+  const options = signal ? { signal } : {};
+  let there: FileInfo;
+  try {
+    there = await to.place.fs.stat(to.path, options);
+  } catch (error) {
+    if (error instanceof FsError) return 0;
+    throw error;
+  }
+  if (!there.isFile || there.size === 0) return 0;
+  const ends = [from, to];
+  const can = await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")));
+  if (there.size === null || info.size === null || can.includes(false)) {
+    onWarning(`"${locationText(to)}" is copied anew: one of the servers cannot hash`);
+    return 0;
+  }
+  // Longer than its source it is no half of it.
+  if (there.size > info.size) return 0;
+  const same = async (offset: number, length: number): Promise<boolean> => {
+    const [a, b] = await Promise.all(
+      ends.map(({ place, path }) => place.fs.hash(path, { offset, length, ...options })),
+    );
+    return a!.sha256 === b!.sha256 && a!.length === length && b!.length === length;
+  };
+  return await commonBytes(there.size, same);
+}
+
+/** How far two files are the same, to a block: big pieces first, then halves of the piece that differs. */
+export async function commonBytes(
+  size: number,
+  same: (offset: number, length: number) => Promise<boolean>,
+): Promise<number> {
+  let good = 0;
+  let step = COMPARE_BYTES;
+  while (good < size) {
+    const length = Math.min(step, size - good);
+    if (await same(good, length)) {
+      good += length;
+      continue;
+    }
+    if (length <= BLOCK_BYTES) break;
+    step = Math.max(BLOCK_BYTES, Math.floor(length / 2 / BLOCK_BYTES) * BLOCK_BYTES);
+  }
+  return good;
+}

@@ -11,6 +11,7 @@ const programs = [
   { name: "vim", from: "vim", tests: "the full-screen editor tests" },
   { name: "less", from: "less", tests: "the pager tests" },
   { name: "top", from: "procps", tests: "the full-screen refresh tests" },
+  { name: "bwrap", from: "bubblewrap", tests: "the sandbox tests" },
   { name: "git", from: "git", tests: "nothing: the repo tests list the folder instead" },
 ];
 

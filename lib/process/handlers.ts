@@ -4,7 +4,6 @@ import { constants } from "node:os";
 import { env as serverEnv } from "node:process";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { Family, Handlers } from "../protocol/methods.ts";
-import { pathFromWire } from "../protocol/path_uri.ts";
 import type {
   CloseStdinParams,
   Empty,
@@ -21,10 +20,13 @@ import type {
 } from "../protocol/process.ts";
 import type { StartLimits } from "../protocol/process_limits.ts";
 import type { ListResult } from "../protocol/process_list.ts";
-import { DecodeError } from "../protocol/schema.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { findProgram } from "../runtime/find_program.ts";
-import { type Runtime, SpawnError } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { spawnConfined } from "../sandbox/confine.ts";
+import { intersect, type Policy, unrestricted } from "../sandbox/policy.ts";
+import { resolvePolicy } from "../sandbox/resolve.ts";
+import { decodeCwd, decodeSize, invalid, refuseNul, startError } from "./checks.ts";
 import { childEnv } from "./child_env.ts";
 import { type Guardian, guardianOf } from "./guardian.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
@@ -71,13 +73,13 @@ const REMEMBERED_WRITES = 4096;
 /** How long killed descendants have to leave the process table. */
 const GONE_WITHIN_MS = 1000;
 const MAX_LABELS_LENGTH = 16 * 1024;
-const MAX_TERMINAL_SIDE = 65_535;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 interface Entry {
   process: ManagedProcess;
   request: StartRequest;
-  result: StartResult;
+  /** Later, while its sandbox is made. */
+  result: StartResult | Promise<StartResult>;
   writeIds: Set<string>;
   forget?: ReturnType<typeof setTimeout>;
 }
@@ -88,22 +90,32 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   readonly #guardian: Guardian;
   readonly #observer: ProcessObserver;
   readonly #limits: ProcessLimits;
+  /** No process reaches further. */
+  readonly #ceiling: Policy;
   readonly #entries = new Map<string, Entry>();
   /** Closed processes with output, oldest first. */
   readonly #closed = new Set<ManagedProcess>();
   #closedBytes = 0;
+  /** Whose program has never run: nothing of them is told. */
+  readonly #notLaunched = new WeakSet<ManagedProcess>();
   /** Ends all waits. */
   readonly #waits = new Set<() => void>();
 
-  constructor(runtime: Runtime, observer: ProcessObserver, limits: ProcessLimits) {
+  constructor(
+    runtime: Runtime,
+    observer: ProcessObserver,
+    limits: ProcessLimits,
+    ceiling: Policy = unrestricted,
+  ) {
     this.#runtime = runtime;
+    this.#ceiling = ceiling;
     this.#guardian = guardianOf(runtime);
     this.#limits = limits;
     this.#observer = {
       ready: () => observer.ready(),
       attached: (processId) => observer.attached(processId),
       event: (process, event) => {
-        observer.event(process, event);
+        if (!this.#notLaunched.has(process)) observer.event(process, event);
         if (event.kind === "exited") this.#guardian.exited(process.pid);
         if (event.kind !== "closed") return;
         this.#guardian.gone(process.pid);
@@ -112,7 +124,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     };
   }
 
-  readonly "process/start" = (params: StartParams): StartResult => {
+  readonly "process/start" = (params: StartParams): StartResult | Promise<StartResult> => {
     const { processId, argv, arg0 } = params;
     const [program] = argv;
     if (program === undefined) throw invalid("argv must not be empty");
@@ -120,7 +132,9 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     if (threadId !== undefined && !uuid.test(threadId)) throw invalid("metadata.threadId: expected a UUID");
     const cwd = decodeCwd(params.cwd);
     const terminal = params.tty ? decodeSize(params.terminalSize ?? { columns: 80, rows: 24 }) : undefined;
-    refuseConfinement(params.sandbox);
+    if (params.enforceManagedNetwork) {
+      throw new RpcError(rpcCode.internal, "enforceManagedNetwork: this server has no proxy to lead through");
+    }
     refuseUnheld(params.limits);
     if (params.labels && JSON.stringify(params.labels).length > MAX_LABELS_LENGTH) {
       throw invalid(`labels: expected at most ${MAX_LABELS_LENGTH} characters of JSON`);
@@ -138,9 +152,11 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
       serverEnv,
     });
     refuseNul([cwd, arg0 ?? "", ...argv, ...Object.keys(env), ...Object.values(env)]);
+    const wanted = resolvePolicy(params.sandbox, { purpose: "process", cwd, tmpdir: env.TMPDIR });
+    const policy = this.#ceiling === unrestricted ? wanted : intersect(wanted, this.#ceiling);
     this.#guardian.prepare();
     try {
-      const child = this.#runtime.spawn({
+      const { child, sandboxType, launched } = spawnConfined(this.#runtime, policy, {
         file: findProgram(program, env.PATH, cwd),
         argv: [arg0 ?? program, ...argv.slice(1)],
         env,
@@ -154,15 +170,20 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         maxStdinBytes: this.#limits.maxStdinBytes,
         outputWindowBytes: params.outputWindowBytes,
         limits: params.limits,
+        isConfined: sandboxType !== "none",
       });
-      const result = { processId, sandboxType: "none" };
+      const answer: StartResult = { processId, sandboxType };
+      const result = launched
+        ? launched.then(
+            () => answer,
+            (error) => this.#onNotLaunched(process, error),
+          )
+        : answer;
       this.#entries.set(processId, { process, request, result, writeIds: new Set() });
       return result;
     } catch (error) {
       this.#guardian.notStarted();
-      if (error instanceof SpawnError)
-        throw new RpcError(rpcCode.internal, error.message, { errno: error.errno });
-      throw error;
+      throw startError(error);
     }
   };
 
@@ -291,6 +312,14 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     return [];
   }
 
+  /** Nothing of it is told but the error: no program has run. */
+  #onNotLaunched(process: ManagedProcess, error: unknown): never {
+    this.#notLaunched.add(process);
+    if (this.#entries.get(process.id)?.process === process) this.#entries.delete(process.id);
+    process.dispose();
+    throw startError(error);
+  }
+
   #find(processId: string): Entry {
     const entry = this.#entries.get(processId);
     if (!entry) throw new RpcError(rpcCode.invalidRequest, `unknown process id ${processId}`);
@@ -336,13 +365,14 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
 }
 
 /** The answer to a start whose id is in use. */
-function joinOf({ request, result }: Entry, params: StartParams): StartResult {
+function joinOf({ request, result }: Entry, params: StartParams): StartResult | Promise<StartResult> {
   const { processId } = params;
   const refusal = (why: string): RpcError =>
     new RpcError(rpcCode.invalidRequest, `process ${processId} already exists${why}`);
   if (!params.startOnce) throw refusal("");
   if (!request.isSame(params)) throw refusal(", and another request has started it");
-  return { ...result, joined: true };
+  const joined = (answer: StartResult): StartResult => ({ ...answer, joined: true });
+  return result instanceof Promise ? result.then(joined) : joined(result);
 }
 
 /** A limit that is not held would be worse than none. */
@@ -351,41 +381,4 @@ function refuseUnheld(limits: StartLimits | undefined): void {
     if (limits?.[name] === undefined) continue;
     throw new RpcError(rpcCode.invalidRequest, `limits.${name}: this server cannot hold a process to it`);
   }
-}
-
-function decodeCwd(cwd: string): string {
-  try {
-    return pathFromWire(cwd);
-  } catch (error) {
-    if (error instanceof DecodeError) throw invalid(`cwd: ${error.message}`);
-    throw error;
-  }
-}
-
-function decodeSize({ columns, rows }: { columns: number; rows: number }): { columns: number; rows: number } {
-  if (columns < 1 || rows < 1 || columns > MAX_TERMINAL_SIDE || rows > MAX_TERMINAL_SIDE) {
-    throw invalid(`terminal size ${columns}x${rows}: expected 1 to ${MAX_TERMINAL_SIDE} columns and rows`);
-  }
-  return { columns, rows };
-}
-
-/** Running unconfined what was to be confined would be the worst of answers. */
-function refuseConfinement(sandbox: unknown): void {
-  if (sandbox === undefined || sandbox === null) return;
-  const permissions = (sandbox as { permissions?: { type?: unknown } }).permissions;
-  if (typeof sandbox === "object" && permissions?.type === "disabled") return;
-  throw new RpcError(
-    rpcCode.internal,
-    "sandbox: this server cannot confine processes, so it does not start them",
-  );
-}
-
-function refuseNul(texts: readonly string[]): void {
-  if (texts.some((text) => text.includes("\0"))) {
-    throw new RpcError(rpcCode.internal, "nul byte found in provided data");
-  }
-}
-
-function invalid(message: string): RpcError {
-  return new RpcError(rpcCode.invalidParams, message);
 }

@@ -5,14 +5,23 @@ import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
 import { signalName } from "../runtime/signal_name.ts";
+import { DenialWatch } from "../sandbox/denial.ts";
 import { LimitWatch } from "./limit_watch.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
 import { askTrees, killTrees, type ProcessRow, rootsOf, type TreeRoot } from "./process_tree.ts";
+import { settledWithin } from "./settled_within.ts";
 
 /** What a process tells, in the order of the numbers. */
 export type ProcessEvent =
   | { kind: "output"; seq: number; stream: OutputStream; bytes: Uint8Array }
-  | { kind: "exited"; seq: number; exitCode: number; signal?: string; endedBy?: LimitName }
+  | {
+      kind: "exited";
+      seq: number;
+      exitCode: number;
+      signal?: string;
+      endedBy?: LimitName;
+      sandboxDenied: boolean;
+    }
   | { kind: "closed"; seq: number; endedBy?: LimitName };
 
 /** Who is told. */
@@ -32,6 +41,8 @@ export interface ProcessOptions {
   /** Output that may be sent and not acknowledged; no limit when absent. */
   outputWindowBytes?: number | undefined;
   limits?: StartLimits | undefined;
+  /** It runs in a sandbox, which may be why it fails. @default {false} */
+  isConfined?: boolean;
 }
 
 /** Larger pieces are cut, so that others on the connection get their turn. */
@@ -40,6 +51,8 @@ const MAX_CHUNK_BYTES = 128 * 1024;
 const ANSWER_BELOW_BYTES = 1024 * 1024;
 /** After a kill, how long a pipe that somebody else still holds may stay silent. */
 const SILENCE_AFTER_KILL_MS = 100;
+/** How long the end of a confined process waits for its output to be read. */
+const LAST_WORDS_MS = 500;
 const SIGKILL = 9;
 const SIGTERM = 15;
 
@@ -59,6 +72,8 @@ export class ManagedProcess {
   /** Called at the next event, then forgotten. */
   readonly #waiters = new Set<() => void>();
   #exitCode: number | null = null;
+  #denial: DenialWatch | undefined;
+  #sandboxDenied = false;
   #signal: string | undefined;
   #closed = false;
   #killed = false;
@@ -93,6 +108,7 @@ export class ManagedProcess {
       outputWindowBytes === undefined
         ? Number.POSITIVE_INFINITY
         : Math.min(outputWindowBytes, options.retention.maxBytes * 0.75);
+    if (options.isConfined) this.#denial = new DenialWatch();
     this.#stdinClosed = child.stdin === null;
     const { limits } = options;
     if (limits) {
@@ -104,7 +120,11 @@ export class ManagedProcess {
     const first: OutputStream = child.stderr ? "stdout" : "pty";
     const ended = [this.#pump(child.stdout, first)];
     if (child.stderr) ended.push(this.#pump(child.stderr, "stderr"));
-    const exited = child.exited.then((status) => this.#onExit(status));
+    const exited = child.exited.then((status) => {
+      if (!this.#denial || status.code === 0) return this.#onExit(status);
+      // Whether it was denied is judged by what it said, and nobody of its namespace is left to hold the pipes.
+      return settledWithin(Promise.all(ended), LAST_WORDS_MS).then(() => this.#onExit(status));
+    });
     Promise.all([exited, ...ended]).then(() => this.#onClosed());
   }
 
@@ -137,6 +157,11 @@ export class ManagedProcess {
   /** Input taken so far. */
   get inputBytes(): number {
     return this.#inputBytes;
+  }
+
+  /** It has failed, and by all signs at its sandbox. */
+  get sandboxDenied(): boolean {
+    return this.#sandboxDenied;
   }
 
   get closed(): boolean {
@@ -288,6 +313,7 @@ export class ManagedProcess {
   #onOutput(stream: OutputStream, read: Uint8Array): void {
     this.#lastOutputAt = performance.now();
     const bytes = this.#watch ? this.#watch.take(read) : read;
+    this.#denial?.output(stream, bytes);
     for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
       const piece = bytes.length <= MAX_CHUNK_BYTES ? bytes : bytes.subarray(start, start + MAX_CHUNK_BYTES);
       this.#emit({ kind: "output", seq: this.log.append(stream, piece), stream, bytes: piece });
@@ -328,12 +354,14 @@ export class ManagedProcess {
     this.#exitCode = status.signal === null ? status.code! : 128 + status.signal;
     if (status.signal !== null) this.#signal = signalName(status.signal);
     this.#child.stdin?.destroy();
+    this.#sandboxDenied = this.#denial?.denied(this.#exitCode) ?? false;
     this.#emit({
       kind: "exited",
       seq: this.log.takeSeq(),
       exitCode: this.#exitCode,
       ...(this.#signal === undefined ? {} : { signal: this.#signal }),
       ...(this.#endedBy === undefined ? {} : { endedBy: this.#endedBy }),
+      sandboxDenied: this.#sandboxDenied,
     });
     if (this.#killed) this.#onKilled();
   }

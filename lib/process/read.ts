@@ -21,7 +21,7 @@ export function readNow(process: ManagedProcess, params: ReadParams): ReadResult
     exitCode: process.exitCode,
     closed: process.closed,
     failure: null,
-    sandboxDenied: false,
+    sandboxDenied: process.sandboxDenied,
     ...(process.exitSignal === undefined ? {} : { signal: process.exitSignal }),
     ...(process.endedBy === undefined ? {} : { endedBy: process.endedBy }),
     ...(lostBytes > 0 ? { lostBytes } : {}),

@@ -22,6 +22,8 @@ export interface Capabilities {
   processSignals?: boolean;
   /** Ours: `outputWindowBytes` in `process/start` and the notification `process/consumed`. */
   processOutputWindow?: boolean;
+  /** Ours: `sandbox` in `process/start` is enforced, or the start refused. */
+  processSandbox?: boolean;
   /** Ours: `graceMs` in `process/terminate`. */
   processTerminateGrace?: boolean;
   /** `valueEnvVar` in the headers of `http/request`. */
@@ -89,6 +91,7 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   processResize: optional(boolean),
   processSignals: optional(boolean),
   processOutputWindow: optional(boolean),
+  processSandbox: optional(boolean),
   processTerminateGrace: optional(boolean),
   httpHeaderEnvVars: optional(boolean),
   httpRequestCancel: optional(boolean),

@@ -1,8 +1,8 @@
 /** Shapes of `process/*`. */
 
 import { type LimitName, limitName, type StartLimits, startLimits } from "./process_limits.ts";
+import { type Sandbox, sandbox } from "./sandbox.ts";
 import {
-  anything,
   array,
   boolean,
   bytes,
@@ -66,8 +66,9 @@ export interface StartParams {
   envPolicy?: EnvPolicy;
   /** What the child sees as its own name; the program stays `argv[0]`. */
   arg0?: string;
-  /** A confinement; one that cannot be enforced is refused. */
-  sandbox?: unknown;
+  /** How far the process may reach; what cannot be enforced is refused. */
+  sandbox?: Sandbox;
+  /** Through a proxy of the server only, which the server here does not have: true is refused. */
   enforceManagedNetwork?: boolean;
   metadata?: StartMetadata;
   /** Ours (`processResize`): first size of the terminal. @default {columns: 80, rows: 24} */
@@ -260,7 +261,7 @@ export const startParams: Schema<StartParams> = object<StartParams>({
   pipeStdin: optional(boolean),
   envPolicy: nullish(envPolicy),
   arg0: nullish(string),
-  sandbox: nullish(anything),
+  sandbox: nullish(sandbox),
   enforceManagedNetwork: optional(boolean),
   metadata: nullish(object<StartMetadata>({ toolCallId: nullish(string), threadId: nullish(string) })),
   terminalSize: nullish(terminalSize),

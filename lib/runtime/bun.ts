@@ -1,7 +1,7 @@
 /** The runtime on Bun. */
 
 import { filesOnBun } from "./bun_files.ts";
-import { spawnOnBun } from "./bun_process.ts";
+import { kernelOnBun, spawnOnBun } from "./bun_process.ts";
 import { bunOutput, bunStdin } from "./bun_stdio.ts";
 import { connectOnBun, listenOnBun } from "./bun_tcp.ts";
 import type { Runtime } from "./runtime.ts";
@@ -12,6 +12,7 @@ export function bunRuntime(): Runtime {
     version: Bun.version,
     spawn: spawnOnBun,
     files: filesOnBun,
+    kernel: kernelOnBun,
     listen: listenOnBun,
     connect: connectOnBun,
     stdin: bunStdin,

@@ -4,8 +4,9 @@ import { dlopen, type FFIFunction, FFIType, ptr } from "bun:ffi";
 import process from "node:process";
 import { waitOnBun } from "./bun_epoll.ts";
 import { spawnFallback } from "./bun_fallback.ts";
-import { type Libc, libcNames, libcSignatures, optionalSignatures } from "./libc.ts";
-import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
+import { createKernel } from "./kernel.ts";
+import { type Libc, libcNames, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { type Child, type Kernel, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
 export function spawnOnBun(options: SpawnOptions): Child {
@@ -19,7 +20,15 @@ export function bunSpawner(): Spawner | "fallback" {
   return spawner;
 }
 
+export function kernelOnBun(): Kernel | undefined {
+  spawner ??= load();
+  if (spawner === "fallback") return undefined;
+  kernel ??= createKernel(spawner);
+  return kernel;
+}
+
 let spawner: Spawner | "fallback" | undefined;
+let kernel: Kernel | undefined;
 
 function load(): Spawner | "fallback" {
   if (process.platform !== "linux") return "fallback";
@@ -56,12 +65,26 @@ export function openLibc(): Libc {
         ...symbols,
         ...optional,
         addressOf: (memory: Uint8Array) => BigInt(ptr(memory)),
+        systemCall: lazily(() => {
+          const args = new Array<FFIType>(SYSTEM_CALL_ARGUMENTS).fill(FFIType.u64);
+          return dlopen(name, { syscall: { args, returns: FFIType.i64_fast } }).symbols.syscall as SystemCall;
+        }),
       } as unknown as Libc;
     } catch {
       // The next name; which of them exists depends on the distribution.
     }
   }
   throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
+}
+
+type SystemCall = Libc["systemCall"];
+
+function lazily(load: () => SystemCall): SystemCall {
+  let loaded: SystemCall | undefined;
+  return (...args) => {
+    loaded ??= load();
+    return loaded(...args);
+  };
 }
 
 function openOptional(name: string, table: Record<string, FFIFunction>): object {

@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { filesOnDeno } from "./deno_files.ts";
-import { spawnOnDeno } from "./deno_process.ts";
+import { kernelOnDeno, spawnOnDeno } from "./deno_process.ts";
 import { denoOutput, denoStdin } from "./deno_stdio.ts";
 import { connectOnDeno, listenOnDeno } from "./deno_tcp.ts";
 import type { Runtime } from "./runtime.ts";
@@ -13,6 +13,7 @@ export function denoRuntime(): Runtime {
     version: Deno.version.deno,
     spawn: spawnOnDeno,
     files: filesOnDeno,
+    kernel: kernelOnDeno,
     listen: listenOnDeno,
     connect: connectOnDeno,
     stdin: denoStdin,

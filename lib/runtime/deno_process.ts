@@ -1,8 +1,9 @@
 /** What children need on Deno: the C library by `Deno.dlopen`, and a thread parked in `epoll_wait`. */
 
 import type { EpollWait } from "./epoll.ts";
-import { type Libc, libcNames, libcSignatures, optionalSignatures } from "./libc.ts";
-import { type Child, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
+import { createKernel } from "./kernel.ts";
+import { type Libc, libcNames, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { type Child, type Kernel, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
 export function spawnOnDeno(options: SpawnOptions): Child {
@@ -14,7 +15,15 @@ export function denoSpawner(): Spawner {
   return spawner;
 }
 
+export function kernelOnDeno(): Kernel | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  spawner ??= load();
+  kernel ??= createKernel(spawner);
+  return kernel;
+}
+
 let spawner: Spawner | undefined;
+let kernel: Kernel | undefined;
 
 function load(): Spawner {
   for (const name of libcNames) {
@@ -38,7 +47,19 @@ function openLibc(name: string): Libc {
     ...symbols,
     ...openOptional(name),
     addressOf: (memory: Uint8Array<ArrayBuffer>) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory)),
+    systemCall: openSystemCall(name),
   } as unknown as Libc;
+}
+
+/** Loaded at the first use: few programs need it. */
+function openSystemCall(name: string): Libc["systemCall"] {
+  const parameters = new Array<"usize">(SYSTEM_CALL_ARGUMENTS).fill("usize");
+  const open = () => Deno.dlopen(name, { syscall: { parameters, result: "i64" } }).symbols.syscall;
+  let call: ReturnType<typeof open> | undefined;
+  return (number, ...args) => {
+    call ??= open();
+    return Number(call(BigInt(number), ...args.map(BigInt)));
+  };
 }
 
 function openOptional(name: string): object {

@@ -60,7 +60,12 @@ type Calls<T extends Record<string, Signature>> = { [K in keyof T]: Call<T[K]> }
 export interface Libc extends Calls<typeof libcSignatures>, Partial<Calls<typeof optionalSignatures>> {
   /** Where the memory is. Valid while the array is alive. */
   addressOf(memory: Uint8Array): bigint;
+  /** `syscall` with as many arguments as there can be; memory by its address. Loaded at the first use. */
+  systemCall(number: number, ...args: readonly (number | bigint)[]): number;
 }
+
+/** How many arguments a system call can have, its number included. */
+export const SYSTEM_CALL_ARGUMENTS = 7;
 
 export const O_RDONLY = 0;
 export const O_RDWR = 2;
@@ -68,6 +73,8 @@ export const O_NOCTTY = 0o400;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const F_SETFL = 4;
+export const F_DUPFD_CLOEXEC = 1030;
+export const F_ADD_SEALS = 1033;
 export const TIOCSWINSZ = 0x5414;
 /** The same on every architecture. */
 export const SYS_PIDFD_OPEN = 434;

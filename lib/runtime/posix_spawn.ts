@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import {
+  F_DUPFD_CLOEXEC,
   F_SETFL,
   type Libc,
   O_CLOEXEC,
@@ -12,6 +13,7 @@ import {
   POSIX_SPAWN_SETSID,
   POSIX_SPAWN_SETSIGDEF,
   POSIX_SPAWN_SETSIGMASK,
+  SIGCHLD,
   TIOCSWINSZ,
 } from "./libc.ts";
 import { osErrorText } from "./os_error.ts";
@@ -34,12 +36,15 @@ const EMFILE = 24;
 /** glibc needs 80 and 336 bytes, musl less. */
 const FILE_ACTIONS_BYTES = 256;
 const ATTRIBUTES_BYTES = 512;
+/** The first descriptor behind stdin, stdout and stderr. */
+const FIRST_EXTRA_FD = 3;
 const SIGSET_BYTES = 128;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const allSignals = new Uint8Array(SIGSET_BYTES).fill(0xff);
 const noSignals = new Uint8Array(SIGSET_BYTES);
+const allButSigchld = allSignals.with((SIGCHLD - 1) >> 3, 0xff ^ (1 << ((SIGCHLD - 1) & 7)));
 const devNull = cString("/dev/null");
 
 /** @throws {SpawnError} Every descriptor made on the way has been closed. */
@@ -64,12 +69,14 @@ export function posixSpawn(libc: Libc, options: SpawnOptions): SpawnedFds {
       POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK,
     );
     libc.posix_spawnattr_setsigdefault(attributes, allSignals);
-    libc.posix_spawnattr_setsigmask(attributes, noSignals);
+    libc.posix_spawnattr_setsigmask(attributes, options.blockSignals ? allButSigchld : noSignals);
     const made = options.terminal
       ? terminalActions(libc, actions, open, options.terminal)
       : pipeActions(libc, actions, open, options.stdin);
     check(libc.posix_spawn_file_actions_addchdir_np(actions, cString(options.cwd)));
-    libc.posix_spawn_file_actions_addclosefrom_np?.(actions, 3);
+    const extra = options.extraFds ?? [];
+    passOn(libc, actions, open, extra);
+    libc.posix_spawn_file_actions_addclosefrom_np?.(actions, FIRST_EXTRA_FD + extra.length);
     const argv = stringArray(libc, options.argv);
     const envp = stringArray(
       libc,
@@ -89,8 +96,9 @@ export function posixSpawn(libc: Libc, options: SpawnOptions): SpawnedFds {
     // The strings are reached by address only, which no garbage collector sees.
     argv.keepAlive();
     envp.keepAlive();
-    for (const fd of made.childEnds) close(fd);
-    for (const fd of new Set([made.stdin, made.stdout, made.stderr])) {
+    const kept = new Set([made.stdin, made.stdout, made.stderr]);
+    for (const fd of open.filter((each) => !kept.has(each))) close(fd);
+    for (const fd of kept) {
       if (fd !== null) libc.fcntl(fd, F_SETFL, O_NONBLOCK | (options.terminal ? O_RDWR : 0));
     }
     return {
@@ -119,7 +127,6 @@ interface Ends {
   stdin: number | null;
   stdout: number;
   stderr: number | null;
-  childEnds: number[];
 }
 
 function terminalActions(libc: Libc, actions: Uint8Array, open: number[], size: TerminalSize): Ends {
@@ -140,7 +147,7 @@ function terminalActions(libc: Libc, actions: Uint8Array, open: number[], size: 
   check(libc.posix_spawn_file_actions_adddup2(actions, 0, 1));
   check(libc.posix_spawn_file_actions_adddup2(actions, 0, 2));
   const terminal = decoder.decode(name.subarray(0, name.indexOf(0)));
-  return { stdin: master, stdout: master, stderr: null, childEnds: [], terminal };
+  return { stdin: master, stdout: master, stderr: null, terminal };
 }
 
 function pipeActions(libc: Libc, actions: Uint8Array, open: number[], stdin: "null" | "pipe"): Ends {
@@ -157,9 +164,21 @@ function pipeActions(libc: Libc, actions: Uint8Array, open: number[], stdin: "nu
   else check(libc.posix_spawn_file_actions_addopen(actions, 0, devNull, O_RDONLY, 0));
   check(libc.posix_spawn_file_actions_adddup2(actions, output[1], 1));
   check(libc.posix_spawn_file_actions_adddup2(actions, errors[1], 2));
-  const childEnds = [output[1], errors[1]];
-  if (input) childEnds.push(input[0]);
-  return { stdin: input ? input[1] : null, stdout: output[0], stderr: errors[0], childEnds, terminal: null };
+  return { stdin: input ? input[1] : null, stdout: output[0], stderr: errors[0], terminal: null };
+}
+
+/** Makes descriptors of ours the child's 3, 4, … A source below these would be overwritten before its turn. */
+function passOn(libc: Libc, actions: Uint8Array, open: number[], sources: readonly number[]): void {
+  const end = FIRST_EXTRA_FD + sources.length;
+  for (const [i, source] of sources.entries()) {
+    let fd = source;
+    if (source < end) {
+      fd = libc.fcntl(source, F_DUPFD_CLOEXEC, end);
+      if (fd < 0) throw spawnError(EMFILE);
+      open.push(fd);
+    }
+    check(libc.posix_spawn_file_actions_adddup2(actions, fd, FIRST_EXTRA_FD + i));
+  }
 }
 
 function check(errno: number): void {

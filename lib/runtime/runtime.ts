@@ -52,6 +52,23 @@ export interface SpawnOptions {
   stdin: "null" | "pipe";
   /** With it the child gets a controlling terminal of this size as stdin, stdout and stderr. */
   terminal?: TerminalSize;
+  /** Descriptors of ours that are the child's 3, 4 and so on. Needs {@link Runtime.kernel}. */
+  extraFds?: readonly number[];
+  /** Begin with all signals blocked but SIGCHLD, so that they wait for a program further on. @default {false} */
+  blockSignals?: boolean;
+}
+
+/** Calls to the system below what runtimes have, for who confines programs. Linux only. */
+export interface Kernel {
+  /** A file in memory with these bytes, which nobody can change. The descriptor is the caller's to close. */
+  memoryFile(bytes: Uint8Array): number;
+  /** Opens a path, close-on-exec, with the flags of Linux; below 0 where it fails. The runtimes' own numbers may be others. */
+  open(path: string, flags: number): number;
+  /** A pipe: we read, and the descriptor of the other end is the caller's to hand on and close. */
+  pipe(): { source: ByteSource; writeFd: number };
+  close(fd: number): void;
+  /** One system call; memory is passed by its address. Answers below 0 where it fails. */
+  call(number: number, ...args: readonly (number | Uint8Array)[]): number;
 }
 
 /** How a child ended: exactly one of the two is set. */
@@ -169,6 +186,8 @@ export interface Runtime {
   spawn(options: SpawnOptions): Child;
   /** The system's calls on files. @throws {RuntimeUnsupported} */
   files(): FileCalls;
+  /** Undefined where the C library cannot be called, or is not that of Linux. */
+  kernel(): Kernel | undefined;
   /** @throws {Error} The system's error, with its `code` (`EADDRINUSE`, …). */
   listen(options: ListenOptions, accept: (stream: ByteStream) => StreamHandlers): Promise<TcpListener>;
   /** @throws {Error} The system's error, or the signal's reason. */

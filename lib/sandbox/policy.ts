@@ -115,3 +115,8 @@ export function policyKey({ rules, denyGlobs, globScanMaxDepth, network }: Polic
   const told = rules.map(({ path, access, skipMissing }) => [path, access, skipMissing]);
   return JSON.stringify([told, [...denyGlobs].sort(), `${globScanMaxDepth}`, network]);
 }
+
+/** The folder that a worktree's `.git` file names; undefined for any other text. */
+export function protectedGitFolder(text: string): string | undefined {
+  return /^gitdir: *([^\n]+?)\s*(\n|$)/.exec(text)?.[1];
+}

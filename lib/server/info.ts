@@ -15,6 +15,7 @@ export const serverCapabilities: Readonly<Capabilities> = {
   processResize: true,
   processSignals: true,
   processOutputWindow: true,
+  processSandbox: true,
   processTerminateGrace: true,
   processList: true,
   processStartOnce: true,

@@ -82,7 +82,7 @@ function sendEvent(to: Attachment, process: ManagedProcess, event: ProcessEvent)
     case "exited": {
       const more = `${member("signal", event.signal)}${member("endedBy", event.endedBy)}`;
       to.send(
-        `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":false${more}}}`,
+        `{"method":"process/exited",${head},"exitCode":${event.exitCode},"sandboxDenied":${event.sandboxDenied}${more}}}`,
       );
       return;
     }

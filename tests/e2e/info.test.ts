@@ -15,6 +15,7 @@ const capabilities = {
   processResize: true,
   processSignals: true,
   processOutputWindow: true,
+  processSandbox: true,
   processTerminateGrace: true,
   httpRequestCancel: true,
   httpResponseWindow: true,

@@ -2,7 +2,7 @@
 
 import { expect } from "bun:test";
 
-import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { until } from "../support/deadline.ts";
@@ -276,15 +276,5 @@ suite("start, ours", { servers: ours }, (t) => {
     }
     await until(2000, "end of descriptors", () => descriptorsOf(t.pid).length <= before);
     expect(childrenOf(t.pid)).toEqual([]);
-  });
-
-  verifies("process/start: what cannot be confined is not started", async () => {
-    const marker = join(t.folder.work, "unconfined");
-    const sandbox = { permissions: { type: "managed" }, cwd: t.path(t.folder.work) };
-    const error = await t.refusal(t.params(`touch ${marker}`, { sandbox }));
-    expect(error.code).toBe(-32603);
-    expect(existsSync(marker)).toBe(false);
-    const open = await t.run("echo on", { sandbox: { permissions: { type: "disabled" } } });
-    expect(open.stdout).toBe("on\n");
   });
 });

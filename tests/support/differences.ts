@@ -119,6 +119,19 @@ export const differences = {
   "held up in a terminal": { why: "0.138.0 waits for the grandchild", does: old(true) },
   "signal terminate": { why: "the peer knows interrupt only", does: both(-32602) },
   sandboxDenied: { why: "came after 0.138.0", does: old(undefined) },
+  "missing program in a sandbox": {
+    why: "0.169.0 answers, and its launcher fails with status 101 and a denial",
+    does: recent(undefined),
+  },
+  "hidden cwd in a sandbox": { why: "0.169.0 starts the program in another folder", does: recent(undefined) },
+  "type of no sandbox": {
+    why: "0.169.0 names what it did not use",
+    does: recent(["linuxSeccomp", "linuxSeccomp"]),
+  },
+  "ghost writes": {
+    why: "0.169.0 has a temporary folder in place of what is out of reach: what is written there is lost",
+    does: recent("0\n0\n"),
+  },
   lostBytes: { why: "the peer does not say what it gave up", does: both(false) },
   attached: { why: "0.138.0 has no code of its own for it", does: old(-32600) },
   "environment/info": { why: "0.138.0 says the shell only", does: old(true) },

@@ -28,7 +28,7 @@ export function childrenOf(parent: number): number[] {
 
 function isGuard(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1").startsWith("exec-server-guardian\0");
+    return /^exec-server-(guardian|janitor)\0/.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"));
   } catch {
     return false;
   }

@@ -68,7 +68,10 @@ export class FakeRuntime {
   mortal = false;
   failure: Error | undefined;
 
-  readonly runtime = { spawn: (options: SpawnOptions) => this.#spawn(options) } as unknown as Runtime;
+  readonly runtime = {
+    spawn: (options: SpawnOptions) => this.#spawn(options),
+    kernel: () => undefined,
+  } as unknown as Runtime;
 
   get last(): FakeChild {
     return this.children.at(-1)!;

@@ -119,16 +119,16 @@ describe("process/start", () => {
       "terminal size 1x65536: expected 1 to 65535 columns and rows",
     ],
     [
-      "a sandbox",
-      { sandbox: { type: "x" } },
+      "a sandbox where nothing can confine",
+      { sandbox: { permissions: { type: "managed", file_system: { type: "unrestricted" } } } },
       -32603,
-      "sandbox: this server cannot confine processes, so it does not start them",
+      "sandbox: this server cannot confine anything: the C library cannot be called",
     ],
     [
-      "a sandbox that is no object",
-      { sandbox: "none" },
+      "a network through a proxy that there is not",
+      { enforceManagedNetwork: true },
       -32603,
-      "sandbox: this server cannot confine processes, so it does not start them",
+      "enforceManagedNetwork: this server has no proxy to lead through",
     ],
   ];
   for (const [what, more, code, message] of refused) {
@@ -147,7 +147,7 @@ describe("process/start", () => {
   test("takes a sandbox that confines nothing", () => {
     const { start } = makeTable();
     start("p", { sandbox: { permissions: { type: "disabled" } } });
-    start("q", { sandbox: null });
+    start("q", { sandbox: { permissions: { type: "external" } } });
   });
 
   test("an id that is in use is refused; what the system says of a spawn is told, and frees the id", () => {

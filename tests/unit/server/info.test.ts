@@ -93,6 +93,7 @@ describe("environment/info", () => {
       processResize: true,
       processSignals: true,
       processOutputWindow: true,
+      processSandbox: true,
     });
   });
 

@@ -1,0 +1,73 @@
+/** Descriptors and system calls for who confines programs, over the C library. */
+
+import { arch } from "node:process";
+import { FdSource } from "./fd_streams.ts";
+import { F_ADD_SEALS, F_SETFL, O_CLOEXEC, O_NONBLOCK, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { osErrorText } from "./os_error.ts";
+import { type Kernel, SpawnError } from "./runtime.ts";
+import type { Spawner } from "./spawn_child.ts";
+
+const ENOMEM = 12;
+const EMFILE = 24;
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+/** Without it a system may refuse to start what is in the file; systems before Linux 6.3 do not know it. */
+const MFD_EXEC = 16;
+/** Neither seals, size nor bytes can be changed any more. */
+const ALL_SEALS = 0xf;
+const AT_FDCWD = -100;
+const number =
+  arch === "arm64"
+    ? { memfdCreate: 279, pwrite: 68, openat: 56 }
+    : { memfdCreate: 319, pwrite: 18, openat: 257 };
+const encoder = new TextEncoder();
+
+export function createKernel({ libc, reactor }: Spawner): Kernel {
+  const call = (systemCall: number, ...args: readonly (number | Uint8Array)[]): number => {
+    const given = args.map((arg) =>
+      typeof arg === "number" ? BigInt.asUintN(64, BigInt(arg)) : libc.addressOf(arg),
+    );
+    const zeros = new Array<number>(SYSTEM_CALL_ARGUMENTS - 1 - given.length).fill(0);
+    const result = libc.systemCall(systemCall, ...given, ...zeros);
+    // The memory is reached by address only, which no garbage collector sees.
+    for (const arg of args) if (typeof arg !== "number") void arg[0];
+    return result;
+  };
+  return {
+    call,
+    open: (path, flags) => call(number.openat, AT_FDCWD, encoder.encode(`${path}\0`), flags | O_CLOEXEC),
+    close: (fd) => void libc.close(fd),
+    memoryFile: (bytes) => {
+      const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+      const name = encoder.encode("exec-server\0");
+      let fd = call(number.memfdCreate, name, flags | MFD_EXEC);
+      if (fd < 0) fd = call(number.memfdCreate, name, flags);
+      if (fd < 0) throw new SpawnError(EMFILE, osErrorText(EMFILE));
+      // At a position of its own, so that who reads the descriptor begins at the start.
+      for (let at = 0; at < bytes.length; ) {
+        const rest = bytes.subarray(at);
+        const written = call(number.pwrite, fd, rest, rest.length, at);
+        if (written <= 0) {
+          libc.close(fd);
+          throw new SpawnError(ENOMEM, osErrorText(ENOMEM));
+        }
+        at += written;
+      }
+      libc.fcntl(fd, F_ADD_SEALS, ALL_SEALS);
+      return fd;
+    },
+    pipe: () => {
+      const ends = new Int32Array(2);
+      if (libc.pipe2(new Uint8Array(ends.buffer), O_CLOEXEC) !== 0) {
+        throw new SpawnError(EMFILE, osErrorText(EMFILE));
+      }
+      const [readFd, writeFd] = ends as unknown as [number, number];
+      libc.fcntl(readFd, F_SETFL, O_NONBLOCK);
+      const source = new FdSource(libc, reactor, readFd, () => {
+        reactor.forget(readFd);
+        libc.close(readFd);
+      });
+      return { source, writeFd };
+    },
+  };
+}

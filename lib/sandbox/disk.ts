@@ -1,0 +1,54 @@
+/** What grounding a policy asks of the disk. An interface, so that a test can be the disk. */
+
+import { accessSync, closeSync, constants, lstatSync, openSync, readlinkSync, readSync } from "node:fs";
+
+export type FileKind = "folder" | "file" | "link" | "other" | "missing" | "unreachable";
+
+export interface Disk {
+  /** What a path is, the last link not followed. */
+  kindOf(path: string): FileKind;
+  /** Where a link leads. */
+  linkTarget(path: string): string;
+  /** Whether we could make something in a folder. */
+  isWritable(folder: string): boolean;
+  /** The beginning of a small file; empty when it cannot be read. */
+  head(path: string): string;
+}
+
+const HEAD_BYTES = 4096;
+
+export const realDisk: Disk = {
+  kindOf: (path) => {
+    try {
+      const stat = lstatSync(path);
+      if (stat.isSymbolicLink()) return "link";
+      if (stat.isDirectory()) return "folder";
+      return stat.isFile() ? "file" : "other";
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "unreachable";
+    }
+  },
+  linkTarget: (path) => readlinkSync(path),
+  isWritable: (folder) => {
+    try {
+      accessSync(folder, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  head: (path) => {
+    try {
+      const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      try {
+        const bytes = new Uint8Array(HEAD_BYTES);
+        return new TextDecoder().decode(bytes.subarray(0, readSync(fd, bytes)));
+      } finally {
+        closeSync(fd);
+      }
+    } catch {
+      return "";
+    }
+  },
+};

@@ -1,0 +1,217 @@
+/**
+ * Brings a policy down to the disk as it is: links followed, missing paths passed over or held, patterns looked up. What is
+ * left is a list of places with what holds there, which a mechanism can enforce or has to refuse.
+ */
+
+import { posix } from "node:path";
+import type { Disk, FileKind } from "./disk.ts";
+import { compileGlob, ScanTooLarge, scanGlobs } from "./glob.ts";
+import { accessAt, isWithin, orderRules, type Policy, protectedGitFolder, type Rule } from "./policy.ts";
+
+/** A place that differs from what is around it. */
+export type Place =
+  /** Can be read and written, or read only. */
+  | { kind: "write" | "read"; path: string }
+  /** Can be neither read nor changed. `passable`: what is beneath it can be reached all the same. */
+  | { kind: "deny"; path: string; isFolder: boolean; passable: boolean }
+  /** Is missing, and nobody may make it. */
+  | { kind: "hold"; path: string }
+  /** A folder on the way to one of the above that could otherwise be put aside, with all that holds in it. */
+  | { kind: "pin"; path: string };
+
+/** A policy on this disk. */
+export interface Grounded {
+  /** What holds where no place says otherwise. */
+  base: "none" | "read" | "write";
+  /** A folder before what is in it. */
+  places: readonly Place[];
+  /** Names of the policy that are links in folders that are out of reach: name and where it leads. */
+  links: readonly { path: string; target: string }[];
+}
+
+/** The policy cannot be enforced on this disk, by any mechanism. */
+export class CannotEnforce extends Error {
+  override readonly name = "CannotEnforce";
+}
+
+const MAX_LINKS = 40;
+const MAX_SCANNED_NAMES = 500_000;
+/** Every sandbox has its own of these. */
+const ownFolders = ["/proc", "/dev"];
+
+/** Where a path leads. */
+interface Found {
+  kind: FileKind;
+  /** Without links, as far as it exists. */
+  path: string;
+  /** Places of the links on the way, by their real folders. */
+  links: { path: string; target: string }[];
+}
+
+/** @throws {CannotEnforce} With the reason. */
+export function groundPolicy(policy: Policy, disk: Disk): Grounded {
+  const base = accessAt(policy, "/");
+  const found = new Map<Rule, Found>();
+  const rules: Rule[] = [];
+  for (const rule of [...policy.rules, ...worktreeRules(policy, disk)]) {
+    if (rule.path === "/") {
+      rules.push(rule);
+      continue;
+    }
+    const real = follow(rule.path, disk);
+    if (real.kind === "unreachable") continue;
+    const grounded = { ...rule, path: real.path };
+    found.set(grounded, real);
+    rules.push(grounded);
+  }
+  const writableLink = (rule: Rule, all: readonly Rule[]): string | undefined =>
+    found
+      .get(rule)
+      ?.links.find(({ path }) => accessAt({ ...policy, rules: all }, posix.dirname(path)) === "write")?.path;
+  const ordered = orderRules(rules);
+  const kept = ordered.filter((rule) => {
+    const link = writableLink(rule, ordered);
+    if (link === undefined) return true;
+    if (rule.access === "write") return false;
+    throw new CannotEnforce(
+      `"${link}" is a symbolic link in a writable folder, which anybody could replace: \`${rule.access}\` cannot be held there`,
+    );
+  });
+  // A writable folder that is not there gives nothing, and has no names to protect.
+  const there = kept.filter((rule) => rule.access !== "write" || found.get(rule)?.kind !== "missing");
+  const places = placesOf({ ...policy, rules: there }, found, disk);
+  const masks = maskedGlobs(policy, there, places, disk);
+  const links = there
+    .flatMap((rule) => found.get(rule)?.links ?? [])
+    .filter(({ path }) => accessAt({ ...policy, rules: there }, path) === "deny");
+  const byPath = new Map(links.map((link) => [link.path, link]));
+  return {
+    base: base === "deny" ? "none" : base,
+    places: [...places, ...masks],
+    links: [...byPath.values()],
+  };
+}
+
+/** A worktree's `.git` is a file that names the folder. */
+function worktreeRules(policy: Policy, disk: Disk): Rule[] {
+  return policy.rules.flatMap((rule): Rule[] => {
+    if (rule.access !== "read" || posix.basename(rule.path) !== ".git") return [];
+    const folder = disk.kindOf(rule.path) === "file" ? protectedGitFolder(disk.head(rule.path)) : undefined;
+    if (folder === undefined) return [];
+    return [
+      { path: posix.resolve(posix.dirname(rule.path), folder), access: "read", skipMissing: true },
+    ].filter(({ path }) => accessAt(policy, path) === "write") as Rule[];
+  });
+}
+
+function placesOf(policy: Policy, found: ReadonlyMap<Rule, Found>, disk: Disk): Place[] {
+  const places = new Map<string, Place>();
+  const { rules } = policy;
+  for (const [i, rule] of rules.entries()) {
+    const { path, access } = rule;
+    if (path === "/") continue;
+    const own = ownFolders.find((folder) => isWithin(path, folder));
+    if (own !== undefined && access === "read") continue;
+    if (own !== undefined && access === "write") {
+      throw new CannotEnforce(`"${path}" cannot be made writable: a sandbox has a ${own} of its own`);
+    }
+    const around = accessAt({ ...policy, rules: rules.slice(0, i) }, path);
+    if (around === access) continue;
+    const { kind } = found.get(rule) ?? { kind: disk.kindOf(path) };
+    if (kind === "missing") {
+      if (access === "write" || rule.skipMissing || around !== "write") continue;
+      const held = firstMissing(path, disk);
+      if (held !== undefined && disk.isWritable(posix.dirname(held))) {
+        places.set(held, { kind: "hold", path: held });
+        pin(places, policy, posix.dirname(held));
+      }
+      continue;
+    }
+    if (access === "deny") {
+      const passable = rules.some(
+        (other) => other.access !== "deny" && other.path !== path && isWithin(other.path, path),
+      );
+      places.set(path, { kind: "deny", path, isFolder: kind === "folder", passable });
+    } else {
+      places.set(path, { kind: access, path });
+    }
+    if (around === "write") pin(places, policy, posix.dirname(path));
+  }
+  return [...places.values()].sort(
+    (a, b) => a.path.split("/").length - b.path.split("/").length || (a.path < b.path ? -1 : 1),
+  );
+}
+
+/** Folders between a writable root and a narrower rule are held in place. */
+function pin(places: Map<string, Place>, policy: Policy, folder: string): void {
+  const root =
+    policy.rules.findLast((rule) => rule.access === "write" && isWithin(folder, rule.path))?.path ?? "/";
+  for (let path = folder; path !== root && path !== "/"; path = posix.dirname(path)) {
+    if (!places.has(path)) places.set(path, { kind: "pin", path });
+  }
+}
+
+/** The outermost missing folder of a path; undefined when something else than a folder is in the way. */
+function firstMissing(path: string, disk: Disk): string | undefined {
+  let missing = path;
+  for (let folder = posix.dirname(path); ; folder = posix.dirname(folder)) {
+    const kind = disk.kindOf(folder);
+    if (kind === "folder") return missing;
+    if (kind !== "missing" || folder === "/") return undefined;
+    // A file on the way answers "missing" for what is beneath it.
+    missing = folder;
+  }
+}
+
+/** What patterns match now. A match that is made later is not held. */
+function maskedGlobs(policy: Policy, rules: readonly Rule[], places: readonly Place[], disk: Disk): Place[] {
+  if (policy.denyGlobs.length === 0) return [];
+  let matches: string[];
+  try {
+    matches = scanGlobs(policy.denyGlobs.map(compileGlob), {
+      maxDepth: policy.globScanMaxDepth,
+      maxNames: MAX_SCANNED_NAMES,
+    });
+  } catch (error) {
+    if (error instanceof ScanTooLarge) throw new CannotEnforce(`glob patterns: ${error.message}`);
+    throw error;
+  }
+  return matches.flatMap((match): Place[] => {
+    const real = follow(match, disk);
+    const hidden = accessAt({ ...policy, rules }, real.path) === "deny";
+    const masked = places.some((place) => place.kind === "deny" && isWithin(real.path, place.path));
+    if (hidden || masked || real.kind === "missing" || real.kind === "unreachable") return [];
+    return [{ kind: "deny", path: real.path, isFolder: real.kind === "folder", passable: false }];
+  });
+}
+
+/** Follows all links of a path, as the system does. */
+function follow(path: string, disk: Disk): Found {
+  const links: Found["links"] = [];
+  let rest = path.split("/").filter((name) => name !== "");
+  let real = "/";
+  let kind: FileKind = "folder";
+  while (rest.length > 0) {
+    const name = rest[0]!;
+    rest = rest.slice(1);
+    if (name === "..") {
+      real = posix.dirname(real);
+      continue;
+    }
+    const next = real === "/" ? `/${name}` : `${real}/${name}`;
+    kind = disk.kindOf(next);
+    if (kind === "unreachable") return { kind, path: next, links };
+    if (kind === "missing") return { kind, path: [next, ...rest].join("/"), links };
+    if (kind !== "link") {
+      real = next;
+      continue;
+    }
+    if (links.length >= MAX_LINKS) return { kind: "unreachable", path: next, links };
+    const target = disk.linkTarget(next);
+    links.push({ path: next, target });
+    if (target.startsWith("/")) real = "/";
+    rest = [...target.split("/").filter((part) => part !== "" && part !== "."), ...rest];
+    kind = "folder";
+  }
+  return { kind, path: real, links };
+}

@@ -1,0 +1,562 @@
+/**
+ * Ways out of a sandbox, each tried, as root and as an ordinary user, and beside each what must go on working. What an
+ * attempt has done is looked up outside, where the sandbox cannot tell tales.
+ */
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { ConfinedServer, cannotBe, type User } from "../support/confined_server.ts";
+import { until } from "../support/deadline.ts";
+import { isAlive } from "../support/proc.ts";
+import type { RawProcess } from "../support/raw_process.ts";
+import { at, glob, managed, noBubblewrap, readOnly, special, workspaceWrite } from "../support/sandbox.ts";
+
+const TIMEOUT_MS = 30_000;
+
+/** Runs a suite as each user, with a server of its own. */
+function asEachUser(title: string, body: (s: () => Attempt) => void, withoutNamespaces = false): void {
+  for (const user of ["root", "ordinary"] as const) {
+    const missing = cannotBe(user) ?? (withoutNamespaces ? undefined : noBubblewrap);
+    if (missing !== undefined) {
+      test.skip(`${title} as ${user}: ${missing}`, () => {});
+      continue;
+    }
+    describe(`${title} as ${user}`, () => {
+      let attempt: Attempt | undefined;
+      beforeAll(async () => {
+        attempt = new Attempt(await ConfinedServer.start({ user, withoutNamespaces }), user);
+      }, TIMEOUT_MS);
+      afterEach(() => attempt!.clear());
+      afterAll(() => attempt?.server.close(), TIMEOUT_MS);
+      body(() => attempt!);
+    });
+  }
+}
+
+/** A workspace, what lies beside it, and ways to look at both. */
+class Attempt {
+  readonly server: ConfinedServer;
+  readonly user: User;
+  readonly outside: string;
+  readonly #running: RawProcess[] = [];
+
+  constructor(server: ConfinedServer, user: User) {
+    this.server = server;
+    this.user = user;
+    this.outside = server.makeFolder("outside");
+    this.clear();
+  }
+
+  get work(): string {
+    return this.server.work;
+  }
+
+  /** A process that is not confined, until the end of the test. */
+  async free(command: string): Promise<RawProcess> {
+    const process = await this.server.start(command);
+    this.#running.push(process);
+    return process;
+  }
+
+  /** Everything in the workspace by the user itself, so that it owns it. */
+  async prepare(command: string): Promise<void> {
+    const told = await this.server.run(`set -e; ${command}`);
+    expect(told.stderr).toBe("");
+    expect(told.exitCode).toBe(0);
+  }
+
+  async run(command: string, sandbox: object = workspaceWrite(this.work), more: object = {}) {
+    return await this.server.run(command, { sandbox, ...more });
+  }
+
+  get victim(): string {
+    return join(this.outside, "victim");
+  }
+
+  /** Nothing beside the workspace has changed. */
+  expectOutsideUntouched(): void {
+    expect(readdirSync(this.outside)).toEqual(["victim"]);
+    expect(readFileSync(this.victim, "utf8")).toBe("safe");
+  }
+
+  async clear(): Promise<void> {
+    for (const process of this.#running.splice(0)) await process.end();
+    for (const folder of [this.work, this.outside]) {
+      for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
+    }
+    writeFileSync(this.victim, "safe");
+    if (this.server.isOther) this.server.own(this.victim);
+  }
+}
+
+asEachUser("files", (get) => {
+  test("a link out of the workspace leads to what cannot be changed, one within it works", async () => {
+    const a = get();
+    const told = await a.run(`
+      ln -s ${a.outside} out; echo x > out/new; echo x > out/victim; rm out/victim; ln -s ${a.victim} v; echo x > v
+      mkdir in; ln -s in link; echo fine > link/file; cat in/file`);
+    expect(told.stdout).toBe("fine\n");
+    a.expectOutsideUntouched();
+  });
+
+  test("the way up leads to what cannot be changed", async () => {
+    const a = get();
+    await a.run(
+      `echo x > ../outside/new; mkdir sub; cd sub; echo x > ../../outside/victim; cd ..; rm -rf ../outside`,
+    );
+    a.expectOutsideUntouched();
+    expect(existsSync(join(a.work, "sub"))).toBe(true);
+  });
+
+  test("a hard link to the outside cannot be made, one within can", async () => {
+    const a = get();
+    const told = await a.run(`ln ${a.victim} hard && echo x > hard; echo a > f; ln f g; stat -c %h f`);
+    expect(told.stdout).toBe("2\n");
+    expect(told.stderr).toContain("cross-device");
+    a.expectOutsideUntouched();
+  });
+
+  test("a descriptor opened again does not become writable", async () => {
+    const a = get();
+    const told = await a.run(`
+      exec 3<${a.victim}; echo x > /proc/self/fd/3; echo x > /dev/fd/3; echo x >> /proc/1/root${a.victim}
+      cat <&3; echo own > own; exec 4<own; echo more >> /proc/self/fd/4; cat own`);
+    expect(told.stdout).toBe("safeown\nmore\n");
+    a.expectOutsideUntouched();
+  });
+
+  test("a link that is swapped between looking and writing leads nowhere", async () => {
+    const a = get();
+    await a.run(`
+      mkdir real
+      (for i in $(seq 300); do ln -sfn ${a.outside} swap; ln -sfn real swap; done) &
+      for i in $(seq 300); do echo x > swap/new; echo x > swap/victim; done; wait; echo x > swap/new`);
+    a.expectOutsideUntouched();
+    expect(readFileSync(join(a.work, "real", "new"), "utf8")).toBe("x\n");
+  });
+
+  test("modes, owners, times and attributes of the outside stay", async () => {
+    const a = get();
+    const before = lstatSync(a.victim);
+    await a.run(`chmod 777 ${a.victim}; touch -d 2001-01-01 ${a.victim}; chown $(id -u) ${a.victim}; chmod 755 ${a.outside}
+      truncate -s 0 ${a.victim}; mv ${a.victim} moved; touch mine; chmod 600 mine`);
+    const after = lstatSync(a.victim);
+    expect([after.mode, after.mtimeMs, after.ctimeMs]).toEqual([before.mode, before.mtimeMs, before.ctimeMs]);
+    expect(lstatSync(join(a.work, "mine")).mode & 0o777).toBe(0o600);
+    a.expectOutsideUntouched();
+  });
+
+  test(".git and its like cannot be changed, removed, put aside or made, deeper ones can", async () => {
+    const a = get();
+    await a.prepare("mkdir .git .codex; echo ref > .git/HEAD");
+    const told = await a.run(`
+      echo x > .git/HEAD; echo x > .git/config; mkdir .git/hooks; rm -rf .git; mv .git aside; rmdir .codex
+      mkdir .agents; echo x > .agents; ln -s ${a.outside} .aws; mv .agents x; rm -rf .agents; umount .agents
+      mkdir fresh; mv fresh .agents; mkdir -p sub/.git; echo deep > sub/.git/config; cat sub/.git/config`);
+    expect(told.stdout).toBe("deep\n");
+    expect(readdirSync(join(a.work, ".git"))).toEqual(["HEAD"]);
+    expect(readFileSync(join(a.work, ".git", "HEAD"), "utf8")).toBe("ref\n");
+    expect(readdirSync(a.work).sort()).toEqual([".codex", ".git", "fresh", "sub"]);
+  });
+
+  test("a .git that is a file is held, and so is the folder that it names", async () => {
+    const a = get();
+    await a.prepare("mkdir -p store/tree; echo ref > store/tree/HEAD; echo 'gitdir: store/tree' > .git");
+    await a.run(
+      "echo 'gitdir: /tmp' > .git; rm .git; echo x > store/tree/HEAD; mv store other; mv store/tree t; echo ok > store/ok",
+    );
+    expect(readFileSync(join(a.work, ".git"), "utf8")).toBe("gitdir: store/tree\n");
+    expect(readFileSync(join(a.work, "store/tree/HEAD"), "utf8")).toBe("ref\n");
+    expect(readFileSync(join(a.work, "store/ok"), "utf8")).toBe("ok\n");
+  });
+
+  test("a .git that is a link cannot be held, so nothing is started", async () => {
+    const a = get();
+    symlinkSync(a.outside, join(a.work, ".git"));
+    const started = a.run("touch ran");
+    expect(started).rejects.toThrow(/"[^"]*\.git" is a symbolic link/);
+    await started.catch(() => {});
+    expect(existsSync(join(a.work, "ran"))).toBe(false);
+  });
+
+  test("two sandboxes hold a missing name together, and the last one gives it back", async () => {
+    const a = get();
+    const first = await a.server.start("read -r line; mkdir .git && echo made", {
+      sandbox: workspaceWrite(a.work),
+      pipeStdin: true,
+    });
+    const second = await a.run("mkdir .git && echo made; echo done");
+    expect(second.stdout).toBe("done\n");
+    expect(existsSync(join(a.work, ".git"))).toBe(true);
+    await first.write("\n");
+    expect((await first.closed()).stdout).toBe("");
+    expect(readdirSync(a.work)).toEqual([]);
+  });
+
+  test("a single file can be what is writable, and nothing beside it", async () => {
+    const a = get();
+    await a.prepare("echo a > one; echo b > two");
+    const sandbox = managed(a.work, [special("root", "read"), at(join(a.work, "one"), "write")]);
+    const told = await a.run(
+      "echo changed > one; echo x > two; echo x > three; rm one; mv two one; cat one two",
+      sandbox,
+    );
+    expect(told.stdout).toBe("changed\nb\n");
+    expect(readdirSync(a.work).sort()).toEqual(["one", "two"]);
+  });
+
+  test("what is denied can be neither read, listed, replaced nor put aside", async () => {
+    const a = get();
+    await a.prepare(
+      "echo secret > .env; mkdir -p keys/deep; echo secret > keys/deep/key; echo open > open; chmod 644 .env",
+    );
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(join(a.work, ".env"), "deny"),
+      at(join(a.work, "keys"), "deny"),
+    ]);
+    const told = await a.run(
+      `cat .env; cat keys/deep/key; ls -A keys; cp .env c; ln .env l; mv .env e; mv keys k; rm -f .env; chmod 777 .env keys
+       cat .env; umount .env; echo x > .env; cat /proc/1/root${a.work}/.env; cat open; echo fine > new`,
+      sandbox,
+    );
+    expect(told.stdout).toBe("open\n");
+    expect(readFileSync(join(a.work, ".env"), "utf8")).toBe("secret\n");
+    expect(readFileSync(join(a.work, "keys/deep/key"), "utf8")).toBe("secret\n");
+    expect(readFileSync(join(a.work, "new"), "utf8")).toBe("fine\n");
+  });
+
+  test("what a pattern matches at the start cannot be read, its neighbours can", async () => {
+    const a = get();
+    await a.prepare("mkdir -p a/b; echo secret > a/b/x.pem; echo secret > y.pem; echo open > a/b/x.txt");
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      glob("**/*.pem"),
+    ]);
+    const told = await a.run("cat y.pem a/b/x.pem; mv a c; cat c/b/x.pem; cat c/b/x.txt", sandbox);
+    expect(told.stdout).toBe("open\n");
+  });
+
+  test("a folder within a writable one stays read-only, whatever becomes of those above it", async () => {
+    const a = get();
+    await a.prepare("mkdir -p one/two/three; echo keep > one/two/three/file");
+    const inner = join(a.work, "one/two/three");
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(inner, "read"),
+    ]);
+    await a.run(
+      "echo x > one/two/three/file; mv one other; mkdir -p one/two/three; echo x > one/two/three/file; mv one/two o; echo fine > one/two/f",
+      sandbox,
+    );
+    expect(readFileSync(join(inner, "file"), "utf8")).toBe("keep\n");
+    expect(readFileSync(join(a.work, "one/two/f"), "utf8")).toBe("fine\n");
+  });
+
+  test("a writable folder within a denied one can be reached, and nothing else of it", async () => {
+    const a = get();
+    await a.prepare("mkdir -p box/open box/shut; echo secret > box/shut/file; echo mine > box/open/file");
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      at(join(a.work, "box"), "deny"),
+      at(join(a.work, "box/open"), "write"),
+    ]);
+    const told = await a.run(
+      "cat box/shut/file; ls box; echo x > box/new; cat box/open/file; echo more > box/open/new",
+      sandbox,
+    );
+    expect(told.stdout).toBe("mine\n");
+    expect(readFileSync(join(a.work, "box/open/new"), "utf8")).toBe("more\n");
+    expect(readdirSync(join(a.work, "box")).sort()).toEqual(["open", "shut"]);
+  });
+
+  test("with the whole disk writable, an exception is held, for an ordinary user too", async () => {
+    const a = get();
+    await a.prepare("mkdir held; echo keep > held/file");
+    const sandbox = managed(a.work, [special("root", "write"), at(join(a.work, "held"), "read")]);
+    const told = await a.run(`echo x > held/file; mv held h; echo out > ${a.outside}/new; echo ok`, sandbox);
+    expect(told.stdout).toBe("ok\n");
+    expect(readFileSync(join(a.work, "held/file"), "utf8")).toBe("keep\n");
+    expect(readFileSync(join(a.outside, "new"), "utf8")).toBe("out\n");
+  });
+
+  test("a link among the names of a policy is followed where nobody can replace it, else refused", async () => {
+    const a = get();
+    await a.prepare("mkdir real; echo keep > real/file; ln -s real link");
+    const held = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(join(a.work, "link"), "read"),
+    ]);
+    await a.run("true", held).then(
+      () => expect.unreachable(),
+      (error: Error) => expect(error.message).toContain("is a symbolic link in a writable folder"),
+    );
+    const followed = managed(a.work, [special("root", "read"), at(join(a.work, "link"), "write")]);
+    await a.run("echo changed > link/file; echo x > new", followed);
+    expect(readFileSync(join(a.work, "real/file"), "utf8")).toBe("changed\n");
+    expect(existsSync(join(a.work, "new"))).toBe(false);
+  });
+
+  test("mounts and rights cannot be had back", async () => {
+    const a = get();
+    const told = await a.run(`
+      mount -o remount,rw / 2>/dev/null && echo remounted; umount -l .git 2>/dev/null && echo unmounted
+      unshare -Ur true 2>/dev/null && unshare -Urm sh -c 'umount -l ${a.work}/.git && echo unmounted' 2>/dev/null
+      grep -E '^(CapEff|CapPrm|CapBnd|NoNewPrivs)' /proc/self/status
+      for file in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /sys/kernel/mm/transparent_hugepage/defrag; do
+        (cat $file > value && cat value > $file) 2>/dev/null && echo $file
+      done
+      chroot / true 2>/dev/null && echo chroot; ls /proc | grep -c '^[0-9]*$'`);
+    const zero = "0".repeat(16);
+    const [processes, ...rest] = told.stdout.trimEnd().split("\n").reverse();
+    expect(rest.reverse()).toEqual([
+      `CapPrm:\t${zero}`,
+      `CapEff:\t${zero}`,
+      `CapBnd:\t${zero}`,
+      "NoNewPrivs:\t1",
+    ]);
+    expect(Number(processes)).toBeLessThan(10);
+  });
+
+  test("a file that was linked before is the one thing that a path cannot hold", async () => {
+    // Told in docs/sandbox.md: what is protected is a path. This is how it is seen when that changes.
+    const a = get();
+    await a.prepare("true");
+    linkSync(a.victim, join(a.work, "linked-before"));
+    await a.run("echo x > linked-before");
+    expect(readFileSync(a.victim, "utf8")).toBe("x\n");
+  });
+});
+
+/** What a program may not do to others, with bubblewrap and without. */
+function others(get: () => Attempt, sandbox: (a: Attempt) => object): void {
+  test("no signal reaches a process outside, one inside does", async () => {
+    const a = get();
+    const victim = await a.free("echo $$; exec sleep 1000");
+    await victim.says("\n");
+    const pid = Number.parseInt(victim.text, 10);
+    const told = await a.run(
+      `kill -KILL ${pid} && echo sent; kill -KILL -- -${pid} && echo sent; sleep 100 & kill -TERM $! && wait $!; echo $?`,
+      sandbox(a),
+    );
+    expect(told.stdout).toBe("143\n");
+    expect(isAlive(pid)).toBe(true);
+  });
+
+  test("no process outside can be traced, read or limited", async () => {
+    const a = get();
+    const victim = await a.free("echo $$; exec sleep 1000");
+    await victim.says("\n");
+    const pid = Number.parseInt(victim.text, 10);
+    const told = await a.run(
+      `perl -e 'for my $try ([101, 16, ${pid}, 0, 0], [101, 0, 0, 0, 0], [310, ${pid}, 0, 0, 0, 0, 0], [438, -1, 0, 0], [302, ${pid}, 7, 0, 0]) {
+         my $r = syscall($try->[0], @$try[1..$#$try]); print $r < 0 ? "refused " : "done "; }'
+       cat /proc/${pid}/environ; cat /proc/${pid}/mem; (echo x > /proc/${pid}/oom_score_adj) && echo wrote; ls /proc/${pid}/root/ && echo listed`,
+      sandbox(a),
+    );
+    expect(told.stdout).toBe(
+      process.arch === "x64" ? "refused refused refused refused refused " : told.stdout,
+    );
+  });
+
+  test("io_uring, keys and programs in the kernel are refused by the filter", async () => {
+    const a = get();
+    const told = await a.run(
+      `perl -e 'use Errno; for my $n (425, 426, 427, 321, 298, 323, 248, 250) { syscall($n, 0, 0, 0, 0, 0, 0); print $!{EPERM} ? "EPERM " : "$! "; }'
+       perl -e 'my $c = "x"; ioctl(STDIN, 0x5412, $c); print $!{EPERM} ? "EPERM" : "$!"'`,
+      sandbox(a),
+    );
+    if (process.arch === "x64") expect(told.stdout).toBe(`${"EPERM ".repeat(8)}EPERM`);
+  });
+}
+
+/** Ways to reach somebody, with what each did. Addresses are those of {@link listeners}. */
+const reach = (port: number, socket: string, datagrams: string): string => `
+  perl -MSocket -e '
+    $| = 1; $SIG{PIPE} = "IGNORE";
+    sub told { print shift, $_[0] ? "done " : $!{EPERM} ? "EPERM " : "error "; }
+    told("tcp:", socket($s0, PF_INET, SOCK_STREAM, 0) && connect($s0, sockaddr_in(${port}, INADDR_LOOPBACK)));
+    told("tcp6:", socket($s1, PF_INET6, SOCK_STREAM, 0));
+    told("udp:", socket($s2, PF_INET, SOCK_DGRAM, 0) && send($s2, "x", 0, sockaddr_in(${port}, INADDR_LOOPBACK)));
+    told("raw:", socket($s3, PF_INET, SOCK_RAW, 1));
+    told("netlink:", socket($s4, 16, SOCK_RAW, 0));
+    told("vsock:", socket($s5, 40, SOCK_STREAM, 0));
+    told("unix:", socket($s6, PF_UNIX, SOCK_STREAM, 0) && connect($s6, sockaddr_un("${socket}")));
+    told("abstract:", socket($s7, PF_UNIX, SOCK_STREAM, 0) && connect($s7, sockaddr_un("\\0${socket}")));
+    told("datagram:", socket($s8, PF_UNIX, SOCK_DGRAM, 0) && send($s8, "x", 0, sockaddr_un("${datagrams}")));
+    told("pair:", socketpair($s9, $t9, PF_UNIX, SOCK_DGRAM, 0) && send($s9, "x", 0, sockaddr_un("${datagrams}")));
+    told("listen:", socket($s10, PF_UNIX, SOCK_STREAM, 0) && bind($s10, sockaddr_un("here")));
+    told("own:", socketpair($s11, $t11, PF_UNIX, SOCK_STREAM, 0) && send($s11, "x", 0) && shutdown($s11, 1));
+  '; ls -l /proc/self/fd | grep -c socket`;
+
+/** Somebody at each address; what came is in `seen`. */
+async function listeners(
+  a: Attempt,
+): Promise<{ port: number; socket: string; datagrams: string; seen: string[]; free: RawProcess }> {
+  const socket = join(a.outside, "s");
+  const datagrams = join(a.outside, "d");
+  const seen: string[] = [];
+  const tcp = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open(connection) {
+        seen.push("tcp");
+        connection.end();
+      },
+      data() {},
+    },
+  });
+  const free = await a.free(
+    `perl -MSocket -e '$| = 1; socket(S, PF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un("${datagrams}")); print "ready\\n"; recv(S, $_, 9, 0); print "got\\n"; sleep 1000' &
+     perl -MSocket -e '$| = 1; for ("${socket}", "\\0${socket}") { socket($_[$i++], PF_UNIX, SOCK_STREAM, 0); bind($_[$i-1], sockaddr_un($_)); listen($_[$i-1], 5) } print "ready\\n"; accept(T, $_[0]); print "got\\n"; sleep 1000' & wait`,
+  );
+  await free.client.until(() => free.text.split("ready").length === 3, 5000, "listeners");
+  return { port: tcp.port, socket, datagrams, seen, free };
+}
+
+/** The ways out of the network, under a policy without it. */
+function noNetwork(get: () => Attempt, sandbox: (a: Attempt) => object): void {
+  test("nobody is reached by TCP, UDP, a local socket or an inherited descriptor; pairs work", async () => {
+    const a = get();
+    const { port, socket, datagrams, seen, free } = await listeners(a);
+    const told = await a.run(reach(port, socket, datagrams), sandbox(a));
+    const refused = [
+      "tcp",
+      "tcp6",
+      "udp",
+      "raw",
+      "netlink",
+      "vsock",
+      "unix",
+      "abstract",
+      "datagram",
+      "pair",
+      "listen",
+    ];
+    expect(told.stdout).toBe(`${refused.map((name) => `${name}:EPERM `).join("")}own:done 0\n`);
+    expect(seen).toEqual([]);
+    expect(free.text).not.toContain("got");
+  });
+}
+
+asEachUser("others", (get) => {
+  others(get, (a) => workspaceWrite(a.work));
+  noNetwork(get, (a) => workspaceWrite(a.work));
+
+  test("with the network, others are reached", async () => {
+    const a = get();
+    const { port, socket, datagrams } = await listeners(a);
+    const sandbox = managed(a.work, [special("root", "read"), special("project_roots", "write")], "enabled");
+    const told = await a.run(reach(port, socket, datagrams), sandbox);
+    expect(told.stderr).toBe("");
+    expect(told.stdout).toContain("tcp:done ");
+    expect(told.stdout).toContain("udp:done ");
+    expect(told.stdout).toContain("unix:done ");
+  });
+
+  test("a program that leaves its session ends with the sandbox", async () => {
+    const a = get();
+    const told = await a.run(
+      "(setsid sh -c 'while :; do date > alive; sleep 0.01; done' &) ; until [ -s alive ]; do sleep 0.01; done; cat alive",
+    );
+    expect(told.exitCode).toBe(0);
+    const first = readFileSync(join(a.work, "alive"), "utf8");
+    expect(first).not.toBe("");
+    const written = lstatSync(join(a.work, "alive")).mtimeMs;
+    await a.run("sleep 0.1");
+    expect(lstatSync(join(a.work, "alive")).mtimeMs).toBe(written);
+  });
+});
+
+asEachUser("without files to protect", (get) => {
+  const sandbox = (): object => ({
+    permissions: { type: "managed", file_system: { type: "unrestricted" }, network: "restricted" },
+    windowsSandboxLevel: "disabled",
+  });
+  noNetwork(get, sandbox);
+
+  test("every file can be written", async () => {
+    const a = get();
+    await a.run(`echo new > ${a.outside}/new`, sandbox());
+    expect(readFileSync(join(a.outside, "new"), "utf8")).toBe("new\n");
+  });
+});
+
+asEachUser(
+  "where namespaces are used up",
+  (get) => {
+    others(get, (a) => readOnly(a.work));
+    noNetwork(get, (a) => readOnly(a.work));
+
+    test("nothing can be written, changed or given away, and everything be read", async () => {
+      const a = get();
+      await a.prepare("echo there > file");
+      const told = await a.run(
+        `cat file; echo x > new; echo x >> file; rm file; mv file f; ln file g; ln -s file h; mkdir d; truncate -s 0 file
+         chmod 777 file; touch -d 2001-01-01 file; touch file; exec 3<file; echo x > /proc/self/fd/3; echo x > /dev/null && echo null`,
+        readOnly(a.work),
+      );
+      expect(told.stdout).toBe("there\nnull\n");
+      expect(readdirSync(a.work)).toEqual(["file"]);
+      expect(readFileSync(join(a.work, "file"), "utf8")).toBe("there\n");
+      expect(lstatSync(join(a.work, "file")).mode & 0o777).toBe(0o644);
+      a.expectOutsideUntouched();
+    });
+
+    test("no right of the administrator is left", async () => {
+      const told = await get().run(
+        "grep -E '^(CapEff|CapPrm|NoNewPrivs)' /proc/self/status",
+        readOnly(get().work),
+      );
+      const zero = "0".repeat(16);
+      expect(told.stdout).toBe(`CapPrm:\t${zero}\nCapEff:\t${zero}\nNoNewPrivs:\t1\n`);
+    });
+
+    test("what the kernel's rules cannot say is refused, and nothing is started", async () => {
+      const a = get();
+      const deny = managed(a.work, [special("root", "read"), at(a.victim, "deny")]);
+      for (const sandbox of [workspaceWrite(a.work), deny]) {
+        await a.run(`touch ${a.outside}/ran ran`, sandbox).then(
+          () => expect.unreachable(),
+          (error: Error) =>
+            expect(error.message).toMatch(/only bubblewrap could hold .*, and it does not work/),
+        );
+      }
+      expect(readdirSync(a.work)).toEqual([]);
+      a.expectOutsideUntouched();
+    });
+  },
+  true,
+);
+
+asEachUser("the end", (get) => {
+  test("a server that is killed takes its sandboxes and what they held along", async () => {
+    const own = await ConfinedServer.start({ user: get().user });
+    try {
+      const sandbox = workspaceWrite(own.work);
+      const process = await own.start("setsid sleep 1000 & echo ready; sleep 1001", { sandbox });
+      await process.says("ready");
+      expect(existsSync(join(own.work, ".git"))).toBe(true);
+      own.child.kill("SIGKILL");
+      await own.child.exited;
+      await until(5000, "end of the sandbox and its folders", () => readdirSync(own.work).length === 0);
+    } finally {
+      await own.folder.remove({ strict: true });
+    }
+  });
+});

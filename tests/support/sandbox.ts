@@ -1,0 +1,53 @@
+/** Sandboxes as a client asks for them, and what this machine has to make them. */
+
+import { spawnSync } from "node:child_process";
+import { pathToFileURL } from "node:url";
+
+/** Why bubblewrap cannot be used here; undefined when it can. Tests of what only it can do are skipped then. */
+export const noBubblewrap: string | undefined = whyNoBubblewrap();
+
+function whyNoBubblewrap(): string | undefined {
+  if (process.platform !== "linux") return "not Linux";
+  const args = [
+    "--unshare-user",
+    "--unshare-pid",
+    "--ro-bind",
+    "/",
+    "/",
+    "--proc",
+    "/proc",
+    "--",
+    "/bin/true",
+  ];
+  const { status, error, stderr } = spawnSync("/usr/bin/bwrap", args, { encoding: "utf8", env: {} });
+  if (status === 0) return undefined;
+  return `bubblewrap does not work: ${error?.message ?? stderr.trim()} (Debian package bubblewrap)`;
+}
+
+type Entry = object;
+
+export const special = (kind: string, access: string): Entry => ({
+  path: { type: "special", value: { kind } },
+  access,
+});
+export const at = (path: string, access: string): Entry => ({
+  path: { type: "path", path: pathToFileURL(path).href },
+  access,
+});
+export const glob = (pattern: string): Entry => ({ path: { type: "glob_pattern", pattern }, access: "deny" });
+
+/** What 0.169.0 sends. */
+export function managed(workspace: string, entries: readonly Entry[], network = "restricted"): object {
+  const uri = pathToFileURL(workspace).href;
+  return {
+    permissions: { type: "managed", network, file_system: { type: "restricted", entries } },
+    cwd: uri,
+    policyContext: { cwd: uri, workspaceRoots: [uri] },
+    windowsSandboxLevel: "disabled",
+  };
+}
+
+export const readOnly = (workspace: string): object => managed(workspace, [special("root", "read")]);
+
+export const workspaceWrite = (workspace: string): object =>
+  managed(workspace, [special("root", "read"), special("project_roots", "write")]);

@@ -22,8 +22,8 @@ export interface WebsocketOptions {
   /** Largest message that is taken. @default {67_108_864} (64 MiB) */
   maxMessageBytes?: number;
   /**
-   * Time between pings; two without an answer end the channel, or five while it does not take what is sent. 0 for
-   * none. @default {20_000}
+   * Time between pings; two without an answer end the channel, or five while a client does not take what is sent. 0
+   * for none. @default {20_000}
    */
   pingIntervalMs?: number;
 }
@@ -34,7 +34,7 @@ const FRAGMENT_BYTES = 8 * 1024 * 1024;
 const SMALL_FRAME_BYTES = 16 * 1024;
 /** Pings without an answer that end the channel. */
 const MAX_QUIET_PINGS = 2;
-/** The same while the other side takes nothing: one that has stopped reading lives, and cannot be told from a dead one. */
+/** The same while a client takes nothing: one that has stopped reading lives, and cannot be told from a dead one. */
 const MAX_STUCK_PINGS = 5;
 /** They do not wait for the end of the turn above this. */
 const MAX_BATCH_BYTES = 64 * 1024;
@@ -290,7 +290,8 @@ export class WebsocketChannel implements Channel {
     const moved = this.#paused || pending < this.#pendingAtPing;
     this.#pendingAtPing = pending;
     this.#quietPings = moved ? 0 : this.#quietPings + 1;
-    const limit = pending > 0 ? MAX_STUCK_PINGS : MAX_QUIET_PINGS;
+    const isServer = !this.#mask;
+    const limit = isServer && pending > 0 ? MAX_STUCK_PINGS : MAX_QUIET_PINGS;
     if (this.#quietPings > limit) {
       const seconds = (limit * this.#pingIntervalMs) / 1000;
       this.close({ kind: "timeout", message: `${limit} pings brought no answer in ${seconds} s` });

@@ -12,6 +12,7 @@ import { killedClient } from "./killed_client.ts";
 import { leaks } from "./leaks.ts";
 import { outage } from "./outage.ts";
 import { outputUnderCuts } from "./output_under_cuts.ts";
+import { pulledCable } from "./pulled_cable.ts";
 import { stalledReader } from "./stalled_reader.ts";
 
 interface Run {
@@ -20,6 +21,7 @@ interface Run {
   seed: number;
   cuts: number;
   ours: boolean;
+  server: Server;
 }
 
 const MiB = 1024 * 1024;
@@ -55,6 +57,10 @@ const scenarios: Record<string, { about: string; run: (run: Run) => Promise<obje
     about: "a server that cannot be reached for 40 s, and one that never can again; the 80 s of a session",
     run: (run) => outage(run),
   },
+  "pulled-cable": {
+    about: "a network link that is down for 62 s; needs root and ip",
+    run: ({ server }) => pulledCable(server, 62_000),
+  },
   "killed-client": {
     about: "a client killed in the middle of an output, 20 times",
     run: async ({ url, ours }) => {
@@ -85,7 +91,7 @@ function outputOf({ url, seed, cuts, ours }: Run) {
 }
 
 /** The releases of the peer have no window, and keep what they have started for their own time. */
-const oursAlone = new Set(["leaks", "half-open", "outage"]);
+const oursAlone = new Set(["leaks", "half-open", "outage", "pulled-cable"]);
 
 const flags = parseArgs(process.argv.slice(2), { string: ["seed", "server", "cuts"], boolean: ["help"] });
 const names = flags._.length > 0 ? flags._.map(String) : Object.keys(scenarios);
@@ -122,7 +128,7 @@ async function runOne(name: string, server: Server): Promise<boolean> {
   const { url, pid } = listening;
   const from = performance.now();
   try {
-    const figures = await run({ url, pid, seed, cuts, ours: server.ours });
+    const figures = await run({ url, pid, seed, cuts, ours: server.ours, server });
     console.log(`  ${JSON.stringify(rounded(figures))}`);
     const peak = `${Math.round(memoryOf(pid, "VmHWM"))} MiB at the highest`;
     console.log(`  held, in ${((performance.now() - from) / 1000).toFixed(1)} s; the server had ${peak}`);

@@ -1,9 +1,12 @@
 /** Many processes and many reconnects: descriptors, children and memory of the server stay where they were. */
 
+import { join } from "node:path";
 import { type Client, connectWebsocket, currentRuntime } from "../../mod.ts";
 import { until, within } from "../support/deadline.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault_proxy.ts";
 import { childrenOf, descriptorsOf, memoryOf } from "../support/proc.ts";
+import { root } from "../support/programs.ts";
+import type { Server } from "../support/servers.ts";
 
 export interface LeakOptions {
   url: string;
@@ -14,8 +17,6 @@ export interface LeakOptions {
   seed: number;
   /** How often all of it is done. @default {1} */
   rounds?: number;
-  /** Between the rounds: what a server keeps of ended processes for a while is gone after it. @default {0} */
-  pauseMs?: number;
 }
 
 /** Before all and after each round, of the server; `own` of this program, which is the client. */
@@ -30,7 +31,7 @@ export interface LeakFigures {
 
 /** @throws {Error} A process told a wrong status, a session was lost, or descriptors or children are left. */
 export async function leaks(options: LeakOptions): Promise<LeakFigures> {
-  const { url, pid, processes, reconnects, seed, rounds = 1, pauseMs = 0 } = options;
+  const { url, pid, processes, reconnects, seed, rounds = 1 } = options;
   const from = performance.now();
   const proxy = startFaultProxy(url, { seed, halved: 0, stalled: 0 });
   const client = await connectWebsocket(await currentRuntime(), {
@@ -44,7 +45,6 @@ export async function leaks(options: LeakOptions): Promise<LeakFigures> {
     const all = [snapshot(pid)];
     const [before] = all as [ReturnType<typeof snapshot>];
     for (let round = 0; round < rounds; round++) {
-      if (round > 0) await Bun.sleep(pauseMs);
       await startMany(client, processes);
       await reconnectMany(client, proxy, reconnects);
       await until(5000, "end of the children", () => childrenOf(pid).length === 0);
@@ -68,6 +68,40 @@ export async function leaks(options: LeakOptions): Promise<LeakFigures> {
     await client.close();
     proxy.close();
   }
+}
+
+/**
+ * The same over a server that soon forgets ended processes.
+ * @throws {Error} As {@link leaks}, or its memory grows from round to round.
+ */
+export async function leaksInTheLongRun(server: Server, seed: number): Promise<LeakFigures> {
+  const program = join(root, "tests", "soak", "forgetful_server.ts");
+  const [runtime, ...first] = server.command;
+  const command =
+    server.id === "deno"
+      ? [runtime!, ...first.slice(0, first.indexOf(join(root, "cli.ts"))), program]
+      : [process.execPath, "--no-env-file", program];
+  const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
+  try {
+    const { value } = await within(10_000, "address", child.stdout.getReader().read());
+    const url = new TextDecoder().decode(value).trim();
+    const options = { url, pid: child.pid, processes: 1250, reconnects: 200, seed, rounds: 8 };
+    const figures = await leaks(options);
+    // A runtime takes some rounds to find the size of its heap, and garbage comes and goes.
+    if (slope(figures.memoryMiB.slice(3)) > 2.5)
+      throw new Error(`Memory grows: ${figures.memoryMiB.join(", ")} MiB`);
+    return figures;
+  } finally {
+    child.kill("SIGTERM");
+    await child.exited;
+  }
+}
+
+/** By how much each value is above the one before, over all of them (least squares). */
+function slope(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const top = values.reduce((sum, value, i) => sum + (i - middle) * value, 0);
+  return top / values.reduce((sum, _, i) => sum + (i - middle) ** 2, 0);
 }
 
 function snapshot(pid: number) {

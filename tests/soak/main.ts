@@ -9,7 +9,7 @@ import { Listening, type Server, ServerFolder, servers } from "../support/server
 import { startsUnderCuts, writesUnderCuts } from "./effects_under_cuts.ts";
 import { halfOpen } from "./half_open.ts";
 import { killedClient } from "./killed_client.ts";
-import { leaks } from "./leaks.ts";
+import { leaksInTheLongRun } from "./leaks.ts";
 import { outage } from "./outage.ts";
 import { outputUnderCuts } from "./output_under_cuts.ts";
 import { pulledCable } from "./pulled_cable.ts";
@@ -74,14 +74,8 @@ const scenarios: Record<string, { about: string; run: (run: Run) => Promise<obje
     },
   },
   leaks: {
-    about: "5,000 processes and 1,000 reconnects, twice",
-    run: async ({ url, pid, seed }) => {
-      const options = { url, pid, processes: 5000, reconnects: 1000, seed, rounds: 2, pauseMs: 85_000 };
-      const figures = await leaks(options);
-      const [, first, second] = figures.memoryMiB as [number, number, number];
-      if (second > first + 15) throw new Error(`Memory grows: ${figures.memoryMiB.join(", ")} MiB`);
-      return figures;
-    },
+    about: "10,000 processes and 1,600 reconnects, in eight rounds",
+    run: ({ server, seed }) => leaksInTheLongRun(server, seed),
   },
 };
 

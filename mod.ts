@@ -75,9 +75,15 @@ export {
 } from "./lib/protocol/methods.ts";
 export type * from "./lib/protocol/process.ts";
 export type { LimitName, StartLimits } from "./lib/protocol/process_limits.ts";
-export type { ListResult, ProcessSummary } from "./lib/protocol/process_list.ts";
+export type {
+  AttachParams,
+  AttachResult,
+  DetachParams,
+  ListResult,
+  ProcessSummary,
+} from "./lib/protocol/process_list.ts";
 export type { Schema } from "./lib/protocol/schema.ts";
-export type { InitializeParams, InitializeResult } from "./lib/protocol/session.ts";
+export type { AttachMode, InitializeParams, InitializeResult } from "./lib/protocol/session.ts";
 export { version } from "./lib/protocol/version.ts";
 export { currentRuntime, type Runtime } from "./lib/runtime/runtime.ts";
 export { type Authenticator, capabilityToken, tokenDigest } from "./lib/server/access.ts";

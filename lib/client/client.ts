@@ -3,22 +3,21 @@
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import type { CallOptions } from "../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
-import { ExecServerError, hasCode, RpcError } from "../protocol/errors.ts";
+import { ExecServerError, hasCode } from "../protocol/errors.ts";
 import type { ClientNotifications, Requests, ServerNotifications } from "../protocol/methods.ts";
 import type { StartParams } from "../protocol/process.ts";
 import type { ProcessSummary } from "../protocol/process_list.ts";
 import { unlessAborted, withinLimits } from "./call_limit.ts";
-import { catchUp } from "./catch_up.ts";
 import { Connection, type ConnectionEvents, type HandshakeOptions } from "./connection.ts";
 import { type ConnectionChange, ConnectionChanges } from "./connection_changes.ts";
 import { type Fetch, fetchOver } from "./fetch.ts";
 import { FileSystem } from "./fs/file_system.ts";
 import { type HttpAnswer, type HttpRequestOptions, HttpRequests } from "./http_requests.ts";
 import { deliver, NotificationListeners } from "./notifications.ts";
-import { Process } from "./process.ts";
+import type { Process } from "./process.ts";
+import { ProcessHandles } from "./process_handles.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { type RecoveryOptions, retry } from "./recovery.ts";
-import { SessionLink } from "./session_link.ts";
 import { startOnce } from "./start_once.ts";
 import { type StartOptions, startParams } from "./start_options.ts";
 
@@ -59,9 +58,7 @@ export class Client implements AsyncDisposable {
   readonly fs: FileSystem = new FileSystem(async () => this);
   readonly #options: ClientOptions;
   readonly #carrier: ClientCarrier;
-  readonly #processes = new Map<string, Process>();
-  /** Starts without an answer; a lost connection leaves open whether they were carried out. */
-  readonly #starting = new Set<string>();
+  readonly #handles: ProcessHandles;
   readonly #closed = Promise.withResolvers<CloseReason>();
   readonly #stop = new AbortController();
   readonly #changes = new ConnectionChanges();
@@ -69,7 +66,7 @@ export class Client implements AsyncDisposable {
   readonly #window: ReceiveWindow;
   readonly #http: HttpRequests;
   readonly #events: ConnectionEvents = {
-    notification: (method, params) => deliver(method, params, this.#processes, this.#notified),
+    notification: (method, params) => deliver(method, params, this.#handles.byId, this.#notified),
     closed: (connection, reason) => this.#onLost(connection, reason),
   };
   #connection: Connection | undefined;
@@ -87,6 +84,8 @@ export class Client implements AsyncDisposable {
     this.#carrier = carrier;
     this.#window = new ReceiveWindow(options.outputWindowBytes ?? 2 * 1024 * 1024);
     this.#http = new HttpRequests(this, this.#window.backlog);
+    const observes = options.attach === "observe";
+    this.#handles = new ProcessHandles({ client: this, window: this.#window, observes });
   }
 
   /**
@@ -192,21 +191,9 @@ export class Client implements AsyncDisposable {
     const info = await this.info();
     options.signal?.throwIfAborted();
     // From here to its entry nothing is waited for, so that of two with one id the second is seen.
-    if (this.#processes.has(processId)) {
-      throw new ExecServerError("ERR_DUPLICATE_PROCESS", `Process id "${processId}" is in use`);
-    }
+    this.#handles.refuseDuplicate(processId);
     const params = startParams(processId, options, info, this.#window.bytes);
-    const link = new SessionLink(this, processId, {
-      isTerminal: options.terminal !== undefined,
-      window: this.#window,
-      isLive: () => this.#processes.has(processId),
-    });
-    const process = new Process(processId, link, options);
-    // Output may come before the answer.
-    this.#processes.set(processId, process);
-    process.closed.then(() => {
-      if (this.#processes.get(processId) === process) this.#forget(processId);
-    });
+    const process = this.#handles.add(processId, options);
     const started = this.#startOnce(process, params);
     const { signal } = options;
     const abort = Promise.withResolvers<never>();
@@ -221,11 +208,34 @@ export class Client implements AsyncDisposable {
     } catch (error) {
       // It may start all the same, and nobody would know of it.
       if (hasCode(error, "ERR_CALL_TIMEOUT")) process.terminate().catch(() => {});
-      this.#forget(processId);
+      this.#handles.forget(processId);
       process.fail(error instanceof Error ? error.message : String(error));
       throw error;
     } finally {
       signal?.removeEventListener("abort", onAbort);
+    }
+    process.started();
+    return process;
+  }
+
+  /**
+   * A handle on a process of the session that another connection has started, with what is retained of its output.
+   * @throws {RpcError} The session has no such process.
+   * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_DUPLICATE_PROCESS`: there is a handle already.
+   */
+  async attach(processId: string): Promise<Process> {
+    const { processList } = (await this.info()).capabilities ?? {};
+    const known = processList
+      ? (await this.processes()).find((one) => one.processId === processId)
+      : undefined;
+    // Its size is not asked about; only whether there is one.
+    const process = this.#handles.add(processId, known?.tty ? { terminal: { columns: 0, rows: 0 } } : {});
+    try {
+      await this.#handles.follow(this, process);
+    } catch (error) {
+      this.#handles.forget(processId);
+      process.fail(error instanceof Error ? error.message : String(error));
+      throw error;
     }
     process.started();
     return process;
@@ -291,11 +301,11 @@ export class Client implements AsyncDisposable {
   }
 
   async #startOnce(process: Process, params: StartParams): Promise<void> {
-    this.#starting.add(process.id);
+    this.#handles.starting.add(process.id);
     try {
       await startOnce(this, process, params, () => this.#recovery !== undefined);
     } finally {
-      this.#starting.delete(process.id);
+      this.#handles.starting.delete(process.id);
     }
   }
 
@@ -320,12 +330,14 @@ export class Client implements AsyncDisposable {
   }
 
   async #recover(reopen: NonNullable<ClientCarrier["reopen"]>, reason: CloseReason): Promise<void> {
-    const { initializeTimeoutMs = 10_000 } = this.#options;
+    // What was taken over once is taken back by nobody.
+    const { initializeTimeoutMs = 10_000, attach, ...rest } = this.#options;
     try {
       const connection = await retry(
         async (signal, leftMs) =>
           await Connection.open(await reopen(signal), this.#events, {
-            ...this.#options,
+            ...rest,
+            ...(attach === "observe" && { attach }),
             initializeTimeoutMs: Math.min(initializeTimeoutMs, leftMs),
             resumeSessionId: this.#sessionId,
             signal,
@@ -340,34 +352,12 @@ export class Client implements AsyncDisposable {
       }
       this.#use(connection);
       if (this.#connection !== connection) return;
-      await this.#catchUp(connection);
+      await this.#handles.followAll(connection);
       if (this.#connection === connection) this.#changes.tell({ kind: "resumed" });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#end({ kind: "lost", message: `${reason.message}; the session could not be resumed: ${why}` });
     }
-  }
-
-  /** Gets what every process has put out and done meanwhile. */
-  async #catchUp(connection: Connection): Promise<void> {
-    const reads = [...this.#processes].map(async ([processId, process]) => {
-      // Its start is asked about by who sent it.
-      if (this.#starting.has(processId)) return;
-      try {
-        await this.#window.backlog.during(() => catchUp(connection, process));
-      } catch (error) {
-        if (error instanceof RpcError)
-          process.fail(`the server does not know the process any more: ${error.message}`);
-        else if (!hasCode(error, "ERR_DISCONNECTED"))
-          process.fail(error instanceof Error ? error.message : String(error));
-      }
-    });
-    await Promise.all(reads);
-  }
-
-  #forget(processId: string): void {
-    this.#processes.delete(processId);
-    this.#window.forget(processId);
   }
 
   /** The end for good. */
@@ -376,8 +366,7 @@ export class Client implements AsyncDisposable {
     this.#connection = undefined;
     this.#closeReason = reason;
     this.#http.disconnected(reason.message);
-    for (const process of this.#processes.values()) process.fail(reason.message);
-    this.#processes.clear();
+    this.#handles.failAll(reason.message);
     this.#closed.resolve(reason);
   }
 }

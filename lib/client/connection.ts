@@ -6,6 +6,7 @@ import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { type RequestRow, type Requests, requests } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import type { AttachMode } from "../protocol/session.ts";
 import { timerMs } from "../protocol/timer.ts";
 
 /** How to shake hands. */
@@ -16,6 +17,11 @@ export interface HandshakeOptions {
   initializeTimeoutMs?: number;
   /** A session to attach to again. */
   resumeSessionId?: string;
+  /**
+   * How to attach to that session. `takeOver`: whoever has it loses it. `observe`: whoever has it keeps it, and this
+   * client looks on. Otherwise the session must have nobody. @throws {ExecServerError} `ERR_UNSUPPORTED`
+   */
+  attach?: AttachMode;
   /** Gives the handshake up. */
   signal?: AbortSignal;
 }
@@ -91,7 +97,8 @@ export class Connection {
   async #initialize(options: HandshakeOptions): Promise<void> {
     const { clientName = "exec-server", initializeTimeoutMs = 10_000, resumeSessionId } = options;
     this.peer.open();
-    const params = { clientName, resumeSessionId: resumeSessionId ?? null };
+    const { attach } = options;
+    const params = { clientName, resumeSessionId: resumeSessionId ?? null, ...(attach && { attach }) };
     let answer: unknown;
     try {
       answer = await this.peer.call("initialize", params, {
@@ -110,6 +117,16 @@ export class Connection {
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       throw new ExecServerError("ERR_PROTOCOL", `Cannot use the answer to "initialize": ${error.message}`);
+    }
+    if (attach && !this.info?.capabilities?.sessionAttach) {
+      throw new ExecServerError(
+        "ERR_UNSUPPORTED",
+        `The server knows no "${attach}" of a session: it lacks "sessionAttach"`,
+      );
+    }
+    if (attach === "observe" && this.info?.capabilities) {
+      // Who looks on holds nobody back.
+      this.info.capabilities = { ...this.info.capabilities, processOutputWindow: false };
     }
     if (resumeSessionId !== undefined && this.sessionId !== resumeSessionId) {
       throw new ExecServerError(

@@ -16,6 +16,10 @@ export interface ProcessLink {
   closeStdin(): Promise<WriteStatus>;
   signal(signal: SignalName): Promise<void>;
   terminate(graceMs?: number): Promise<boolean>;
+  /** The client only looks on at the session. */
+  readonly isObserved: boolean;
+  /** Of what is observed, no more is to come. */
+  leave(): Promise<void>;
   resize(size: TerminalSizeParams): Promise<void>;
   /** So much output waits for the user. */
   received(bytes: number): void;
@@ -200,9 +204,14 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     return this.#link.resize(size);
   }
 
-  /** Kills the process if it runs and waits for its end. */
+  /** Kills the process if it runs and waits for its end. One that is only observed runs on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#discard();
+    if (this.#link.isObserved) {
+      if (!this.#over) await this.#link.leave().catch(() => {});
+      this.fail("it is not observed any more");
+      return;
+    }
     if (!this.#over) await this.terminate().catch(() => {});
     await this.#ended.promise;
   }

@@ -22,6 +22,8 @@ export interface Caller {
 /** What the session knows of the process. */
 export interface LinkOptions {
   isTerminal: boolean;
+  /** The client only looks on. */
+  isObserved: boolean;
   window: ReceiveWindow;
   /** False once everything of the process has arrived. */
   isLive(): boolean;
@@ -37,6 +39,14 @@ export class SessionLink implements ProcessLink {
     this.#client = client;
     this.#processId = processId;
     this.#options = options;
+  }
+
+  get isObserved(): boolean {
+    return this.#options.isObserved;
+  }
+
+  async leave(): Promise<void> {
+    await this.#client.call("process/detach", { processId: this.#processId });
   }
 
   async write(chunk: Uint8Array): Promise<WriteStatus> {

@@ -31,7 +31,7 @@ import { childEnv } from "./child_env.ts";
 import { type Guardian, guardianOf } from "./guardian.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
 import { askTrees, killTrees, type ProcessRow, rootsOf, untilGone } from "./process_tree.ts";
-import { hasNews, readNow } from "./read.ts";
+import { Reads } from "./read.ts";
 import { StartRequest } from "./start_request.ts";
 
 /** Bounds of the processes of a session. */
@@ -98,8 +98,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   #closedBytes = 0;
   /** Whose program has never run: nothing of them is told. */
   readonly #notLaunched = new WeakSet<ManagedProcess>();
-  /** Ends all waits. */
-  readonly #waits = new Set<() => void>();
+  readonly #reads = new Reads((processId) => this.find(processId));
 
   constructor(
     runtime: Runtime,
@@ -187,12 +186,8 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     }
   };
 
-  readonly "process/read" = (params: ReadParams): ReadResult | Promise<ReadResult> => {
-    const { process } = this.#find(params.processId);
-    const { afterSeq = 0, waitMs = 0 } = params;
-    if (waitMs === 0 || hasNews(process, afterSeq)) return readNow(process, params);
-    return this.#waitForNews(process, afterSeq, waitMs).then(() => readNow(process, params));
-  };
+  readonly "process/read" = (params: ReadParams): ReadResult | Promise<ReadResult> =>
+    this.#reads.read(params);
 
   readonly "process/write" = (params: WriteParams): WriteResult | Promise<WriteResult> => {
     const { writeId } = params;
@@ -247,6 +242,13 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     })),
   });
 
+  /** For observers; who is attached gets all events as it is. */
+  readonly "process/attach" = (): never => {
+    throw new RpcError(rpcCode.invalidRequest, "this connection gets the events of all processes already");
+  };
+
+  readonly "process/detach" = (): never => this["process/attach"]();
+
   readonly "process/signal" = (params: SignalParams): Empty => {
     this.#entries.get(params.processId)?.process.signal(signalNumbers[params.signal]);
     return {};
@@ -258,7 +260,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   };
 
   readonly "process/resize" = (params: ResizeParams): Empty => {
-    const { process } = this.#find(params.processId);
+    const process = this.find(params.processId);
     if (!process.isTerminal) {
       throw new RpcError(rpcCode.invalidRequest, `process ${params.processId} has no terminal`);
     }
@@ -271,9 +273,9 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     this.#entries.get(processId)?.process.acknowledge(seq);
   }
 
-  /** The client has gone: waits end. */
-  detach(): void {
-    for (const cancel of [...this.#waits]) cancel();
+  /** The client has gone: waits end, as this error where somebody else has come. */
+  detach(error?: Error): void {
+    this.#reads.end(error);
   }
 
   /** Asks everything to end, kills who does not, and settles when every child has been reaped. */
@@ -320,28 +322,11 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     throw startError(error);
   }
 
-  #find(processId: string): Entry {
+  /** @throws {RpcError} There is no such process. */
+  find(processId: string): ManagedProcess {
     const entry = this.#entries.get(processId);
     if (!entry) throw new RpcError(rpcCode.invalidRequest, `unknown process id ${processId}`);
-    return entry;
-  }
-
-  async #waitForNews(process: ManagedProcess, afterSeq: number, waitMs: number): Promise<void> {
-    const deadline = performance.now() + waitMs;
-    while (!hasNews(process, afterSeq)) {
-      const wait = process.nextEvent();
-      let ended = false;
-      const cancel = (): void => {
-        ended = true;
-        wait.cancel();
-      };
-      this.#waits.add(cancel);
-      const timer = setTimeout(cancel, timerMs(deadline - performance.now()));
-      await wait.happened;
-      clearTimeout(timer);
-      this.#waits.delete(cancel);
-      if (ended) return;
-    }
+    return entry.process;
   }
 
   #onClosed(process: ManagedProcess): void {

@@ -2,13 +2,13 @@
 
 import type { OutputStream, WriteStatus } from "../protocol/process.ts";
 import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
-import { timerMs } from "../protocol/timer.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
 import { signalName } from "../runtime/signal_name.ts";
 import { DenialWatch } from "../sandbox/denial.ts";
+import { GracefulEnd } from "./graceful_end.ts";
 import { LimitWatch } from "./limit_watch.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
-import { askTrees, killTrees, type ProcessRow, rootsOf, type TreeRoot } from "./process_tree.ts";
+import { killTrees, type TreeRoot } from "./process_tree.ts";
 import { settledWithin } from "./settled_within.ts";
 
 /** What a process tells, in the order of the numbers. */
@@ -91,10 +91,13 @@ export class ManagedProcess {
   #inputBytes = 0;
   readonly #watch: LimitWatch | undefined;
   #endedBy: LimitName | undefined;
-  /** Who was asked to end, and when who is left is killed. */
-  #asked: ProcessRow[] = [];
-  #killAt = 0;
-  #graceTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What came besides output: the exit and the end. */
+  readonly ends: ProcessEvent[] = [];
+  readonly #gracefulEnd = new GracefulEnd({
+    root: () => this.root,
+    ask: () => this.signal(SIGTERM),
+    kill: () => this.#kill(),
+  });
 
   constructor(id: string, child: Child, observer: ProcessObserver, options: ProcessOptions) {
     this.id = id;
@@ -227,28 +230,14 @@ export class ManagedProcess {
   terminate(graceMs = 0): boolean {
     if (this.exited) return false;
     if (graceMs === 0) this.#kill();
-    else this.#killAfter(graceMs);
+    else this.#gracefulEnd.begin(graceMs);
     return true;
   }
 
-  #killAfter(graceMs: number): void {
-    const at = performance.now() + graceMs;
-    const isFirst = this.#graceTimer === undefined;
-    if (!isFirst && at >= this.#killAt) return;
-    clearTimeout(this.#graceTimer);
-    this.#killAt = at;
-    this.#graceTimer = setTimeout(() => this.#kill(), timerMs(graceMs));
-    if (!isFirst) return;
-    this.#asked = askTrees([this.root]);
-    // Where there is no process table.
-    if (this.#asked.length === 0) this.signal(SIGTERM);
-  }
-
   #kill(): void {
-    clearTimeout(this.#graceTimer);
+    this.#gracefulEnd.stop();
     this.#killed = true;
-    // Whom it asked may have lost its parent since, and with it the trace to us.
-    killTrees([...(this.#closed ? [] : [this.root]), ...rootsOf(this.#asked)]);
+    killTrees([...(this.#closed ? [] : [this.root]), ...this.#gracefulEnd.left]);
     // Where there is no process table.
     if (!this.#closed) this.#child.signalGroup(SIGKILL);
     if (this.exited) this.#onKilled();
@@ -273,7 +262,7 @@ export class ManagedProcess {
   /** Kills whatever is left of the group and stops reading. Who has left the group is for {@link killTrees}. */
   dispose(): void {
     this.#killed = true;
-    clearTimeout(this.#graceTimer);
+    this.#gracefulEnd.stop();
     this.#watch?.stop();
     // Also when the leader has gone: its group may live on. Not after `closed`: the number may be another's by then.
     if (!this.#closed) this.#child.signalGroup(SIGKILL);
@@ -337,7 +326,7 @@ export class ManagedProcess {
     this.#endedBy ??= name;
     // Whoever holds the output of a program that has ended goes too.
     if (graceMs === undefined || graceMs === 0) this.#kill();
-    else this.#killAfter(graceMs);
+    else this.#gracefulEnd.begin(graceMs);
   }
 
   #windowIsFull(): boolean {
@@ -385,12 +374,13 @@ export class ManagedProcess {
   #onClosed(): void {
     this.#closed = true;
     this.#watch?.stop();
-    if (rootsOf(this.#asked).length === 0) clearTimeout(this.#graceTimer);
+    if (this.#gracefulEnd.left.length === 0) this.#gracefulEnd.stop();
     const endedBy = this.#endedBy;
     this.#emit({ kind: "closed", seq: this.log.takeSeq(), ...(endedBy === undefined ? {} : { endedBy }) });
   }
 
   #emit(event: ProcessEvent): void {
+    if (event.kind !== "output") this.ends.push(event);
     this.#observer.event(this, event);
     const waiters = [...this.#waiters];
     this.#waiters.clear();

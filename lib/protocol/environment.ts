@@ -54,6 +54,8 @@ export interface Capabilities {
   processList?: boolean;
   /** Ours: `startOnce` in `process/start`. */
   processStartOnce?: boolean;
+  /** Ours: `attach` in `initialize`, `process/attach` and `process/detach`. */
+  sessionAttach?: boolean;
   /** Ours: `limits` in `process/start`, as far as they concern time and output. */
   processLimits?: boolean;
   /** Ours: those of `limits` in `process/start` that concern memory, processes and processor time. */
@@ -107,6 +109,7 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   fsRawBytes: optional(boolean),
   processList: optional(boolean),
   processStartOnce: optional(boolean),
+  sessionAttach: optional(boolean),
   processLimits: optional(boolean),
   processResourceLimits: optional(boolean),
 });

@@ -120,7 +120,16 @@ import {
   writeParams,
   writeResult,
 } from "./process.ts";
-import { type ListResult, listResult } from "./process_list.ts";
+import {
+  type AttachParams,
+  type AttachResult,
+  attachParams,
+  attachResult,
+  type DetachParams,
+  detachParams,
+  type ListResult,
+  listResult,
+} from "./process_list.ts";
 import { nothing, type Schema } from "./schema.ts";
 import {
   type InitializeParams,
@@ -157,6 +166,10 @@ export interface Requests {
   "process/resize": Call<ResizeParams, Empty>;
   /** Ours (`processList`): the processes of the session, also those that have ended and can still be read. */
   "process/list": Call<null, ListResult>;
+  /** Ours (`sessionAttach`): an observer of the session asks for the events of a process. */
+  "process/attach": Call<AttachParams, AttachResult>;
+  /** Ours (`sessionAttach`): an observer wants no more of them. */
+  "process/detach": Call<DetachParams, Empty>;
   /** Ours (`processCloseStdin`): the child sees the end of its input after what was written before. */
   "process/closeStdin": Call<CloseStdinParams, WriteResult>;
   /** Makes an HTTP request from the server's machine. It belongs to the connection and ends with it. */
@@ -254,6 +267,8 @@ export const requests: RequestTable = {
   "process/terminate": { params: terminateParams, result: terminateResult, gate: "exec" },
   "process/resize": { params: resizeParams, result: empty, gate: "exec" },
   "process/list": { params: nothing, result: listResult, gate: "exec" },
+  "process/attach": { params: attachParams, result: attachResult, gate: "exec" },
+  "process/detach": { params: detachParams, result: empty, gate: "exec" },
   "process/closeStdin": { params: closeStdinParams, result: writeResult, gate: "exec" },
   "http/request": { params: httpRequestParams, result: httpRequestResult, gate: "http" },
   "http/request/cancel": { params: cancelParams, result: cancelResult, gate: "http" },

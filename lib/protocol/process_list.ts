@@ -1,4 +1,4 @@
-/** Shapes of `process/list`. */
+/** Shapes of `process/list`, `process/attach` and `process/detach`: what a session has, and who looks on. */
 
 import { type LimitName, limitName } from "./process_limits.ts";
 import {
@@ -65,3 +65,30 @@ const processSummary: Schema<ProcessSummary> = object<ProcessSummary>({
 });
 
 export const listResult: Schema<ListResult> = object<ListResult>({ processes: array(processSummary) });
+
+/** Parameters of `process/attach`. */
+export interface AttachParams {
+  processId: string;
+  /** Only events after this number. @default {0} */
+  afterSeq?: number;
+}
+
+/** Answer of `process/attach`; the events follow, those that are retained first. */
+export interface AttachResult {
+  /** The number that the next event will get. */
+  nextSeq: number;
+}
+
+/** Parameters of `process/detach`. */
+export interface DetachParams {
+  processId: string;
+}
+
+export const attachParams: Schema<AttachParams> = object<AttachParams>({
+  processId: string,
+  afterSeq: nullish(unsigned),
+});
+
+export const attachResult: Schema<AttachResult> = object<AttachResult>({ nextSeq: unsigned });
+
+export const detachParams: Schema<DetachParams> = object<DetachParams>({ processId: string });

@@ -14,8 +14,9 @@ import {
 import { DecodeError } from "../protocol/schema.ts";
 import type { InitializeParams, InitializeResult } from "../protocol/session.ts";
 import { environmentInfo } from "./info.ts";
+import { Observer } from "./observer.ts";
 import type { ConnectionLink, OpenService, Service } from "./service.ts";
-import type { Session, SessionStore } from "./session.ts";
+import { type Attachment, type Session, type SessionStore, takenOver } from "./session.ts";
 
 /** Settings of a connection. */
 export interface ConnectionOptions {
@@ -40,6 +41,11 @@ export class ServerConnection {
   #handlers: Table;
   #services: readonly OpenService[] = [];
   #initialized = false;
+  /** Gives up what the connection has of its session. */
+  #leave: () => void = () => {};
+  #isObserver = false;
+  /** The answer to everything, once the session is another's. */
+  #refusal: RpcError | undefined;
   /** How many hold the client back. */
   #holds = 0;
   #drained: PromiseWithResolvers<void> | undefined;
@@ -82,8 +88,15 @@ export class ServerConnection {
       const missing = this.#session ? "send initialized" : "call initialize";
       throw new RpcError(rpcCode.invalidRequest, `client must ${missing} before using ${row.gate} methods`);
     }
+    if (this.#refusal && row.gate !== null) throw this.#refusal;
     const handler = this.#handlers[method as Method] as ((params: unknown) => unknown) | undefined;
     // Not everything that is in the table can be done on every machine.
+    if (!handler && this.#isObserver) {
+      throw new RpcError(
+        rpcCode.invalidRequest,
+        `this connection only observes its session: it cannot use ${method}`,
+      );
+    }
     if (!handler) throw unknownMethod(method);
     const raw =
       this.#peer.sendsBytes && (decoded as { raw?: boolean } | null)?.raw ? row.rawResult : undefined;
@@ -101,6 +114,8 @@ export class ServerConnection {
     }
     if (method === "process/consumed" && this.#session) {
       const { processId, seq } = decodeNotification(method, params);
+      // Of an observer it holds nobody back, and of who has lost the session it counts no more.
+      if (this.#isObserver || this.#refusal) return;
       this.#session.processes.consumed(processId, seq);
       return;
     }
@@ -124,22 +139,54 @@ export class ServerConnection {
       ready: () => this.#ready(),
       hold: () => this.#hold(),
     };
-    const attachment = {
-      ...link,
-      sendBase64: (head: string, bytes: Uint8Array, tail: string) => this.#peer.sendBase64(head, bytes, tail),
-      probe: (timeoutMs: number) => this.#peer.probe(timeoutMs),
-    };
+    const { resumeSessionId, attach } = params;
+    if (attach !== undefined && resumeSessionId === undefined) {
+      throw new RpcError(rpcCode.invalidParams, "attach: there is no resumeSessionId to attach to");
+    }
     const { sessions } = this.#options;
-    this.#session =
-      params.resumeSessionId === undefined
-        ? sessions.create(attachment)
-        : sessions.resume(params.resumeSessionId, attachment);
-    this.#services = (this.#options.services ?? []).map((service) => service.open(link));
-    this.#handlers = Object.assign(
-      { ...this.#handlers, ...this.#session.processes },
-      ...this.#services.map(({ handlers }) => handlers),
-    );
-    return { sessionId: this.#session.id, environmentInfo: this.#info() };
+    if (attach === "observe") {
+      this.#observe(sessions.find(resumeSessionId!), link);
+    } else {
+      const attachment: Attachment = {
+        ...link,
+        sendBase64: (head, bytes, tail) => this.#peer.sendBase64(head, bytes, tail),
+        probe: (timeoutMs: number) => this.#peer.probe(timeoutMs),
+        takenOver: () => this.#onTakenOver(),
+      };
+      this.#session =
+        resumeSessionId === undefined
+          ? sessions.create(attachment)
+          : sessions.resume(resumeSessionId, attachment, { takesOver: attach === "takeOver" });
+      const session = this.#session;
+      this.#leave = () => sessions.detach(session, attachment);
+      this.#services = (this.#options.services ?? []).map((service) => service.open(link));
+      this.#handlers = Object.assign(
+        { ...this.#handlers, ...session.processes },
+        ...this.#services.map(({ handlers }) => handlers),
+      );
+    }
+    return { sessionId: this.#session!.id, environmentInfo: this.#info() };
+  }
+
+  #observe(session: Session, link: ConnectionLink): void {
+    this.#session = session;
+    const observer = new Observer(session, {
+      ...link,
+      sendBase64: (head, bytes, tail) => this.#peer.sendBase64(head, bytes, tail),
+      ended: () => this.close({ kind: "normal", message: "the session has ended" }),
+    });
+    this.#leave = () => observer.dispose();
+    this.#isObserver = true;
+    this.#handlers = { ...this.#handlers, ...observer.handlers };
+  }
+
+  /** What waited has been refused; that goes out first. Not to be resumed: the two would go on taking it in turns. */
+  #onTakenOver(): void {
+    this.#refusal = takenOver();
+    const { message } = this.#refusal;
+    // Nothing of the session waits for this connection any more.
+    this.#release();
+    setImmediate(() => this.close({ kind: "goingAway", message }));
   }
 
   #info(): EnvironmentInfo {
@@ -162,7 +209,8 @@ export class ServerConnection {
   }
 
   #ready(): Promise<void> | undefined {
-    if (this.#peer.closeReason || this.#peer.pendingBytes < HIGH_WATER_BYTES) return undefined;
+    if (this.#peer.closeReason || this.#refusal || this.#peer.pendingBytes < HIGH_WATER_BYTES)
+      return undefined;
     this.#drained ??= Promise.withResolvers<void>();
     return this.#drained.promise;
   }
@@ -176,7 +224,7 @@ export class ServerConnection {
     clearTimeout(this.#handshakeTimer);
     this.#release();
     for (const service of this.#services) service.dispose();
-    if (this.#session) this.#options.sessions.detach(this.#session);
+    this.#leave();
     this.#options.onClose?.(reason);
   }
 }

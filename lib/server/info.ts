@@ -19,6 +19,7 @@ export const serverCapabilities: Readonly<Capabilities> = {
   processTerminateGrace: true,
   processList: true,
   processStartOnce: true,
+  sessionAttach: true,
   processLimits: true,
 };
 

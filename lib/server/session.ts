@@ -6,15 +6,29 @@ import { RpcError, rpcCode } from "../protocol/errors.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** The connection that a session speaks to. */
-export interface Attachment {
+/** Where events go. */
+export interface EventSink {
   send(text: string): void;
   /** A text in three parts, of which the second is to be base64. */
   sendBase64(head: string, bytes: Uint8Array, tail: string): void;
+}
+
+/** The connection that a session speaks to. */
+export interface Attachment extends EventSink {
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
   ready(): Promise<void> | undefined;
   /** Ends the connection unless the client shows life within this time. */
   probe(timeoutMs: number): void;
+  /** Another connection has the session now. */
+  takenOver(): void;
+}
+
+/** A connection that looks on. */
+export interface Onlooker {
+  /** Whether it gets the events of this process. */
+  follows(processId: string): boolean;
+  /** The session is over. */
+  ended(): void;
 }
 
 /** How long a client whose session somebody else asks for has to show life. */
@@ -24,6 +38,7 @@ const PROBE_MS = 2000;
 export class Session {
   readonly id: string = crypto.randomUUID();
   readonly processes: ProcessTable;
+  readonly onlookers = new Set<Onlooker>();
   #attachment: Attachment | undefined;
   /** Runs while nobody is attached. */
   expiry: ReturnType<typeof setTimeout> | undefined;
@@ -38,10 +53,17 @@ export class Session {
           if (this.#attachment) sendEvent(this.#attachment, process, event);
         },
         ready: () => this.#attachment?.ready(),
-        attached: () => (this.#attachment ? 1 : 0),
+        attached: (processId) => {
+          const onlookers = [...this.onlookers].filter((one) => one.follows(processId));
+          return (this.#attachment ? 1 : 0) + onlookers.length;
+        },
       },
       limits,
     );
+  }
+
+  get attachment(): Attachment | undefined {
+    return this.#attachment;
   }
 
   get attached(): boolean {
@@ -59,17 +81,30 @@ export class Session {
     this.expiry = undefined;
   }
 
+  /** Puts who is attached out of it. */
+  takeOver(attachment: Attachment): void {
+    const before = this.#attachment;
+    this.processes.detach(takenOver());
+    this.attach(attachment);
+    before?.takenOver();
+  }
+
   detach(): void {
     this.#attachment = undefined;
     this.processes.detach();
   }
 }
 
+/** What a connection hears whose session another one has taken. */
+export function takenOver(): RpcError {
+  return new RpcError(rpcCode.invalidRequest, "session has been resumed by another connection");
+}
+
 /**
  * Sends a notification. It is put together by hand: base64 and our own words need no escaping, and `JSON.stringify` over
  * large pieces costs as much as all the rest.
  */
-function sendEvent(to: Attachment, process: ManagedProcess, event: ProcessEvent): void {
+export function sendEvent(to: EventSink, process: ManagedProcess, event: ProcessEvent): void {
   const head = `"params":{"processId":${JSON.stringify(process.id)},"seq":${event.seq}`;
   switch (event.kind) {
     case "output":
@@ -124,24 +159,31 @@ export class SessionStore {
     return session;
   }
 
-  /** @throws {RpcError} The id is not known, or somebody is attached. */
-  resume(id: string, attachment: Attachment): Session {
+  /** @throws {RpcError} The id is not known, or somebody is attached and may not be put out. */
+  resume(id: string, attachment: Attachment, { takesOver = false } = {}): Session {
+    const session = this.find(id);
+    if (session.attached && !takesOver) {
+      // A connection that has died unseen would keep its own client out. Who asks again finds the session free.
+      session.probe();
+      throw new RpcError(rpcCode.sessionAttached, `session ${id} is already attached to another connection`);
+    }
+    session.takeOver(attachment);
+    return session;
+  }
+
+  /** @throws {RpcError} The id is not known. */
+  find(id: string): Session {
     const session = this.#sessions.get(id);
     // A late timer does not make the session live longer.
     if (session && !session.attached && performance.now() >= session.expiresAt) this.#end(session);
     if (!session || !this.#sessions.has(id))
       throw new RpcError(rpcCode.invalidRequest, `unknown session id ${id}`);
-    if (session.attached) {
-      // A connection that has died unseen would keep its own client out. Who asks again finds the session free.
-      session.probe();
-      throw new RpcError(rpcCode.sessionAttached, `session ${id} is already attached to another connection`);
-    }
-    session.attach(attachment);
     return session;
   }
 
-  /** The connection has gone; the session waits for another for a while. */
-  detach(session: Session): void {
+  /** The connection has gone; if it had the session, that waits for another for a while. */
+  detach(session: Session, attachment: Attachment): void {
+    if (session.attachment !== attachment) return;
     session.detach();
     if (this.#options.detachedMs === 0) this.#end(session);
     else {
@@ -160,6 +202,7 @@ export class SessionStore {
     clearTimeout(session.expiry);
     this.#sessions.delete(session.id);
     session.detach();
+    for (const onlooker of [...session.onlookers]) onlooker.ended();
     const end = session.processes.dispose().finally(() => this.#ending.delete(end));
     this.#ending.add(end);
   }

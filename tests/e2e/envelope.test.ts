@@ -319,6 +319,8 @@ suite("handshake", {}, (t) => {
     t.same("method environment/status", await known("environment/status"), true);
     t.same("method process/resize", await known("process/resize"), true);
     t.same("method process/list", await known("process/list"), true);
+    t.same("method process/attach", await known("process/attach"), true);
+    t.same("method process/detach", await known("process/detach"), true);
     t.same("method process/closeStdin", await known("process/closeStdin"), true);
     expect(await known("http/request")).toBe(true);
     t.same("method http/request/cancel", await known("http/request/cancel"), true);

@@ -21,6 +21,7 @@ const capabilities = {
   httpResponseWindow: true,
   processList: true,
   processStartOnce: true,
+  sessionAttach: true,
   processLimits: true,
   fileWriteStreaming: true,
   fsAtomicWrite: true,

@@ -81,6 +81,8 @@ export const differences = {
   "method process/resize": { why: "ours alone", does: both(false) },
   "method http/request/cancel": { why: "ours alone", does: both(false) },
   "method process/list": { why: "ours alone", does: both(false) },
+  "method process/attach": { why: "ours alone", does: both(false) },
+  "method process/detach": { why: "ours alone", does: both(false) },
   "method process/closeStdin": { why: "ours alone", does: both(false) },
   "environment/status": { why: "came after 0.138.0", does: old(undefined) },
   sandboxType: { why: "came after 0.138.0", does: old(undefined) },

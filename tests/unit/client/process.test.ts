@@ -9,6 +9,8 @@ const WAIT_MS = 5000;
 
 /** A link that notes what it is asked. */
 class FakeLink implements ProcessLink {
+  readonly isObserved = false;
+  async leave(): Promise<void> {}
   readonly calls: string[] = [];
   readonly consumedSeqs: number[] = [];
   consumedBytes = 0;

@@ -17,6 +17,8 @@ const runtime = await currentRuntime();
 
 /** A link that answers writes when it is told to. */
 class FakeLink implements ProcessLink {
+  readonly isObserved = false;
+  async leave(): Promise<void> {}
   readonly acknowledged: number[] = [];
   readonly writes: { bytes: number; answer: PromiseWithResolvers<WriteStatus> }[] = [];
   closes = 0;

@@ -16,6 +16,8 @@ describe("the table", () => {
       ["process/terminate", "exec"],
       ["process/resize", "exec"],
       ["process/list", "exec"],
+      ["process/attach", "exec"],
+      ["process/detach", "exec"],
       ["process/closeStdin", "exec"],
       ["http/request", "http"],
       ["http/request/cancel", "http"],

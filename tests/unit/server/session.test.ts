@@ -26,6 +26,7 @@ function attachment(): FakeAttachment {
     sendBase64: (head, bytes, tail) => sent.push(head + bytes.toBase64() + tail),
     ready: () => undefined,
     probe: (ms) => probes.push(ms),
+    takenOver: () => void sent.push("taken over"),
   };
 }
 
@@ -74,7 +75,7 @@ describe("sessions", () => {
     const { store, fake } = makeStore(60_000);
     const session = store.create(attachment());
     session.processes["process/start"](start);
-    store.detach(session);
+    store.detach(session, session.attachment!);
     for (const id of [session.id.toUpperCase(), ` ${session.id}`, "", "x"]) {
       expect(refusalOf(() => store.resume(id, attachment()))).toEqual([-32600, `unknown session id ${id}`]);
     }
@@ -96,6 +97,23 @@ describe("sessions", () => {
     expect(session.attached).toBe(true);
   });
 
+  test("can be taken over: who had them is told, and takes nothing along when it goes", async () => {
+    const { store } = makeStore(60_000);
+    const [first, second] = [attachment(), attachment()];
+    const session = store.create(first);
+    session.processes["process/start"](start);
+    const read = session.processes["process/read"]({ processId: "p", waitMs: 60_000 }) as Promise<unknown>;
+    expect(store.resume(session.id, second, { takesOver: true })).toBe(session);
+    expect(first.sent).toEqual(["taken over"]);
+    await expect(within(WAIT_MS, "the read", read)).rejects.toMatchObject({
+      code: -32600,
+      message: "session has been resumed by another connection",
+    });
+    store.detach(session, first);
+    expect([session.attachment, session.expiry]).toEqual([second, undefined]);
+    expect(refusalOf(() => store.resume("x", first, { takesOver: true }))[0]).toBe(-32600);
+  });
+
   test("speak to who is attached, and to nobody meanwhile", async () => {
     const { store, fake } = makeStore(60_000);
     const [first, second] = [attachment(), attachment()];
@@ -103,7 +121,7 @@ describe("sessions", () => {
     session.processes["process/start"]({ ...start, processId: 'p"1' });
     fake.last.stdout.push("a");
     await until(WAIT_MS, "output", () => first.sent.length === 1);
-    store.detach(session);
+    store.detach(session, session.attachment!);
     fake.last.stdout.push("b");
     await until(
       WAIT_MS,
@@ -135,14 +153,14 @@ describe("sessions", () => {
     const session = store.create(attachment());
     session.processes["process/start"](start);
     for (let i = 0; i < 3; i++) {
-      store.detach(session);
+      store.detach(session, session.attachment!);
       await Bun.sleep(30);
       store.resume(session.id, attachment());
     }
     await Bun.sleep(120);
     expect(fake.last.signals).toEqual([]);
     const from = performance.now();
-    store.detach(session);
+    store.detach(session, session.attachment!);
     await until(WAIT_MS, "end", () => fake.last.signals.length > 0);
     expect(performance.now() - from).toBeGreaterThanOrEqual(75);
     expect(fake.last.signals).toEqual([15]);
@@ -155,12 +173,12 @@ describe("sessions", () => {
     try {
       for (const jumpMs of [day, -day]) {
         const session = store.create(attachment());
-        store.detach(session);
+        store.detach(session, session.attachment!);
         const from = performance.now();
         setSystemTime(new Date(Date.now() + jumpMs));
         await Bun.sleep(40);
         if (performance.now() - from < 90) expect(known(store, session)).toBe(true);
-        store.detach(session);
+        store.detach(session, session.attachment!);
         setSystemTime(new Date(Date.now() + jumpMs));
         await Bun.sleep(130);
         expect(known(store, session)).toBe(false);
@@ -175,7 +193,7 @@ describe("sessions", () => {
     const [late, early] = [store.create(attachment()), store.create(attachment())];
     for (const session of [late, early]) {
       session.processes["process/start"](start);
-      store.detach(session);
+      store.detach(session, session.attachment!);
     }
     const now = spyOn(performance, "now");
     try {
@@ -196,7 +214,7 @@ describe("sessions", () => {
     const { store, fake } = makeStore(0);
     const session = store.create(attachment());
     session.processes["process/start"](start);
-    store.detach(session);
+    store.detach(session, session.attachment!);
     expect(fake.last.signals).toEqual([15]);
     expect(known(store, session)).toBe(false);
   });
@@ -206,7 +224,7 @@ describe("sessions", () => {
     fake.mortal = false;
     const session = store.create(attachment());
     session.processes["process/start"](start);
-    store.detach(session);
+    store.detach(session, session.attachment!);
     let over = false;
     const end = store.dispose().then(() => {
       over = true;
@@ -220,7 +238,7 @@ describe("sessions", () => {
   test("are not ended at once by a time that timers do not take", async () => {
     const { store } = makeStore(2 ** 40);
     const session = store.create(attachment());
-    store.detach(session);
+    store.detach(session, session.attachment!);
     await Bun.sleep(20);
     expect(known(store, session)).toBe(true);
   });
@@ -230,7 +248,7 @@ describe("sessions", () => {
     fake.mortal = false;
     const [attached, detached] = [store.create(attachment()), store.create(attachment())];
     for (const session of [attached, detached]) session.processes["process/start"](start);
-    store.detach(detached);
+    store.detach(detached, detached.attachment!);
     let over = false;
     const end = store.dispose().then(() => {
       over = true;

@@ -17,6 +17,8 @@ export interface CloseReason {
 export interface ChannelReceiver {
   /** One message. */
   message(text: string): void;
+  /** One long message of text as the bytes of it, for receivers that can do without the text; false: send the text. */
+  longText?(bytes: Uint8Array): boolean;
   /** One message that is bytes, as {@link Channel.sendBytes} sends them. They are the receiver's to keep. */
   bytes?(message: Uint8Array): void;
   /** A message that is no text; the channel lives on. */

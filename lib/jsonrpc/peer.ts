@@ -4,6 +4,7 @@ import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { binaryHead, parseBinaryMessage } from "./binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "./channel.ts";
+import { parseLongMessage } from "./long_message.ts";
 import {
   type ErrorObject,
   errorText,
@@ -86,6 +87,11 @@ export class Peer {
   open(): void {
     const receiver: ChannelReceiver = {
       message: (text) => this.#receive(() => parseMessage(text)),
+      longText: (bytes) => {
+        const message = parseLongMessage(bytes);
+        if (message) this.#receive(() => message);
+        return message !== undefined;
+      },
       bytes: (message) => this.#receive(() => parseBinaryMessage(message)),
       undecodable: (detail) => this.#answerMalformed(detail),
       drained: () => this.#handlers.drained?.(),

@@ -2,6 +2,20 @@
 
 const EQUALS = 61;
 
+/** Members that hold bytes wherever the protocol has them, and that can be long. */
+export const base64Members: readonly string[] = ["chunk", "dataBase64", "bodyBase64", "deltaBase64"];
+
+/** Undefined unless it is standard base64 with padding and nothing else. */
+export function decodeStrictBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    const bytes = Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+    // The decoder skips white space, which the protocol does not allow.
+    return text.length === 4 * Math.ceil(bytes.length / 3) ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** `Invalid symbol 45, offset 2.` and its like; offsets count bytes. The text must not be valid. */
 export function base64Fault(text: string): string {
   const symbols = new TextEncoder().encode(text);

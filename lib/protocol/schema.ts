@@ -1,6 +1,6 @@
 /** A small run-time checker: the shapes of the wire as values, with the compiler between them and the interfaces. */
 
-import { base64Fault } from "./base64.ts";
+import { base64Fault, decodeStrictBase64 } from "./base64.ts";
 
 /** A value does not have the shape that was wanted. The message is fit for the other side. */
 export class DecodeError extends Error {
@@ -134,18 +134,12 @@ export const fileBytes: Schema<Uint8Array> = {
     ),
 };
 
-const whiteSpace = /\s/;
-
 /** What came raw is bytes already. */
 function decodeBase64(value: unknown, fault: (reason: string) => DecodeError): Uint8Array {
   if (value instanceof Uint8Array) return value;
   if (typeof value !== "string") throw mistyped(value, "a string");
-  try {
-    // The decoder skips white space, which the protocol does not allow.
-    if (!whiteSpace.test(value)) return Uint8Array.fromBase64(value, { lastChunkHandling: "strict" });
-  } catch {
-    // Told below in the words of the peer.
-  }
+  const decoded = decodeStrictBase64(value);
+  if (decoded) return decoded;
   throw fault(base64Fault(value));
 }
 

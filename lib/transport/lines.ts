@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
+import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import type { ByteSink, ByteSource } from "../runtime/runtime.ts";
 
 /** A line is above the limit. */
@@ -157,6 +158,7 @@ export class LineChannel implements Channel {
   #onLine(line: Uint8Array): void {
     if (this.#reason) return;
     // A line that is not UTF-8 ends the channel: there is no telling what else is wrong.
+    if (line.length >= LONG_MESSAGE_BYTES && this.#receiver?.longText?.(line)) return;
     const text = decoder.decode(line);
     if (text.trim() !== "") this.#receiver?.message(text);
   }

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { isBinaryMessage } from "../jsonrpc/binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
+import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import {
   encodeBase64Text,
@@ -252,6 +253,7 @@ export class WebsocketChannel implements Channel {
       this.#tell((receiver) => receiver.bytes?.(payload));
       return;
     }
+    if (payload.length >= LONG_MESSAGE_BYTES && !this.#reason && this.#receiver?.longText?.(payload)) return;
     let text: string;
     try {
       text = decoder.decode(payload);

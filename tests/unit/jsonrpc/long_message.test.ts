@@ -1,0 +1,79 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { parseLongMessage } from "../../../lib/jsonrpc/long_message.ts";
+import { parseMessage } from "../../../lib/jsonrpc/message.ts";
+
+const long = "QUJD".repeat(2000);
+
+/** Base64 of the long text as bytes again as text, so that both parsers can be compared. */
+function asText(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_key, inner) =>
+      inner instanceof Uint8Array ? Buffer.from(inner).toString("base64") : inner,
+    ),
+  );
+}
+
+function parse(text: string): ReturnType<typeof parseLongMessage> {
+  return parseLongMessage(new TextEncoder().encode(text));
+}
+
+describe("a long message", () => {
+  test("is what it is as a text, with its base64 as bytes", () => {
+    const scalar = fc.oneof(fc.string({ unit: "binary" }), fc.integer(), fc.boolean(), fc.constant(null));
+    const name = fc.constantFrom("chunk", "dataBase64", "bodyBase64", "deltaBase64");
+    fc.assert(
+      fc.property(
+        fc.constantFrom("request", "notification", "result"),
+        fc.dictionary(fc.string(), scalar, { maxKeys: 4 }),
+        name,
+        fc.uint8Array({ minLength: 4000, maxLength: 9000 }),
+        fc.dictionary(fc.string(), scalar, { maxKeys: 4 }),
+        (kind, before, member, bytes, after) => {
+          const members = { ...before, [member]: Buffer.from(bytes).toString("base64"), ...after };
+          const text = JSON.stringify(
+            kind === "request"
+              ? { id: 7, method: "m", params: members }
+              : kind === "notification"
+                ? { method: "m", params: members }
+                : { id: "x", result: members },
+          );
+          const message = parse(text);
+          // One whose names or texts before have escapes is left to the other parser.
+          if (!message) return expect(text.slice(0, text.indexOf(`"${member}":`))).toContain("\\");
+          expect(asText(message)).toEqual(asText(parseMessage(text)));
+          const holder = (message as { params?: unknown; result?: unknown }).params ?? message;
+          if (kind !== "result")
+            expect((holder as Record<string, unknown>)[member]).toBeInstanceOf(Uint8Array);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("is left to the other parser when anything is unusual or wrong", () => {
+    const params = (inner: string): string => `{"id":1,"method":"process/write","params":{${inner}}}`;
+    expect(parse(params(`"chunk":"${long}"`))).toMatchObject({ kind: "request", id: 1 });
+    const others = {
+      "not base64": params(`"chunk":"${long}!"`),
+      "no padding": params(`"chunk":"${long}QQ"`),
+      "white space": params(`"chunk":"${long.slice(4)} QUI="`),
+      "a line feed": params(`"chunk":"${long}\n"`),
+      "an escape in it": params(`"chunk":"${long}\\u0041AAA"`),
+      "not ASCII": params(`"chunk":"${long}é"`),
+      "another member": params(`"text":"${long}"`),
+      "a repeated member": params(`"chunk":"${long}","chunk":"QUJD"`),
+      "an inner member": params(`"inner":{"chunk":"${long}"}`),
+      "a list": `{"id":1,"method":"m","params":["${long}"]}`,
+      "an error": `{"id":1,"error":{"code":1,"message":"m","data":"${long}"}}`,
+      "an escape before": params(`"processId":"\\"","chunk":"${long}"`),
+      "no JSON": `${params(`"chunk":"${long}"`)}}`,
+      "no message": `{"chunk":"${long}"}`,
+      "no long text": params(`"chunk":"","rest":[${"1,".repeat(3000)}1]`),
+      "no end": `{"id":1,"method":"m","params":{"chunk":"${long}`,
+    };
+    for (const [what, text] of Object.entries(others)) expect([what, parse(text)]).toEqual([what, undefined]);
+    const invalid = Buffer.from(params(`"chunk":"${long}","x":"é"`), "latin1");
+    expect(parseLongMessage(invalid)).toBeUndefined();
+  });
+});

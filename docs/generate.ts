@@ -37,6 +37,7 @@ const order = [
   "fs.ts",
   "fs_blocks.ts",
   "fs_tree.ts",
+  "fs_watch.ts",
   "environment.ts",
 ];
 

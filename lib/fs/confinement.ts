@@ -12,7 +12,7 @@ export function refuseConfinement(sandbox: unknown): void {
 }
 
 /** False when a request asks for no limit: absent, null, disabled, left to somebody else, or with the whole disk. */
-function isConfined(sandbox: unknown): boolean {
+export function isConfined(sandbox: unknown): boolean {
   if (sandbox === undefined || sandbox === null) return false;
   const { permissions } = sandbox as { permissions?: { type?: unknown; file_system?: { type?: unknown } } };
   const type = permissions?.type;

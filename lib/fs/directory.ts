@@ -6,7 +6,7 @@ import type { DirectoryEntry } from "../protocol/fs_tree.ts";
 import type { FileCalls, FileKind, RawEntry } from "../runtime/file_calls.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../runtime/file_libc.ts";
 import { turnOfOthers } from "../runtime/turn.ts";
-import { isSystemError } from "./errors.ts";
+import { isSystemError, systemError } from "./errors.ts";
 import { at } from "./place.ts";
 import { lossyText, splitPath, utf8Text } from "./wire_path.ts";
 
@@ -25,7 +25,7 @@ export function createDirectory(files: FileCalls, path: string, recursive: boole
       else files.makeDirectory(dir, name, NEW_MODE);
     } catch (error) {
       if (!recursive || !isSystemError(error, "EEXIST")) throw error;
-      if (!isDirectory(files, dir, name, follow)) throw error;
+      if (!isDirectory(files, dir, name, follow)) throw follow ? error : systemError("ENOTDIR");
     }
   });
 }

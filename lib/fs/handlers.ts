@@ -39,11 +39,12 @@ import type {
   WalkParams,
   WalkResult,
 } from "../protocol/fs_tree.ts";
-import type { Family, Handlers } from "../protocol/methods.ts";
+import type { WatchMissingParams, WatchMissingResult } from "../protocol/fs_watch.ts";
+import type { Family, Handlers, ServerNotifications } from "../protocol/methods.ts";
 import type { Empty } from "../protocol/process.ts";
 import type { FileCalls } from "../runtime/file_calls.ts";
 import { AT_FDCWD } from "../runtime/file_libc.ts";
-import { refuseConfinement } from "./confinement.ts";
+import { isConfined, refuseConfinement } from "./confinement.ts";
 import { readWhole, writeWhole } from "./contents.ts";
 import { copy } from "./copy.ts";
 import { createDirectory, readDirectory } from "./directory.ts";
@@ -55,6 +56,7 @@ import { type Claim, PathOrder } from "./order.ts";
 import { at } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { walk } from "./walk.ts";
+import { MissingWatch } from "./watch_missing.ts";
 import {
   joined,
   lossyText,
@@ -69,6 +71,8 @@ import {
 
 /** What file operations need of the connection that they belong to. */
 export interface FileConnection {
+  /** Sends a notification. Ignored after the end. */
+  notify<N extends keyof ServerNotifications>(name: N, params: ServerNotifications[N]): void;
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
   ready(): Promise<void> | undefined;
   /** Stops reading what the client sends until the answer is called. */
@@ -87,6 +91,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   readonly #files: FileCalls;
   readonly #connection: FileConnection;
   readonly #handles: HandleTable;
+  readonly #missing: MissingWatch;
   readonly #order = new PathOrder();
   #writingBytes = 0;
   /** Lets the client go on; set while it is held back. */
@@ -97,6 +102,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     this.#files = files;
     this.#connection = connection;
     this.#handles = new HandleTable(files);
+    this.#missing = new MissingWatch(files);
   }
 
   readonly "fs/readFile" = (params: ReadFileParams): Promise<ReadFileResult> => {
@@ -230,6 +236,17 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     });
   };
 
+  readonly "fs/watchMissing" = (params: WatchMissingParams): WatchMissingResult => {
+    const missing = params.missing.map((path) => wirePath(path).bytes);
+    const present = params.present === undefined ? undefined : wirePath(params.present).bytes;
+    const { watchId } = params;
+    const watching =
+      !isConfined(params.sandbox) &&
+      this.#missing.start(missing, present, () => this.#connection.notify("fs/missingChanged", { watchId }));
+    if (!watching) this.#missing.stop();
+    return { watching };
+  };
+
   readonly "fs/rename" = (params: RenameParams): Empty | Promise<Empty> => {
     refuseConfinement(params.sandbox);
     const source = wirePath(params.sourcePath);
@@ -290,6 +307,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   close(): void {
     this.#closed = true;
     this.#handles.dispose();
+    this.#missing.stop();
   }
 
   /** Does what has no answer but that it is done. */

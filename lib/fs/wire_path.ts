@@ -96,7 +96,7 @@ function uriBytes(text: string): string {
 }
 
 /** Left as they are in a URI; the peer keeps brackets too. */
-const bare = /[^A-Za-z0-9\-_.!~*'()[\]:@$&+,;=|/]/g;
+const bare = /[^A-Za-z0-9\-_.!~*'()[\]:@$&+,;=|^/]/g;
 
 function uriText(bytes: string): string {
   const encoded = bytes.replace(

@@ -21,6 +21,11 @@ export function base64Fault(text: string): string {
   const symbols = new TextEncoder().encode(text);
   const lastGroup = Math.floor((symbols.length - 1) / 4) * 4;
   const end = symbols.findIndex((symbol) => !isSymbol(symbol));
+  // The peer looks there first, as a line feed at the end is the commonest fault.
+  const last = symbols.at(-1)!;
+  if (symbols.length % 4 === 1 && !isSymbol(last) && last !== EQUALS) {
+    return `Invalid symbol ${last}, offset ${symbols.length - 1}.`;
+  }
   const count = end < 0 ? symbols.length : end;
   if (end >= 0) {
     const isPadding = symbols[end] === EQUALS && end >= lastGroup && end % 4 >= 2;

@@ -34,6 +34,8 @@ export interface Capabilities {
   httpResponseWindow?: boolean;
   /** `fs/open` with `replace`, and `fs/writeBlock`. */
   fileWriteStreaming?: boolean;
+  /** `fs/watchMissing`. */
+  fsWatchMissing?: boolean;
   /** Ours: `fs/rename`. */
   fsRename?: boolean;
   /** Ours: `fs/chmod` and `fs/setTimes`. */
@@ -99,6 +101,7 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   httpRequestCancel: optional(boolean),
   httpResponseWindow: optional(boolean),
   fileWriteStreaming: optional(boolean),
+  fsWatchMissing: optional(boolean),
   fsRename: optional(boolean),
   fsChmod: optional(boolean),
   fsSymlink: optional(boolean),

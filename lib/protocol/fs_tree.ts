@@ -8,6 +8,7 @@ import {
   nullish,
   object,
   oneOf,
+  optional,
   type Schema,
   string,
   unsigned,
@@ -40,7 +41,7 @@ export interface ReadDirectoryResult {
   entries: DirectoryEntry[];
 }
 
-/** Bounds of `fs/walk`; all are required. */
+/** Bounds of `fs/walk`. */
 export interface WalkOptions {
   /** Levels below the root's own entries; 0 to 64. */
   maxDepth: number;
@@ -50,8 +51,8 @@ export interface WalkOptions {
   maxEntries: number;
   /** Lists links to directories, and enters each real directory once. */
   followDirectorySymlinks: boolean;
-  /** Lists directories whose names begin with a dot, but does not enter them. */
-  pruneHiddenDirectories: boolean;
+  /** Lists directories whose names begin with a dot, but does not enter them. @default {false} */
+  pruneHiddenDirectories?: boolean;
 }
 
 /** Parameters of `fs/walk`. */
@@ -166,7 +167,7 @@ const walkOptions: Schema<WalkOptions> = object<WalkOptions>({
   maxDirectories: unsigned,
   maxEntries: unsigned,
   followDirectorySymlinks: boolean,
-  pruneHiddenDirectories: boolean,
+  pruneHiddenDirectories: optional(boolean),
 });
 
 export const walkParams: Schema<WalkParams> = object<WalkParams>({

@@ -73,6 +73,14 @@ import {
   walkResult,
 } from "./fs_tree.ts";
 import {
+  type MissingChangedParams,
+  missingChangedParams,
+  type WatchMissingParams,
+  type WatchMissingResult,
+  watchMissingParams,
+  watchMissingResult,
+} from "./fs_watch.ts";
+import {
   type BodyConsumedParams,
   type BodyDeltaParams,
   bodyConsumedParams,
@@ -206,6 +214,8 @@ export interface Requests {
   "fs/close": Call<CloseParams, Empty>;
   /** The files and directories below a directory. Others, and links unless followed, are left out. */
   "fs/walk": Call<WalkParams, WalkResult>;
+  /** Tells once when a missing path may have come to exist. */
+  "fs/watchMissing": Call<WatchMissingParams, WatchMissingResult>;
   /** Ours (`fsRename`): gives a file or directory another name on its file system. */
   "fs/rename": Call<RenameParams, Empty>;
   /** Ours (`fsChmod`): sets permission bits. */
@@ -237,6 +247,7 @@ export interface ServerNotifications {
   "process/closed": ClosedParams;
   /** A piece of the body of a streamed answer. */
   "http/request/bodyDelta": BodyDeltaParams;
+  "fs/missingChanged": MissingChangedParams;
 }
 
 /** The words by which a refused request before the handshake names what it is. */
@@ -297,6 +308,7 @@ export const requests: RequestTable = {
   "fs/writeBlock": { params: writeBlockParams, result: empty, gate: "filesystem", rawParam: "chunk" },
   "fs/close": { params: closeParams, result: empty, gate: "filesystem" },
   "fs/walk": { params: walkParams, result: walkResult, gate: "filesystem" },
+  "fs/watchMissing": { params: watchMissingParams, result: watchMissingResult, gate: "filesystem" },
   "fs/rename": { params: renameParams, result: empty, gate: "filesystem" },
   "fs/chmod": { params: chmodParams, result: empty, gate: "filesystem" },
   "fs/setTimes": { params: setTimesParams, result: empty, gate: "filesystem" },
@@ -321,6 +333,7 @@ export const serverNotifications: {
   "process/exited": exitedParams,
   "process/closed": closedParams,
   "http/request/bodyDelta": bodyDeltaParams,
+  "fs/missingChanged": missingChangedParams,
 };
 
 /** The methods of one family: `Family<"process">` is every `process/…`. */

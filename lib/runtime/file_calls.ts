@@ -329,10 +329,10 @@ function unsigned64(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
 }
 
-/** Seconds and nanoseconds as milliseconds. */
+/** Seconds and nanoseconds as whole milliseconds, cut; a fraction would be rounded up now and then. */
 function time(view: DataView, at: number): number {
   const seconds = view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
-  return seconds * 1000 + view.getUint32(at + 8, true) / 1e6;
+  return seconds * 1000 + Math.floor(view.getUint32(at + 8, true) / 1e6);
 }
 
 const UTIME_OMIT = 0x3ffffffe;

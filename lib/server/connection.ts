@@ -10,8 +10,9 @@ import {
   type Handlers,
   type RequestRow,
   requests,
+  serverNotifications,
 } from "../protocol/methods.ts";
-import { DecodeError } from "../protocol/schema.ts";
+import { DecodeError, type Schema } from "../protocol/schema.ts";
 import type { InitializeParams, InitializeResult } from "../protocol/session.ts";
 import { environmentInfo } from "./info.ts";
 import { Observer } from "./observer.ts";
@@ -136,6 +137,10 @@ export class ServerConnection {
     }
     const link: ConnectionLink = {
       send: (text) => this.#peer.send(text),
+      notify: (name, params) => {
+        const schema: Schema<unknown> = serverNotifications[name];
+        this.#peer.notify(name, schema.encode(params));
+      },
       ready: () => this.#ready(),
       hold: () => this.#hold(),
     };

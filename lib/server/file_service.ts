@@ -12,6 +12,7 @@ export function fileService(runtime: Runtime): Service[] {
       {
         capabilities: {
           fileWriteStreaming: true,
+          fsWatchMissing: true,
           fsRename: true,
           fsChmod: true,
           fsSymlink: true,

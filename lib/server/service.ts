@@ -1,12 +1,14 @@
 /** Families of methods that belong to a connection, not to its session: they begin and end with it. */
 
 import type { Capabilities } from "../protocol/environment.ts";
-import type { ClientNotifications, Handlers } from "../protocol/methods.ts";
+import type { ClientNotifications, Handlers, ServerNotifications } from "../protocol/methods.ts";
 
 /** The connection, as its services see it. */
 export interface ConnectionLink {
   /** Sends a message. Ignored after the end. */
   send(text: string): void;
+  /** Sends a notification. Ignored after the end. */
+  notify<N extends keyof ServerNotifications>(name: N, params: ServerNotifications[N]): void;
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
   ready(): Promise<void> | undefined;
   /** Stops reading what the client sends until the answer is called, and whoever else holds it has let go as well. */

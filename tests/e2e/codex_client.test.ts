@@ -1,10 +1,10 @@
 /** The real codex clients, with our server as their only environment. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { startModelProvider } from "../support/model_provider.ts";
+import { type ModelProvider, startModelProvider, type Turn } from "../support/model_provider.ts";
 
 const root = join(import.meta.dir, "..", "..");
 const clients = [
@@ -17,7 +17,7 @@ const program = process.env.EXEC_SERVER_BIN
   ? [process.env.EXEC_SERVER_BIN]
   : [process.execPath, "--no-env-file", join(root, "cli.ts")];
 
-describe("codex exec runs its commands on our server", () => {
+describe("codex exec works on our server", () => {
   let server: Bun.Subprocess<"ignore", "pipe", "inherit">;
   let url = "";
 
@@ -37,46 +37,94 @@ describe("codex exec runs its commands on our server", () => {
     expect(await server.exited).toBe(0);
   });
 
+  /** Runs `codex exec` in a folder with our server as its only environment, and a model that takes these turns. */
+  async function exec(codex: string, cwd: string, turns: readonly Turn[]): Promise<ModelProvider> {
+    const model = startModelProvider([...turns, { say: "all done" }]);
+    // Codex makes no helper links below the temporary folder, and says so on stderr each time.
+    const home = mkdtempSync(join(homedir(), ".exec-server-test-"));
+    try {
+      writeFileSync(
+        join(home, "config.toml"),
+        `model = "fake"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\nbase_url = "${model.url}"\nwire_api = "responses"\n`,
+      );
+      writeFileSync(
+        join(home, "environments.toml"),
+        `default = "box"\ninclude_local = false\n[[environments]]\nid = "box"\nurl = "${url}"\n`,
+      );
+      const flags = ["--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check"];
+      const client = Bun.spawn([codex, "exec", ...flags, "do it"], {
+        env: { ...process.env, CODEX_HOME: home },
+        cwd,
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "ignore",
+        timeout: 60_000,
+      });
+      expect((await new Response(client.stdout).text()).trim()).toBe("all done");
+      expect(await client.exited).toBe(0);
+      return model;
+    } finally {
+      model.close();
+      rmSync(home, { recursive: true, force: true });
+    }
+  }
+
   for (const [version, codex] of clients) {
     test.skipIf(!codex)(
       `client ${version}: output, exit status and both streams reach the model (needs the release)`,
       async () => {
-        const model = startModelProvider([
+        const { outputs } = await exec(codex!, "/tmp", [
           { command: 'echo "has $ONLY_THE_SERVER_HAS"' },
           { command: "exit 3" },
           { command: "seq 1 200000 | tail -1; echo err >&2" },
-          { say: "all done" },
         ]);
-        // Codex makes no helper links below the temporary folder, and says so on stderr each time.
-        const home = mkdtempSync(join(homedir(), ".exec-server-test-"));
+        expect(outputs).toHaveLength(3);
+        expect(outputs[0]).toContain("has this");
+        expect(outputs[1]).toContain("exited with code 3");
+        expect(outputs[2]).toContain("200000");
+        expect(outputs[2]).toContain("err");
+      },
+      90_000,
+    );
+
+    test.skipIf(!codex)(
+      `client ${version}: patches files, and reads AGENTS.md and skills (needs the release)`,
+      async () => {
+        const folder = mkdtempSync(join(tmpdir(), "exec-server-codex-"));
+        const path = (name: string): string => join(folder, name);
         try {
+          mkdirSync(path(".git"));
+          writeFileSync(path("AGENTS.md"), "Guidance that is only on the server.\n");
+          mkdirSync(path(".agents/skills/brewing"), { recursive: true });
           writeFileSync(
-            join(home, "config.toml"),
-            `model = "fake"\nmodel_provider = "fake"\n[model_providers.fake]\nname = "fake"\nbase_url = "${model.url}"\nwire_api = "responses"\n`,
+            path(".agents/skills/brewing/SKILL.md"),
+            "---\nname: brewing\ndescription: How tea is made here.\n---\n",
           );
-          writeFileSync(
-            join(home, "environments.toml"),
-            `default = "box"\ninclude_local = false\n[[environments]]\nid = "box"\nurl = "${url}"\n`,
-          );
-          const flags = ["--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check"];
-          const client = Bun.spawn([codex!, "exec", ...flags, "do it"], {
-            env: { ...process.env, CODEX_HOME: home },
-            cwd: "/tmp",
-            stdin: "ignore",
-            stdout: "pipe",
-            stderr: "ignore",
-            timeout: 60_000,
+          writeFileSync(path("changed"), "one\ntwo\nthree\n", { mode: 0o750 });
+          writeFileSync(path("gone"), "");
+          // More than 16 MiB in base64, which the real server cannot send.
+          writeFileSync(path("large"), `first\n${"x".repeat(99).concat("\n").repeat(140_000)}last\n`);
+          // The client carries this out itself, by file requests.
+          const patch = (text: string): Turn => ({
+            command: `apply_patch <<'END'\n*** Begin Patch\n${text}\n*** End Patch\nEND`,
           });
-          expect((await new Response(client.stdout).text()).trim()).toBe("all done");
-          expect(await client.exited).toBe(0);
-          expect(model.outputs).toHaveLength(3);
-          expect(model.outputs[0]).toContain("has this");
-          expect(model.outputs[1]).toContain("exited with code 3");
-          expect(model.outputs[2]).toContain("200000");
-          expect(model.outputs[2]).toContain("err");
+          const { outputs, prompt } = await exec(codex!, folder, [
+            patch("*** Update File: changed\n@@\n one\n-two\n+2\n three"),
+            patch("*** Add File: new/deep/file\n+made"),
+            patch("*** Delete File: gone"),
+            patch("*** Update File: large\n@@\n-first\n+FIRST"),
+          ]);
+          expect(prompt).toContain("Guidance that is only on the server.");
+          expect(prompt).toContain("How tea is made here.");
+          expect(outputs.map((output) => /Success/.test(output))).toEqual([true, true, true, true]);
+          expect(readFileSync(path("changed"), "utf8")).toBe("one\n2\nthree\n");
+          expect(statSync(path("changed")).mode & 0o777).toBe(0o750);
+          expect(readFileSync(path("new/deep/file"), "utf8")).toBe("made\n");
+          expect(existsSync(path("gone"))).toBe(false);
+          expect(readFileSync(path("large"), "utf8")).toStartWith("FIRST\nxxx");
+          expect(statSync(path("large")).size).toBe(14_000_011);
         } finally {
-          model.close();
-          rmSync(home, { recursive: true, force: true });
+          rmSync(folder, { recursive: true, force: true });
         }
       },
       90_000,

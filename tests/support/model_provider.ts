@@ -7,6 +7,8 @@ export interface ModelProvider {
   readonly url: string;
   /** What the client sent as the outcome of each command. */
   readonly outputs: string[];
+  /** Everything that the client sent with its first request. */
+  readonly prompt: string;
   close(): void;
 }
 
@@ -14,19 +16,28 @@ export interface ModelProvider {
 export function startModelProvider(turns: readonly Turn[]): ModelProvider {
   const outputs: string[] = [];
   let next = 0;
+  let prompt = "";
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
       if (!new URL(request.url).pathname.endsWith("/responses")) return new Response("{}", { status: 404 });
       const body = (await request.json()) as { input?: { type?: string; output?: unknown }[] };
+      if (next === 0) prompt = JSON.stringify(body);
       const last = body.input?.at(-1);
       if (last?.type === "function_call_output") outputs.push(String(last.output));
       const turn = turns[next++] ?? { say: "nothing more" };
       return new Response(events(turn, next), { headers: { "content-type": "text/event-stream" } });
     },
   });
-  return { url: `http://127.0.0.1:${server.port}/v1`, outputs, close: () => void server.stop(true) };
+  return {
+    url: `http://127.0.0.1:${server.port}/v1`,
+    outputs,
+    get prompt() {
+      return prompt;
+    },
+    close: () => void server.stop(true),
+  };
 }
 
 function events(turn: Turn, number: number): string {

@@ -48,6 +48,8 @@ export interface LaunchOptions {
   env?: Record<string, string | undefined>;
   /** @default The folder of the server. */
   cwd?: string;
+  /** A program with its arguments that becomes the server, as `setpriv` does. */
+  through?: (folder: ServerFolder) => readonly string[];
 }
 
 /** A folder of its own for a server and its children: whatever is left of them is found by it. */
@@ -125,7 +127,9 @@ export class Running {
     this.folder = folder;
     const env: Record<string, string | undefined> = { ...folder.env(), ...options.env };
     for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
-    this.child = Bun.spawn([...server.command, ...(options.args ?? ["--listen", "ws://127.0.0.1:0"])], {
+    const through = options.through?.(folder) ?? [];
+    const command = [...through, ...server.command];
+    this.child = Bun.spawn([...command, ...(options.args ?? ["--listen", "ws://127.0.0.1:0"])], {
       cwd: options.cwd ?? folder.work,
       env,
       stdin: "pipe",

@@ -36,6 +36,7 @@ describe("the table", () => {
       ["fs/writeBlock", "filesystem"],
       ["fs/close", "filesystem"],
       ["fs/walk", "filesystem"],
+      ["fs/watchMissing", "filesystem"],
       ["fs/rename", "filesystem"],
       ["fs/chmod", "filesystem"],
       ["fs/setTimes", "filesystem"],
@@ -59,6 +60,7 @@ describe("the table", () => {
       "process/exited",
       "process/closed",
       "http/request/bodyDelta",
+      "fs/missingChanged",
     ]);
   });
 });
@@ -214,7 +216,7 @@ describe("the shapes", () => {
       shell,
       cwd: null,
       executorVersion: null,
-      capabilities: { fsWatchMissing: true },
+      capabilities: { shellSnapshotV2: true },
     };
     expect(result.decode({ sessionId: "s", environmentInfo })).toEqual({
       sessionId: "s",

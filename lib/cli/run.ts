@@ -155,7 +155,7 @@ async function passOutput(
 ): Promise<{ status: number; endedBy?: LimitName }> {
   const stdout = runtime.stdout();
   const stderr = runtime.stderr();
-  let status: number = exitStatus.unknown;
+  let status: number | undefined;
   let endedBy: LimitName | undefined;
   for await (const event of child) {
     switch (event.kind) {
@@ -187,7 +187,8 @@ async function passOutput(
         return { status: exitStatus.unknown };
     }
   }
-  return { status, ...(endedBy === undefined ? {} : { endedBy }) };
+  if (status === undefined) complain("exec-server: the command has ended, but its exit status was lost");
+  return { status: status ?? exitStatus.unknown, ...(endedBy === undefined ? {} : { endedBy }) };
 }
 
 async function passInput(

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Client } from "../../mod.ts";
 import { within } from "../support/deadline.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault_proxy.ts";
-import { connectThrough, roughly } from "./output_under_cuts.ts";
+import { connectThrough, roughly, startThrough } from "./output_under_cuts.ts";
 
 export interface EffectsOptions {
   url: string;
@@ -67,7 +67,7 @@ export async function startsUnderCuts(options: EffectsOptions): Promise<EffectsF
 export async function writesUnderCuts(options: EffectsOptions): Promise<EffectsFigures> {
   return await underCuts({ ...options, ordered: true }, async (client, file) => {
     const script = `while IFS= read -r line; do [ "$line" = bye ] && exit 6; echo "$line" >> ${file}; done`;
-    const child = await client.start({ argv: ["sh", "-c", script], stdin: "pipe" });
+    const child = await startThrough(client, { argv: ["sh", "-c", script], stdin: "pipe" });
     const ended = child.wait();
     const confirmed = new Set<string>();
     for (let number = 0; number < options.count; number++) {

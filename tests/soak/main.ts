@@ -84,8 +84,10 @@ function outputOf({ url, seed, cuts, ours }: Run) {
   return { url, seed, cuts, totalBytes, paced: !ours };
 }
 
+/** These bring a server of their own. */
+const ownServer = new Set(["leaks", "half-open", "pulled-cable"]);
 /** The releases of the peer have no window, and keep what they have started for their own time. */
-const oursAlone = new Set(["leaks", "half-open", "outage", "pulled-cable"]);
+const oursAlone = new Set([...ownServer, "outage"]);
 
 const flags = parseArgs(process.argv.slice(2), { string: ["seed", "server", "cuts"], boolean: ["help"] });
 const names = flags._.length > 0 ? flags._.map(String) : Object.keys(scenarios);
@@ -124,8 +126,10 @@ async function runOne(name: string, server: Server): Promise<boolean> {
   try {
     const figures = await run({ url, pid, seed, cuts, ours: server.ours, server });
     console.log(`  ${JSON.stringify(rounded(figures))}`);
-    const peak = `${Math.round(memoryOf(pid, "VmHWM"))} MiB at the highest`;
-    console.log(`  held, in ${((performance.now() - from) / 1000).toFixed(1)} s; the server had ${peak}`);
+    const peak = ownServer.has(name)
+      ? ""
+      : `; the server had ${Math.round(memoryOf(pid, "VmHWM"))} MiB at the highest`;
+    console.log(`  held, in ${((performance.now() - from) / 1000).toFixed(1)} s${peak}`);
     return true;
   } catch (error) {
     console.log(

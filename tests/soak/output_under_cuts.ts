@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Client, connectWebsocket, currentRuntime, type Process } from "../../mod.ts";
+import { type Client, connectWebsocket, currentRuntime, type Process, type StartOptions } from "../../mod.ts";
 import { within } from "../support/deadline.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault_proxy.ts";
 
@@ -64,7 +64,10 @@ export async function outputUnderCuts(options: CutsOptions): Promise<CutsFigures
       ? `i=0; while [ $i -lt ${Math.ceil(totalBytes / 65_536)} ]; do head -c 65536 /dev/urandom; sleep 0.02; i=$((i+1)); done`
       : `head -c ${totalBytes} /dev/urandom`;
     const script = `${terminal ? "stty raw; " : ""}{ ${source}; } | tee ${copy}; exit 5`;
-    const child = await startThrough(client, ["sh", "-c", script], terminal);
+    const child = await startThrough(client, {
+      argv: ["sh", "-c", script],
+      ...(terminal ? { terminal: { columns: 80, rows: 24 } } : {}),
+    });
     const told = await within(limitMs, "end of the output", everythingOf(child));
     const figures = check(told, readFileSync(copy));
     return {
@@ -99,10 +102,10 @@ export async function connectThrough(proxy: Pick<FaultProxy, "url">): Promise<Cl
 }
 
 /** A start whose answer was lost, and that was not carried out, is for the caller to repeat. */
-async function startThrough(client: Client, argv: string[], terminal: boolean): Promise<Process> {
+export async function startThrough(client: Client, options: StartOptions): Promise<Process> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await client.start({ argv, ...(terminal ? { terminal: { columns: 80, rows: 24 } } : {}) });
+      return await client.start(options);
     } catch (error) {
       if (attempt >= 20 || (error as { code?: string }).code !== "ERR_DISCONNECTED") throw error;
     }

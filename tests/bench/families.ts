@@ -2,6 +2,7 @@
 
 import { connections } from "./families/connections.ts";
 import { crowds } from "./families/crowds.ts";
+import { files, hugeFiles } from "./families/files.ts";
 import { input, stdioInput } from "./families/input.ts";
 import { pipes, stdioPipes } from "./families/pipes.ts";
 import { processes, stdioProcesses } from "./families/processes.ts";
@@ -20,6 +21,8 @@ export const families: readonly Family[] = [
   pipes,
   terminals,
   input,
+  files,
+  hugeFiles,
   ...crowds,
   ...waiting,
   stdioRequests,

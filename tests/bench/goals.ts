@@ -24,6 +24,8 @@ export const goals: Readonly<Record<string, number>> = {
   "stdin.write_MBps": 2,
   "fs.read64M_MBps": 4,
   "fs.block64M_MBps": 2,
+  "fs.raw64M_MBps": 4,
+  "fs.raw1G_MBps": 4,
   "thousand.start_ms": 0.4,
   "poll.behind_us": 0.01,
   "status.cpu_us": 0.7,

@@ -32,6 +32,8 @@ interface Waiting {
 const longStrings = ['"chunk":"', '"dataBase64":"'].map((text) => Buffer.from(text));
 const LONG_MESSAGE = 512;
 const QUOTE = 0x22;
+/** What comes before the head of a binary message. */
+const RAW_PREFIX = 5;
 /** What is put together for one write. */
 const ONE_WRITE = 65_536;
 const end = Buffer.from('"}}');
@@ -40,8 +42,6 @@ export abstract class Link {
   readonly processes = new Map<string, ProcessEvents>();
   /** Gets the notifications that are not about a process, and the number of bytes of the long string in them. */
   onNotification: ((method: string, params: Json, bytes: number) => void) | undefined;
-  /** Gets messages that are not text. */
-  onBinary: ((bytes: Buffer) => void) | undefined;
   /** Settles when the connection is gone. */
   readonly gone: Promise<void>;
   readonly #gone = Promise.withResolvers<void>();
@@ -57,6 +57,10 @@ export abstract class Link {
 
   /** Puts a message into the form of the wire. */
   protected abstract encode(parts: readonly Buffer[]): Buffer;
+  /** The same for a message that is not text; only over websocket. */
+  protected encodeBinary(_parts: readonly Buffer[]): Buffer {
+    throw new Error("This connection has no binary messages");
+  }
   protected abstract write(bytes: Buffer): void;
   /** Reads no more until `resume()`. */
   abstract pause(): void;
@@ -91,12 +95,22 @@ export abstract class Link {
     ]);
   }
 
-  #request(message: (id: number) => Buffer[]): Promise<Answer> {
+  /** Sends a request with bytes as they are, which stand for one of its parameters. */
+  askRaw(method: string, params: object, key: string, bytes: Buffer): Promise<Answer> {
+    return this.#request((id) => {
+      const text = `{"id":${id},"method":"${method}","params":${JSON.stringify(params)},"raw":"${key}"}`;
+      const head = Buffer.from("\0".repeat(RAW_PREFIX) + text);
+      head.writeUInt32BE(head.length - RAW_PREFIX, 1);
+      return [head, bytes];
+    }, true);
+  }
+
+  #request(message: (id: number) => Buffer[], binary = false): Promise<Answer> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = ++this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.#waiting.set(id, { resolve, reject });
-    this.#send(message(id));
+    this.#send(message(id), binary);
     return promise;
   }
 
@@ -105,9 +119,9 @@ export abstract class Link {
     return await startProcess(this, `p${++this.#lastProcess}`, argv, options);
   }
 
-  #send(parts: readonly Buffer[]): void {
+  #send(parts: readonly Buffer[], binary = false): void {
     if (this.#outgoing.length === 0) queueMicrotask(() => this.#flush());
-    this.#outgoing.push(this.encode(parts));
+    this.#outgoing.push(binary ? this.encodeBinary(parts) : this.encode(parts));
   }
 
   #flush(): void {
@@ -117,6 +131,15 @@ export abstract class Link {
     const length = outgoing.reduce((sum, bytes) => sum + bytes.length, 0);
     if (length <= ONE_WRITE) this.write(outgoing.length === 1 ? outgoing[0]! : Buffer.concat(outgoing));
     else for (const bytes of outgoing) this.write(bytes);
+  }
+
+  /** A whole binary message has come: a head as text, then the bytes of one member of its result. */
+  protected receivedBinary(message: Buffer): void {
+    const end = RAW_PREFIX + message.readUInt32BE(1);
+    const { id, result } = JSON.parse(message.toString("latin1", RAW_PREFIX, end));
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    waiting?.resolve({ result, bytes: message.length - end });
   }
 
   /** A whole message has come. */

@@ -62,6 +62,10 @@ export class WebsocketLink extends Link {
     return frame(TEXT, parts, true);
   }
 
+  protected override encodeBinary(parts: readonly Buffer[]): Buffer {
+    return frame(BINARY, parts, true);
+  }
+
   protected write(bytes: Buffer): void {
     this.#queue.write(bytes);
   }
@@ -89,7 +93,7 @@ export class WebsocketLink extends Link {
 
   #message(opcode: number, payload: Buffer): void {
     if (opcode === TEXT) this.received(payload);
-    else if (opcode === BINARY) this.onBinary?.(payload);
+    else if (opcode === BINARY) this.receivedBinary(payload);
     else if (opcode === PING) this.write(frame(PONG, [payload], true));
     else if (opcode === CLOSE) this.#socket!.terminate();
   }

@@ -143,7 +143,10 @@ function rawParams<P>(row: RequestRow<P, unknown>, params: P): unknown {
   const { rawParam, rawResult } = row;
   if (rawParam !== undefined) {
     const { [rawParam]: bytes, ...rest } = params as Record<string, unknown>;
-    return new WithBytes(row.params.encode(rest as P) as object, rawParam, bytes as Uint8Array);
+    return new WithBytes(row.params.encode(rest as P) as object, rawParam, bytes as Uint8Array, {
+      raw: true,
+      owned: false,
+    });
   }
   const encoded = row.params.encode(params);
   return rawResult === undefined ? encoded : { ...(encoded as object), raw: true };

@@ -213,13 +213,13 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
 
   readonly "fs/readBlock" = (params: ReadBlockParams): ReadBlockResult | Promise<ReadBlockResult> => {
     const ready = this.#connection.ready();
-    return ready ? this.#readLater(ready, params) : this.#handles.readBlock(params);
+    return ready ? this.#readLater(ready, params) : this.#handles.readBlock(params, { lend: true });
   };
 
   /** Who asks faster than it takes the answers does not fill the memory. */
   async #readLater(ready: Promise<void>, params: ReadBlockParams): Promise<ReadBlockResult> {
-    await ready;
-    return await this["fs/readBlock"](params);
+    for (let wait: Promise<void> | undefined = ready; wait; wait = this.#connection.ready()) await wait;
+    return await this.#handles.readBlock(params, { lend: false });
   }
 
   readonly "fs/writeBlock" = (params: WriteBlockParams): Promise<Empty> => {

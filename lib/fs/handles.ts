@@ -68,23 +68,25 @@ export class HandleTable {
     return { handleId, size };
   }
 
-  readBlock(params: ReadBlockParams): ReadBlockResult | Promise<ReadBlockResult> {
+  /** With `lend`, an answer that comes at once has bytes that are good until the next is asked for. */
+  readBlock(params: ReadBlockParams, options: { lend: boolean }): ReadBlockResult | Promise<ReadBlockResult> {
     const { handleId, offset, len } = params;
     checkBlock(len, "read");
     const handle = this.#find(handleId);
     return this.#inOrder(handle, () => {
       if (handle.mode === "replace") throw systemError("EBADF");
       if (isBeyond(offset, len)) throw systemError("EINVAL");
-      return this.#read(handle.fd, new Uint8Array(len), offset);
+      // Mostly all is in memory. Who has waited is answered later than at once.
+      if (!options.lend || handle.last) return this.#readAside(handle.fd, new Uint8Array(len), offset);
+      this.#lent ??= new Uint8Array(MAX_BLOCK_BYTES);
+      const chunk = this.#lent.subarray(0, len);
+      const count = this.#files.preadCached(handle.fd, chunk, offset);
+      if (count === len) return { chunk, eof: false };
+      return this.#readAside(handle.fd, new Uint8Array(len), offset);
     });
   }
 
-  /** At once where all is in memory, as it mostly is. */
-  #read(fd: number, chunk: Uint8Array, offset: U64): ReadBlockResult | Promise<ReadBlockResult> {
-    const count = this.#files.preadCached(fd, chunk, offset);
-    if (count === chunk.length) return { chunk, eof: false };
-    return this.#readAside(fd, chunk, offset);
-  }
+  #lent: Uint8Array | undefined;
 
   async #readAside(fd: number, chunk: Uint8Array, offset: U64): Promise<ReadBlockResult> {
     let length = 0;

@@ -38,15 +38,15 @@ export interface Channel {
   /** Queues one message. Ignored after the end. */
   send(text: string): void;
   /**
-   * Queues one message of text: the head, the bytes as base64, the tail. The bytes are the caller's again. For channels
-   * that can do it with fewer copies than `send`.
+   * Queues one message of text: the head, the bytes as base64, the tail. The bytes are the caller's again, unless they
+   * are given away as `owned`. For channels that can do it with fewer copies than `send`.
    */
-  sendBase64?(head: string, bytes: Uint8Array, tail: string): void;
+  sendBase64?(head: string, bytes: Uint8Array, tail: string, owned?: boolean): void;
   /**
-   * Queues one message of bytes, given in parts, which must not change any more. Its first byte begins no JSON. Not
-   * every transport has such messages.
+   * Queues one message of bytes, of which the first begins no JSON. As above, `bytes` may be given away. Not every
+   * transport has such messages.
    */
-  sendBytes?(parts: readonly Uint8Array[]): void;
+  sendBytes?(head: Uint8Array, bytes: Uint8Array, owned?: boolean): void;
   /** Bytes that are queued and not yet taken by the transport. */
   readonly pendingBytes: number;
   /** Holds the other side back until `resume`. */
@@ -98,8 +98,8 @@ class MemoryChannel implements Channel {
     this.#put(text);
   }
 
-  sendBytes(parts: readonly Uint8Array[]): void {
-    this.#put(Buffer.concat(parts));
+  sendBytes(head: Uint8Array, bytes: Uint8Array): void {
+    this.#put(Buffer.concat([head, bytes]));
   }
 
   #put(message: string | Uint8Array): void {

@@ -102,6 +102,19 @@ export function resultText(id: RequestId, result: unknown): string {
   return `{"id":${idText(id)},"result":${JSON.stringify(result)}}`;
 }
 
+/** An answer around the base64 of one member, which comes first. */
+export function base64ResultText(
+  id: RequestId,
+  rest: object,
+  member: string,
+): { head: string; tail: string } {
+  const others = JSON.stringify(rest);
+  return {
+    head: `{"id":${idText(id)},"result":{"${member}":"`,
+    tail: others === "{}" ? '"}}' : `",${others.slice(1)}}`,
+  };
+}
+
 /** An answer whose bytes are told apart: text that names the member that they are. */
 export function rawResultText(id: RequestId, result: unknown, raw: string): string {
   return `{"id":${idText(id)},"result":${JSON.stringify(result)},"raw":"${raw}"}`;

@@ -6,6 +6,7 @@ import { binaryHead, parseBinaryMessage } from "./binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "./channel.ts";
 import { parseLongMessage } from "./long_message.ts";
 import {
+  base64ResultText,
   type ErrorObject,
   errorText,
   MalformedMessage,
@@ -19,26 +20,31 @@ import {
   resultText,
 } from "./message.ts";
 
-/** Bytes that stand in place of a member of parameters or of a result, sent as they are where the channel can. */
+/** Parameters or a result of which one member is bytes. */
 export class WithBytes {
-  /** The other members. */
+  /** The other members, in the form of the wire. */
   readonly rest: object;
   /** Name of the member. */
   readonly member: string;
   readonly bytes: Uint8Array;
+  /** They go as they are, where the channel can, and not as base64. */
+  readonly raw: boolean;
+  /** They are not used by anybody else any more. */
+  readonly owned: boolean;
 
-  constructor(rest: object, member: string, bytes: Uint8Array) {
+  constructor(rest: object, member: string, bytes: Uint8Array, options: { raw: boolean; owned: boolean }) {
     this.rest = rest;
     this.member = member;
     this.bytes = bytes;
+    this.raw = options.raw;
+    this.owned = options.owned;
   }
 }
 
 /** What the owner of a peer does with what comes in. */
 export interface PeerHandlers {
   /**
-   * Answers one request: with the wire form of the result, or later by a promise. It may be {@link WithBytes} where
-   * the channel sends bytes.
+   * Answers one request: with the wire form of the result, or later by a promise. It may be {@link WithBytes}.
    * @throws {RpcError} The answer is this error. Anything else thrown is answered as an internal error.
    */
   request(method: string, params: unknown): unknown;
@@ -120,7 +126,8 @@ export class Peer {
   }
 
   /**
-   * Sends a request and waits for its answer. Parameters may be {@link WithBytes} where the channel sends bytes.
+   * Sends a request and waits for its answer. Parameters may be raw {@link WithBytes} where the
+   * channel sends bytes.
    * @throws {RpcError} The answer is an error.
    * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`.
    */
@@ -164,7 +171,7 @@ export class Peer {
         },
       });
       if (typeof head === "string") this.#channel.send(head);
-      else this.#channel.sendBytes!([head, (params as WithBytes).bytes]);
+      else this.#channel.sendBytes!(head, (params as WithBytes).bytes);
     });
   }
 
@@ -244,10 +251,18 @@ export class Peer {
   }
 
   #answer(id: RequestId, result: unknown): void {
-    if (result instanceof WithBytes) {
-      const head = binaryHead(rawResultText(id, result.rest, result.member));
-      this.#channel.sendBytes!([head, result.bytes]);
-    } else this.#channel.send(resultText(id, result));
+    if (!(result instanceof WithBytes)) {
+      this.#channel.send(resultText(id, result));
+      return;
+    }
+    const { rest, member, bytes, owned } = result;
+    if (result.raw && this.#channel.sendBytes) {
+      this.#channel.sendBytes(binaryHead(rawResultText(id, rest, member)), bytes, owned);
+      return;
+    }
+    const { head, tail } = base64ResultText(id, rest, member);
+    if (this.#channel.sendBase64) this.#channel.sendBase64(head, bytes, tail, owned);
+    else this.#channel.send(`${head}${bytes.toBase64()}${tail}`);
   }
 
   #answerMalformed(detail: string): void {

@@ -224,7 +224,8 @@ export function object<T extends object>(
         : { name, schema: field, optional: false, nullable: false };
     },
   );
-  const isPlain = members.every((member) => member.schema.plain);
+  const encoded = members.filter((member) => !member.schema.plain);
+  const isPlain = encoded.length === 0;
   return {
     label: "object",
     plain: isPlain,
@@ -245,12 +246,13 @@ export function object<T extends object>(
       return result as T;
     },
     encode: (value) => {
-      if (isPlain) return value;
+      if (isPlain || !encoded.some(({ name }) => isThere((value as Record<string, unknown>)[name])))
+        return value;
       const result: Record<string, unknown> = {};
       for (const [name, entry] of Object.entries(value)) result[name] = entry;
-      for (const { name, schema } of members) {
+      for (const { name, schema } of encoded) {
         const entry = result[name];
-        if (entry !== undefined && entry !== null) result[name] = schema.encode(entry);
+        if (isThere(entry)) result[name] = schema.encode(entry);
       }
       return result;
     },
@@ -274,6 +276,10 @@ export function variants<T extends object>(
     },
     encode: (value) => (shapes[String(value[tag])] as Schema<T>).encode(value),
   };
+}
+
+function isThere(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function within<T>(place: string, decode: () => T): T {

@@ -99,11 +99,12 @@ export class ServerConnection {
       );
     }
     if (!handler) throw unknownMethod(method);
-    const raw =
-      this.#peer.sendsBytes && (decoded as { raw?: boolean } | null)?.raw ? row.rawResult : undefined;
-    const encode = (result: unknown): unknown => wireResult(row, result, raw);
+    const raw = this.#peer.sendsBytes && (decoded as { raw?: boolean } | null)?.raw === true;
     const result = handler(decoded);
-    return result instanceof Promise ? result.then(encode) : encode(result);
+    // Bytes that are answered at once may be lent; what comes later is its receiver's.
+    return result instanceof Promise
+      ? result.then((value) => wireResult(row, value, { raw, owned: true }))
+      : wireResult(row, result, { raw, owned: false });
   }
 
   #notification(method: string, params: unknown): void {
@@ -238,11 +239,15 @@ function unknownMethod(method: string): RpcError {
   return new RpcError(rpcCode.methodNotFound, `exec-server stub does not implement \`${method}\` yet`);
 }
 
-function wireResult(row: RequestRow<unknown, unknown>, result: unknown, raw: string | undefined): unknown {
+function wireResult(
+  row: RequestRow<unknown, unknown>,
+  result: unknown,
+  options: { raw: boolean; owned: boolean },
+): unknown {
   if (row.result.plain) return result;
-  if (raw === undefined) return row.result.encode(result);
-  const { [raw]: bytes, ...rest } = result as Record<string, unknown>;
-  return new WithBytes(row.result.encode(rest) as object, raw, bytes as Uint8Array);
+  if (row.rawResult === undefined) return row.result.encode(result);
+  const { [row.rawResult]: bytes, ...rest } = result as Record<string, unknown>;
+  return new WithBytes(row.result.encode(rest) as object, row.rawResult, bytes as Uint8Array, options);
 }
 
 function decodeParams(row: RequestRow<unknown, unknown>, params: unknown): unknown {

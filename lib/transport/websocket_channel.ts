@@ -5,6 +5,7 @@ import { isBinaryMessage } from "../jsonrpc/binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
+import { base64Pieces, LongMessages, pieces } from "./long_messages.ts";
 import {
   encodeBase64Text,
   encodeFrame,
@@ -58,7 +59,7 @@ export class WebsocketChannel implements Channel {
   /** To be given to the connection below. */
   readonly streamHandlers: StreamHandlers = {
     data: (bytes) => this.#onData(bytes),
-    drain: () => this.#tell((receiver) => receiver.drained()),
+    drain: () => this.#onDrained(),
     close: (error) => this.#onStreamClosed(error),
   };
   readonly #stream: ByteStream;
@@ -75,6 +76,10 @@ export class WebsocketChannel implements Channel {
   /** Small frames of this turn. */
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
+  readonly #long = new LongMessages(
+    (frame) => this.#write(encodeFrame(frame, this.#mask)),
+    () => !this.#reason && this.#stream.pendingBytes < FRAGMENT_BYTES,
+  );
   #fragments: Uint8Array[] = [];
   #fragmentBytes = 0;
   #fragmentOpcode: number = opcode.continuation;
@@ -100,7 +105,7 @@ export class WebsocketChannel implements Channel {
   }
 
   get pendingBytes(): number {
-    return this.#stream.pendingBytes + this.#batchBytes;
+    return this.#stream.pendingBytes + this.#batchBytes + this.#long.pendingBytes;
   }
 
   open(receiver: ChannelReceiver): void {
@@ -116,48 +121,39 @@ export class WebsocketChannel implements Channel {
   }
 
   send(text: string): void {
-    if (this.#reason) return;
+    if (this.#reason || this.#long.defers(text.length, () => this.send(text))) return;
     // No text is longer than three bytes for each of its units.
     if (text.length * 3 <= FRAGMENT_BYTES) {
       this.#write(encodeText(text, this.#mask));
       return;
     }
-    this.#sendFragments(opcode.text, Buffer.from(text));
+    const bytes = Buffer.from(text);
+    this.#long.start(opcode.text, bytes.length, pieces([bytes], FRAGMENT_BYTES));
   }
 
-  sendBase64(head: string, bytes: Uint8Array, tail: string): void {
+  sendBase64(head: string, bytes: Uint8Array, tail: string, owned = false): void {
     if (this.#reason) return;
-    if (3 * (head.length + tail.length) + 2 * bytes.length > FRAGMENT_BYTES) {
-      this.send(`${head}${bytes.toBase64()}${tail}`);
+    const length = 2 * bytes.length;
+    const isLong = 3 * (head.length + tail.length) + length > FRAGMENT_BYTES;
+    if (!isLong && !this.#long.active) {
+      this.#writeBorrowed(encodeBase64Text(head, bytes, tail, this.#mask));
       return;
     }
-    const frame = encodeBase64Text(head, bytes, tail, this.#mask);
-    if (frame.length <= SMALL_FRAME_BYTES) {
-      this.#write(Buffer.from(frame));
-      return;
-    }
-    this.#flush();
-    this.#stream.writeBorrowed(frame);
+    const kept = owned ? bytes : new Uint8Array(bytes);
+    if (this.#long.defers(length, () => this.sendBase64(head, kept, tail, true))) return;
+    this.#long.start(opcode.text, length, base64Pieces(head, kept, tail, FRAGMENT_BYTES));
   }
 
-  sendBytes(parts: readonly Uint8Array[]): void {
+  sendBytes(head: Uint8Array, bytes: Uint8Array, owned = false): void {
     if (this.#reason) return;
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (length <= FRAGMENT_BYTES) {
-      this.#write(encodeParts(parts, this.#mask));
+    const length = head.length + bytes.length;
+    if (length <= FRAGMENT_BYTES && !this.#long.active) {
+      this.#writeBorrowed(encodeParts([head, bytes], this.#mask));
       return;
     }
-    this.#sendFragments(opcode.binary, Buffer.concat(parts));
-  }
-
-  #sendFragments(code: number, bytes: Uint8Array): void {
-    for (let offset = 0; offset < bytes.length; offset += FRAGMENT_BYTES) {
-      const payload = bytes.subarray(offset, offset + FRAGMENT_BYTES);
-      const fin = offset + FRAGMENT_BYTES >= bytes.length;
-      this.#write(
-        encodeFrame({ fin, opcode: offset === 0 ? code : opcode.continuation, payload }, this.#mask),
-      );
-    }
+    const kept = owned ? bytes : new Uint8Array(bytes);
+    if (this.#long.defers(length, () => this.sendBytes(head, kept, true))) return;
+    this.#long.start(opcode.binary, length, pieces([head, kept], FRAGMENT_BYTES));
   }
 
   pause(): void {
@@ -334,6 +330,16 @@ export class WebsocketChannel implements Channel {
     if (this.#batchBytes >= MAX_BATCH_BYTES) this.#flush();
   }
 
+  /** A frame that is the encoder's again when this returns. */
+  #writeBorrowed(frame: Uint8Array): void {
+    if (frame.length <= SMALL_FRAME_BYTES) {
+      this.#write(Buffer.from(frame));
+      return;
+    }
+    this.#flush();
+    this.#stream.writeBorrowed(frame);
+  }
+
   #flush(): void {
     const batch = this.#batch;
     if (batch.length === 0) return;
@@ -341,7 +347,12 @@ export class WebsocketChannel implements Channel {
     this.#batchBytes = 0;
     this.#stream.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch));
     // What waited in the batch counted as pending too; the stream tells only of what it could not take.
-    if (this.#stream.pendingBytes === 0) this.#tell((receiver) => receiver.drained());
+    if (this.#stream.pendingBytes === 0) this.#onDrained();
+  }
+
+  #onDrained(): void {
+    this.#long.pump();
+    if (this.pendingBytes === 0) this.#tell((receiver) => receiver.drained());
   }
 
   #tell(call: (receiver: ChannelReceiver) => void): void {
@@ -354,6 +365,7 @@ export class WebsocketChannel implements Channel {
     this.#reason ??= reason;
     clearInterval(this.#pingTimer);
     this.#endProbe();
+    this.#long.drop();
     this.#fragments = [];
     const receiver = this.#receiver;
     this.#receiver = undefined;

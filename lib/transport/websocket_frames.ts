@@ -126,17 +126,6 @@ export function encodeFrame(frame: Frame, mask: boolean): Uint8Array {
   return finishFrame(bytes, frame.fin, frame.opcode, mask);
 }
 
-/** A binary message in parts as one frame. */
-export function encodeParts(parts: readonly Uint8Array[], mask: boolean): Uint8Array {
-  const bytes = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + part.length, MAX_HEAD_BYTES));
-  let at = MAX_HEAD_BYTES;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return finishFrame(bytes, true, opcode.binary, mask);
-}
-
 /** A text message as one frame. */
 export function encodeText(text: string, mask: boolean): Uint8Array {
   const bytes = Buffer.allocUnsafe(MAX_HEAD_BYTES + Buffer.byteLength(text));
@@ -146,7 +135,7 @@ export function encodeText(text: string, mask: boolean): Uint8Array {
 
 /** What frames of texts with base64 are made in; one at a time. */
 let scratch = Buffer.allocUnsafe(0);
-const SCRATCH_BYTES = 256 * 1024;
+const SCRATCH_BYTES = 1536 * 1024;
 
 /**
  * A text message as one frame: the head, the bytes as base64, the tail. The frame is good until the next one is made.
@@ -155,13 +144,30 @@ const SCRATCH_BYTES = 256 * 1024;
 export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, mask: boolean): Uint8Array {
   // No text is longer than three bytes for each of its units.
   const most = MAX_HEAD_BYTES + 3 * (head.length + tail.length) + 4 * Math.ceil(bytes.length / 3);
-  if (scratch.length < Math.min(most, SCRATCH_BYTES)) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-  const frame = most <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafeSlow(most);
+  const frame = scratchOf(most);
   let at = MAX_HEAD_BYTES;
   at += frame.write(head, at, "utf8");
   at += frame.write(bytes.toBase64(), at, "latin1");
   at += frame.write(tail, at, "utf8");
   return finishFrame(frame.subarray(0, at), true, opcode.text, mask);
+}
+
+/** A binary message in parts as one frame, which is good until the next one is made. */
+export function encodeParts(parts: readonly Uint8Array[], mask: boolean): Uint8Array {
+  const length = parts.reduce((sum, part) => sum + part.length, MAX_HEAD_BYTES);
+  const frame = scratchOf(length);
+  let at = MAX_HEAD_BYTES;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+  }
+  return finishFrame(frame.subarray(0, at), true, opcode.binary, mask);
+}
+
+function scratchOf(length: number): Buffer {
+  if (length > SCRATCH_BYTES) return Buffer.allocUnsafeSlow(length);
+  if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  return scratch;
 }
 
 /** Puts the head right before the payload, which begins at the longest head's end. */

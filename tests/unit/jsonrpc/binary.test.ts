@@ -63,12 +63,15 @@ describe("a binary message", () => {
       ...nothing,
       request: (_method, params) => {
         const { chunk, ...rest } = params as { chunk: Uint8Array };
-        return Promise.resolve(new WithBytes(rest, "back", chunk.toReversed()));
+        return Promise.resolve(new WithBytes(rest, "back", chunk.toReversed(), { raw: true, owned: true }));
       },
     });
     client.open();
     server.open();
-    const answer = await client.call("m", new WithBytes({ n: 1 }, "chunk", Uint8Array.of(1, 2, 3)));
+    const answer = await client.call(
+      "m",
+      new WithBytes({ n: 1 }, "chunk", Uint8Array.of(1, 2, 3), { raw: true, owned: false }),
+    );
     expect(answer).toEqual({ n: 1, back: Buffer.from([3, 2, 1]) });
     client.close({ kind: "normal", message: "" });
   });

@@ -10,7 +10,7 @@ import { commandOf } from "./run.mjs";
  * be run.
  */
 export function checks({ deno }) {
-  const entries = ["mod.ts", "cli.ts"].filter((name) => existsSync(join(root, name)));
+  const entries = ["mod.ts", "mcp.ts", "cli.ts"].filter((name) => existsSync(join(root, name)));
   const generator = join("docs", "generate.ts");
   return [
     {

@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const peers = join(root, "tests", "peers");
+/** The MCP SDK and its servers. */
+export const mcpPeers = join(peers, "mcp");
 const exe = process.platform === "win32" ? ".exe" : "";
 
 /** The executable the build leaves. */

@@ -1,6 +1,6 @@
 /**
  * Installs what is missing: our dependencies with the pinned Bun and, with `--peers`, what the tests run
- * beside our sources (Deno, two releases of codex). Says nothing when all is there.
+ * beside our sources (Deno, two releases of codex, the MCP SDK). Says nothing when all is there.
  *
  * It runs `npm install --no-save` in an empty node_modules, which takes the versions and checksums of the
  * lock file and leaves that file alone. `npm ci` would refuse a lock file written with a registry that lacks
@@ -11,7 +11,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bunPath, codexPath, denoPath, peers, root } from "./paths.mjs";
+import { bunPath, codexPath, denoPath, mcpPeers, peers, root } from "./paths.mjs";
 import { isMain, progress, runMain, ToolError } from "./report.mjs";
 
 export const codexVersions = ["0.138.0", "0.169.0"];
@@ -29,6 +29,9 @@ export function setupPeers() {
   const found = () => ({ deno: denoPath(), codex: codexVersions.map(codexPath) });
   install(peers, "Deno and two codex releases for the tests (about 720 MB, once)", () => {
     return existsSync(join(peers, "node_modules")) && found().deno !== undefined;
+  });
+  install(mcpPeers, "the MCP SDK and its servers for the tests (about 40 MB, once)", () => {
+    return existsSync(join(mcpPeers, "node_modules", "@modelcontextprotocol", "sdk"));
   });
   return found();
 }

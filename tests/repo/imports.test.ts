@@ -22,6 +22,7 @@ const ranks: Record<string, number> = {
   exec: 5,
   files: 5,
   relay: 5,
+  mcp: 6,
   repl: 6,
   cli: 7,
 };

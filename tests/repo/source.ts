@@ -24,7 +24,7 @@ export function readText(name: string): string {
 
 /** TypeScript we ship: `lib/`, `cli.ts` and `mod.ts`. */
 export function isShipped(name: string): boolean {
-  return /^(lib\/.*|cli|mod)\.ts$/.test(name);
+  return /^(lib\/.*|cli|mcp|mod)\.ts$/.test(name);
 }
 
 /**

@@ -76,7 +76,8 @@ test("tsconfig.json and deno.json map the same names", () => {
 
 test("every dependency is pinned to one version", () => {
   const peers = JSON.parse(readText("tests/peers/package.json")) as Manifest;
-  const loose = [manifest, peers]
+  const mcp = JSON.parse(readText("tests/peers/mcp/package.json")) as Manifest;
+  const loose = [manifest, peers, mcp]
     .flatMap((each) => [each.dependencies, each.devDependencies, each.optionalDependencies])
     .flatMap((kind) => Object.entries(kind ?? {}))
     .filter(([, version]) => !/^(npm:.+@)?\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
@@ -84,7 +85,7 @@ test("every dependency is pinned to one version", () => {
   expect(loose).toEqual([]);
 });
 
-describe.each([".", "tests/peers"])("the lock file of %s", (folder) => {
+describe.each([".", "tests/peers", "tests/peers/mcp"])("the lock file of %s", (folder) => {
   const path = `${folder}/package-lock.json`;
   const again = `run \`npm install --package-lock-only\` in ${folder} and commit package-lock.json`;
   const read = () => JSON.parse(readText(path)) as Lock;

@@ -1,6 +1,5 @@
 /** Whole files: reading them, and writing them so that nobody sees half of a new one. */
 
-import { randomBytes } from "node:crypto";
 import type { FileCalls, FileStat } from "../runtime/file_calls.ts";
 import {
   AT_FDCWD,
@@ -263,7 +262,7 @@ async function writeRenamed(
   sync: boolean,
   old: FileStat | undefined,
 ): Promise<void> {
-  const temporary = `.${name.slice(0, 200)}.${randomBytes(6).toString("hex")}`;
+  const temporary = `.${name.slice(0, 200)}.${crypto.getRandomValues(new Uint8Array(6)).toHex()}`;
   const fd = files.open(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, old ? 0o600 : NEW_MODE);
   try {
     if (old) takeAfter(files, fd, old);

@@ -1,7 +1,7 @@
 /** `fs/hash`: the digest of a file or of a part of it. */
 
-import { createHash } from "node:crypto";
 import type { HashResult } from "../protocol/fs_blocks.ts";
+import { newHasher } from "../runtime/digest.ts";
 import type { FileCalls } from "../runtime/file_calls.ts";
 import { turnOfOthers } from "../runtime/turn.ts";
 import { openToRead } from "./contents.ts";
@@ -18,7 +18,7 @@ export async function hashFile(
   const fd = openToRead(files, path, range.follow);
   try {
     const { size } = files.fstat(fd);
-    const hash = createHash("sha256");
+    const hash = newHasher("sha256");
     const piece = new Uint8Array(PIECE_BYTES);
     let length = 0;
     while (length < range.length && !stopped()) {
@@ -30,7 +30,7 @@ export async function hashFile(
       const turn = turnOfOthers();
       if (turn) await turn;
     }
-    return { sha256: hash.digest("hex"), length, size };
+    return { sha256: hash.digest().toHex(), length, size };
   } finally {
     files.close(fd);
   }

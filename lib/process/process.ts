@@ -6,9 +6,10 @@ import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/run
 import { signalName } from "../runtime/signal_name.ts";
 import { DenialWatch } from "../sandbox/denial.ts";
 import { GracefulEnd } from "./graceful_end.ts";
+import { killTogether } from "./kill_together.ts";
 import { LimitWatch } from "./limit_watch.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
-import { killTrees, type TreeRoot } from "./process_tree.ts";
+import type { TreeRoot } from "./process_tree.ts";
 import { settledWithin } from "./settled_within.ts";
 
 /** What a process tells, in the order of the numbers. */
@@ -237,10 +238,14 @@ export class ManagedProcess {
   #kill(): void {
     this.#gracefulEnd.stop();
     this.#killed = true;
-    killTrees([...(this.#closed ? [] : [this.root]), ...this.#gracefulEnd.left]);
-    // Where there is no process table.
-    if (!this.#closed) this.#child.signalGroup(SIGKILL);
-    if (this.exited) this.#onKilled();
+    killTogether(
+      () => [...(this.#closed ? [] : [this.root]), ...this.#gracefulEnd.left],
+      () => {
+        // Where there is no process table.
+        if (!this.#closed) this.#child.signalGroup(SIGKILL);
+        if (this.exited) this.#onKilled();
+      },
+    );
   }
 
   /** Where its tree begins. */
@@ -259,7 +264,7 @@ export class ManagedProcess {
     this.acknowledge(0);
   }
 
-  /** Kills whatever is left of the group and stops reading. Who has left the group is for {@link killTrees}. */
+  /** Kills whatever is left of the group and stops reading. Who has left the group is for the table. */
   dispose(): void {
     this.#killed = true;
     this.#gracefulEnd.stop();

@@ -14,8 +14,8 @@ export interface ProcessRow {
   startTime: number;
 }
 
-/** All processes; empty where there is no `/proc`. */
-export function processTable(): ProcessRow[] {
+/** All processes but those that are known already; empty where there is no `/proc`. */
+export function processTable(known: ReadonlySet<number> = new Set()): ProcessRow[] {
   let names: string[];
   try {
     names = readdirSync("/proc");
@@ -24,7 +24,7 @@ export function processTable(): ProcessRow[] {
   }
   const rows: ProcessRow[] = [];
   for (const name of names) {
-    if (!/^\d+$/.test(name)) continue;
+    if (!/^\d+$/.test(name) || known.has(Number(name))) continue;
     try {
       const row = parseStat(readFileSync(`/proc/${name}/stat`, "latin1"));
       if (row) rows.push(row);
@@ -145,13 +145,20 @@ export function rootsOf(rows: readonly ProcessRow[]): TreeRoot[] {
  */
 export function killTrees(roots: readonly TreeRoot[]): ProcessRow[] {
   const files = new Set(roots.flatMap((root) => root.files));
-  const members = new Map<string, ProcessRow>();
+  const members = new Map<number, ProcessRow>();
+  const table: ProcessRow[] = [];
+  const known = new Set<number>();
+  let leaders: ReadonlySet<number> | undefined;
   const signalFresh = (signal: NodeJS.Signals): boolean => {
-    const table = processTable();
-    const found = [...treeOf(leadersOf(roots, table), table), ...holdersOf(files, table)];
-    const fresh = found.filter((row) => !members.has(`${row.pid} ${row.startTime}`));
+    // Everybody, then those that have come since: nobody else becomes part of a tree.
+    const newcomers = processTable(known);
+    for (const row of newcomers) known.add(row.pid);
+    table.push(...newcomers);
+    leaders ??= leadersOf(roots, table);
+    const found = [...treeOf(leaders, table), ...holdersOf(files, newcomers)];
+    const fresh = found.filter(({ pid }) => !members.has(pid));
     for (const row of fresh) {
-      members.set(`${row.pid} ${row.startTime}`, row);
+      members.set(row.pid, row);
       signalProcess(row.pid, signal);
     }
     return fresh.length > 0;

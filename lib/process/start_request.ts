@@ -1,7 +1,7 @@
 /** What a process was started with, as far as it is asked for again later. */
 
-import { createHash } from "node:crypto";
 import type { StartParams } from "../protocol/process.ts";
+import { digest } from "../runtime/digest.ts";
 
 export class StartRequest {
   readonly argv: readonly string[];
@@ -20,19 +20,19 @@ export class StartRequest {
   /** Whether this is the same request again. */
   isSame(params: StartParams): boolean {
     if (this.#params) return canonical(this.#params) === canonical(params);
-    return this.#digest === digest(params);
+    return this.#digest === fingerprint(params);
   }
 
   /** The process is over: keeps no more than is needed to know the request again. */
   shrink(): void {
     if (!this.#params) return;
-    this.#digest = digest(this.#params);
+    this.#digest = fingerprint(this.#params);
     this.#params = undefined;
   }
 }
 
-function digest(params: StartParams): string {
-  return createHash("sha256").update(canonical(params)).digest("base64");
+function fingerprint(params: StartParams): string {
+  return digest("sha256", canonical(params)).toBase64();
 }
 
 /** The same text for the same values, in whatever order they came. */

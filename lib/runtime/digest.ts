@@ -2,10 +2,22 @@
 
 import process from "node:process";
 
+/** A digest of bytes that come piece by piece. */
+export interface Hasher {
+  update(data: string | Uint8Array): unknown;
+  digest(): Uint8Array;
+}
+
+export function newHasher(algorithm: "sha1" | "sha256"): Hasher {
+  if ("Bun" in globalThis) return new Bun.CryptoHasher(algorithm);
+  return process.getBuiltinModule("node:crypto").createHash(algorithm);
+}
+
 /** The digest of bytes, or of a text as UTF-8. */
 export function digest(algorithm: "sha1" | "sha256", data: string | Uint8Array): Uint8Array {
-  if ("Bun" in globalThis) return new Bun.CryptoHasher(algorithm).update(data).digest();
-  return process.getBuiltinModule("node:crypto").createHash(algorithm).update(data).digest();
+  const hasher = newHasher(algorithm);
+  hasher.update(data);
+  return hasher.digest();
 }
 
 /** Whether two digests are equal, in a time that does not tell where they differ. */

@@ -228,12 +228,18 @@ describe("what holds output back", () => {
   });
 });
 
+/** Kills are carried out at the end of the turn, those of several processes together. */
+async function turn(): Promise<void> {
+  await Promise.resolve();
+}
+
 describe("killing", () => {
   afterEach(() => void jest.useRealTimers());
 
   test("terminate kills the group of a running process only", async () => {
     const { child, process } = start();
     expect(process.terminate()).toBe(true);
+    await turn();
     expect(child.signals).toEqual([9]);
     child.end({ code: null, signal: 9 });
     await until(WAIT_MS, "closed", () => process.closed);
@@ -249,6 +255,7 @@ describe("killing", () => {
     jest.advanceTimersByTime(900);
     expect(child.signals).toEqual([15]);
     jest.advanceTimersByTime(200);
+    await turn();
     expect(child.signals).toEqual([15, 9]);
     child.end({ code: null, signal: 9 });
     const obedient = start();
@@ -261,7 +268,7 @@ describe("killing", () => {
     expect(obedient.child.signals).toEqual([15]);
   });
 
-  test("of several graces the one that ends first counts, and a kill at once ends all", () => {
+  test("of several graces the one that ends first counts, and a kill at once ends all", async () => {
     jest.useFakeTimers();
     const { child, process } = start();
     process.terminate(10_000);
@@ -270,10 +277,12 @@ describe("killing", () => {
     jest.advanceTimersByTime(490);
     expect(child.signals).toEqual([15]);
     jest.advanceTimersByTime(20);
+    await turn();
     expect(child.signals).toEqual([15, 9]);
     const other = start();
     other.process.terminate(10_000);
     other.process.terminate();
+    await turn();
     expect(other.child.signals).toEqual([15, 9]);
     expect(jest.getTimerCount()).toBe(0);
     for (const one of [child, other.child]) one.end({ code: null, signal: 9 });

@@ -1,0 +1,34 @@
+/** A start of the server must not load what is slow to load. */
+
+import { expect, test } from "bun:test";
+import { blank, lineAt, listFiles, readText } from "./source.ts";
+
+/** What takes Bun 2 ms and more, and what to use in its place. */
+const slow: Record<string, string> = {
+  crypto: "lib/runtime/digest.ts for digests, the global crypto for randomUUID() and getRandomValues()",
+  net: "lib/protocol/ip_address.ts for isIP(), the Runtime for connections",
+  http: "lib/http/node_modules.ts",
+  https: "lib/http/node_modules.ts",
+  tls: "lib/http/node_modules.ts",
+  stream: "the streams of the web",
+  util: "plain code",
+};
+
+/** What the server does not load, thanks to the split of the build. */
+const elsewhere = /^lib\/(client|environments|exec|relay|repl)\//;
+
+test("no module of Node that is slow to load is imported where a start of the server passes", () => {
+  const wrong = listFiles()
+    .filter((file) => /^(lib\/.*|cli)\.ts$/.test(file) && !elsewhere.test(file))
+    .flatMap((file) => {
+      const code = blank(readText(file), { strings: true });
+      const imports = [...code.matchAll(/^import\s+(?!type\s)[^;]*?\bfrom\s+"node:(\w+)/gm)];
+      return imports
+        .filter(([, name]) => slow[name!] !== undefined)
+        .map((match) => {
+          const [, name] = match;
+          return `${file}:${lineAt(code, match.index)} imports node:${name}, which costs every start some ms: use ${slow[name!]}, or process.getBuiltinModule("node:${name}") where it is needed`;
+        });
+    });
+  expect(wrong).toEqual([]);
+});

@@ -1,9 +1,10 @@
 /** `exec-server cp`, `ls`, `cat`, `rm`, `mkdir`, `stat` and `watch`: files of environments, from a command line. */
 
 import process from "node:process";
+import type { Client } from "../client/client.ts";
 import { FsError } from "../client/fs/error.ts";
 import { bytesOfText } from "../client/fs/path.ts";
-import { localEnvironment } from "../environments/environment.ts";
+import { type Environment, localEnvironment } from "../environments/environment.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
 import { LOCAL_ID } from "../environments/toml.ts";
 import { fileStatus, type Output, problemText } from "../files/command.ts";
@@ -26,16 +27,24 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   // Files of this machine can be copied also where commands may not run on it.
   await using own = known ? undefined : localEnvironment(runtime);
   const here = herePlace((known ?? own)!.fs, process.cwd());
+  const output = terminalOutput(runtime);
+  const told = new Set<Environment>();
+  const environment = (id?: string): Environment => {
+    const found = manager.get(id);
+    if (!told.has(found)) tellOfBreaks(found, output);
+    told.add(found);
+    return found;
+  };
   const places = new Places({
-    environment: (id) => manager.get(id),
-    plain: name === "cp" ? () => here : (): Place => environmentPlace(manager.get()),
+    environment,
+    plain: name === "cp" ? () => here : (): Place => environmentPlace(environment()),
   });
   const interruption = interruptible();
   try {
     const status = await fileCommands[name]!.run(
       {
         locate: (text, environment) => places.locate(text, environment),
-        output: terminalOutput(runtime),
+        output,
         signal: interruption.signal,
       },
       args,
@@ -52,6 +61,22 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   } finally {
     interruption.release();
   }
+}
+
+/** While a connection is being got back, nothing else would move. */
+function tellOfBreaks(environment: Environment, output: Output): void {
+  const tell = (client: Client): void => {
+    client.onConnectionChange((change) => {
+      output.status?.show(undefined);
+      output.say(
+        change.kind === "lost"
+          ? `The connection to "${environment.id}" is lost, trying to get it back: ${change.reason.message}`
+          : `The connection to "${environment.id}" is back`,
+      );
+    });
+  };
+  // Who uses it is told why it cannot be had.
+  environment.client().then(tell, () => {});
 }
 
 /** Ctrl-C ends what is going on in order; a second one ends at once. */

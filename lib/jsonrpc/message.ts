@@ -36,8 +36,9 @@ export function parseMessage(text: string): Message {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new MalformedMessage("expected a JSON-RPC object");
   }
-  checkSize(text, value);
   const message = value as Record<string, unknown>;
+  // Refusing an answer would leave its call waiting for ever, and an old server lists a directory of any size in one.
+  if (message.method !== undefined || message.id === undefined) checkSize(text, value);
   if (losesDigits(message.params)) message.params = exactMembers(text);
   const { method, params } = message;
   if (typeof method === "string") {

@@ -183,6 +183,12 @@ describe("limits", () => {
     expect(faultOf(many(262_144))).toBe("JSON-RPC message exceeds the limit of 262144 JSON values");
   });
 
+  test("an answer may hold any number, as somebody waits for it", () => {
+    const many = `[${"0,".repeat(300_000)}0]`;
+    expect(parseMessage(`{"id":1,"result":${many}}`).kind).toBe("result");
+    expect(faultOf(`{"id":1,"method":"m","result":${many}}`)).toMatch(/exceeds the limit/);
+  });
+
   test("values are counted in maps and over all levels", () => {
     const rows = Array.from({ length: 600 }, () =>
       Object.fromEntries(Array.from({ length: 500 }, (_, i) => [i, i])),

@@ -2,6 +2,7 @@
 
 import { HelpRequested, suggestion } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import { runsAsProgram } from "../sandbox/own_program.ts";
 import { complain, exitStatus, print } from "./output.ts";
 
 type Command = (args: readonly string[]) => Promise<number>;
@@ -24,6 +25,7 @@ const commands: Record<string, () => Promise<Command>> = {
 /** Runs the program with its arguments; answers the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
   const [first] = args;
+  runsAsProgram();
   try {
     if (first === "--version" || first === "-V") {
       const { version } = await import("../protocol/version.ts");

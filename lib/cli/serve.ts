@@ -1,15 +1,19 @@
 /** `exec-server serve`: runs the server until a signal or, over stdio, the end of input. */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { resolve } from "node:path";
 import process from "node:process";
 import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { currentRuntime } from "../runtime/runtime.ts";
+import { ceilingOf, whyNotEnforceable } from "../sandbox/modes.ts";
+import type { Policy } from "../sandbox/policy.ts";
 import { type Authenticator, capabilityToken, tokenDigest } from "../server/access.ts";
 import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "../server/listen.ts";
 import { httpOptions, httpPolicyFlags } from "./http_policy.ts";
 import { parseListenUrl } from "./listen_url.ts";
 import { complain, exitStatus, print } from "./output.ts";
+import { parseSandboxMode } from "./sandbox_flag.ts";
 
 export const serveFlags = {
   listen: {
@@ -45,6 +49,13 @@ export const serveFlags = {
     help: "How long processes may take to end when their session or\nthe server ends, before they are killed (default 0.25)",
   },
   ...httpPolicyFlags,
+  sandbox: {
+    type: "string",
+    value: "MODE",
+    help: "Let nothing reach further: read-only, workspace-write (with\n--root) or danger-full-access (the default)",
+  },
+  root: { type: "list", value: "DIR", help: "What workspace-write may write (repeatable)" },
+  "sandbox-network": { type: "boolean", help: "Leave the network open in --sandbox" },
   verbose: { type: "boolean", short: "v", help: "Log connections to stderr" },
   "concurrent-requests": { type: "number", value: "N", help: "", hidden: true },
 } as const satisfies Record<string, FlagSpec>;
@@ -67,7 +78,11 @@ export async function serve(args: readonly string[]): Promise<number> {
   const authenticate = readAuthentication(flags, address.kind === "stdio");
   const runtime = await currentRuntime();
   const stop = stopSignal();
-  const options = serverOptions(flags);
+  const ceiling = readCeiling(flags);
+  const why = ceiling && whyNotEnforceable(runtime, ceiling);
+  if (why !== undefined)
+    throw new ExecServerError("ERR_LISTEN", `Cannot enforce --sandbox ${flags.sandbox}: ${why}`);
+  const options = { ...serverOptions(flags), ...(ceiling ? { ceiling } : {}) };
   if (address.kind === "stdio") {
     const server = serveStdio(runtime, options);
     await Promise.race([server.ended, stop.then(() => server.close())]);
@@ -79,6 +94,29 @@ export async function serve(args: readonly string[]): Promise<number> {
   if (flags.verbose) complain(`${signal}: ending`);
   await listener.close();
   return exitStatus.ok;
+}
+
+/** @throws {ExecServerError} `ERR_USAGE` */
+function readCeiling(flags: ServeFlags): Policy | undefined {
+  const { sandbox: mode, root: roots } = flags;
+  const network = flags["sandbox-network"];
+  if (mode === undefined) {
+    if (roots.length > 0)
+      throw new ExecServerError("ERR_USAGE", '"--root" needs "--sandbox workspace-write"');
+    if (network) throw new ExecServerError("ERR_USAGE", '"--sandbox-network" needs "--sandbox"');
+    return undefined;
+  }
+  const known = parseSandboxMode(mode);
+  if (roots.length > 0 && known !== "workspace-write") {
+    throw new ExecServerError("ERR_USAGE", '"--root" needs "--sandbox workspace-write"');
+  }
+  const folders = roots.map((root) => resolve(root));
+  for (const folder of folders) {
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new ExecServerError("ERR_USAGE", `"--root" has the value "${folder}": expected a folder`);
+    }
+  }
+  return ceilingOf(known, folders, network, process.env.TMPDIR);
 }
 
 function serverOptions(flags: ServeFlags): ServerOptions {

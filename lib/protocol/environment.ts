@@ -36,6 +36,8 @@ export interface Capabilities {
   fileWriteStreaming?: boolean;
   /** `fs/watchMissing`. */
   fsWatchMissing?: boolean;
+  /** `fs/open` and its blocks under a `sandbox`. */
+  sandboxedFileStreaming?: boolean;
   /** Ours: `fs/rename`. */
   fsRename?: boolean;
   /** Ours: `fs/chmod` and `fs/setTimes`. */
@@ -102,6 +104,7 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   httpResponseWindow: optional(boolean),
   fileWriteStreaming: optional(boolean),
   fsWatchMissing: optional(boolean),
+  sandboxedFileStreaming: optional(boolean),
   fsRename: optional(boolean),
   fsChmod: optional(boolean),
   fsSymlink: optional(boolean),

@@ -1,5 +1,6 @@
 /** The runtime on Bun. */
 
+import { dirname } from "node:path";
 import { filesOnBun } from "./bun_files.ts";
 import { kernelOnBun, spawnOnBun } from "./bun_process.ts";
 import { bunOutput, bunStdin } from "./bun_stdio.ts";
@@ -19,6 +20,8 @@ export function bunRuntime(): Runtime {
     stdout: () => bunOutput(1),
     stderr: () => bunOutput(2),
     // In a compiled executable `Bun.main` lies in a virtual folder and the executable needs no script.
+    selfFiles: () =>
+      Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, dirname(Bun.main)],
     selfCommand: () => (Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]),
   };
 }

@@ -1,5 +1,7 @@
 /** The runtime on Deno. */
 
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { filesOnDeno } from "./deno_files.ts";
 import { kernelOnDeno, spawnOnDeno } from "./deno_process.ts";
@@ -20,7 +22,15 @@ export function denoRuntime(): Runtime {
     stdout: () => denoOutput(1),
     stderr: () => denoOutput(2),
     selfCommand,
+    selfFiles,
   };
+}
+
+function selfFiles(): string[] {
+  if (Deno.build.standalone) return [Deno.execPath()];
+  const main = Deno.mainModule;
+  const sources = main.startsWith("file:") ? [dirname(fileURLToPath(main))] : [];
+  return [Deno.execPath(), ...sources, Deno.env.get("DENO_DIR") ?? join(homedir(), ".cache", "deno")];
 }
 
 function selfCommand(): string[] {

@@ -200,6 +200,8 @@ export interface Runtime {
   stderr(): ByteSink;
   /** Command and first arguments that start this program again: `["/usr/bin/exec-server"]` when compiled. */
   selfCommand(): string[];
+  /** Files and folders that starting this program again reads, besides those of the system. */
+  selfFiles(): string[];
 }
 
 let chosen: Runtime | undefined;

@@ -40,7 +40,7 @@ const MAX_SCANNED_NAMES = 500_000;
 const ownFolders = ["/proc", "/dev"];
 
 /** Where a path leads. */
-interface Found {
+export interface Found {
   kind: FileKind;
   /** Without links, as far as it exists. */
   path: string;
@@ -186,7 +186,7 @@ function maskedGlobs(policy: Policy, rules: readonly Rule[], places: readonly Pl
 }
 
 /** Follows all links of a path, as the system does. */
-function follow(path: string, disk: Disk): Found {
+export function follow(path: string, disk: Disk): Found {
   const links: Found["links"] = [];
   let rest = path.split("/").filter((name) => name !== "");
   let real = "/";

@@ -16,6 +16,20 @@ const GONE_WITHIN_MS = 5000;
 /** The shell goes when there has been nothing to look after for so long. */
 const IDLE_MS = 1000;
 
+/** Whether a folder only stands for a missing one. */
+export function isPlaceholder(path: string): boolean {
+  return users.has(path);
+}
+
+export function hasPlaceholders(): boolean {
+  return users.size > 0;
+}
+
+/** Somebody makes the folder that stands for a missing one: it stays. */
+export function adoptPlaceholder(path: string): void {
+  users.delete(path);
+}
+
 /** The disk as it is without placeholders. */
 export const diskWithoutPlaceholders: Disk = {
   ...realDisk,
@@ -47,6 +61,8 @@ export class Placeholders {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     for (const path of this.#paths) {
+      // It may have been adopted.
+      if (!users.has(path)) continue;
       const left = users.get(path)! - 1;
       if (left > 0) {
         users.set(path, left);

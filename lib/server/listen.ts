@@ -9,10 +9,12 @@ import { isIP } from "../protocol/ip_address.ts";
 import { MAX_TIMER_MS } from "../protocol/timer.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { ByteStream, Runtime, StreamHandlers, TcpListener } from "../runtime/runtime.ts";
+import { type Policy, unrestricted } from "../sandbox/policy.ts";
 import { type HttpHead, HttpHeadReader } from "../transport/http_head.ts";
 import { LineChannel } from "../transport/lines.ts";
 import { WebsocketChannel } from "../transport/websocket_channel.ts";
 import { type Authenticator, isLoopback, noAuthentication } from "./access.ts";
+import { confinedFiles } from "./confined_files.ts";
 import { ServerConnection } from "./connection.ts";
 import { fileService } from "./file_service.ts";
 import { answerRequest, responseText, upgradeText } from "./http.ts";
@@ -32,6 +34,8 @@ export interface ServerOptions {
   handshakeMs?: number;
   /** What HTTP requests clients may have made from here. */
   http?: HttpOptions;
+  /** No request reaches beyond it. Without the network, HTTP requests are not served. No limit by default. */
+  ceiling?: Policy;
   /** One line for an operator. Never holds a secret. */
   log?: (line: string) => void;
 }
@@ -174,11 +178,17 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
 }
 
 function connectionServices(runtime: Runtime, options: ServerOptions): readonly Service[] {
-  return [httpService(options.http), ...fileService(runtime)];
+  const { ceiling = unrestricted } = options;
+  const files = fileService(runtime).map((service) => confinedFiles(runtime, service, ceiling));
+  return ceiling.network ? [httpService(options.http), ...files] : files;
 }
 
 function sessionStore(runtime: Runtime, options: ServerOptions, detachedMs: number): SessionStore {
-  return new SessionStore(runtime, { limits: { ...defaultProcessLimits, ...options.limits }, detachedMs });
+  return new SessionStore(runtime, {
+    limits: { ...defaultProcessLimits, ...options.limits },
+    ceiling: options.ceiling ?? unrestricted,
+    detachedMs,
+  });
 }
 
 async function bind(

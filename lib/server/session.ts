@@ -5,6 +5,7 @@ import type { ManagedProcess, ProcessEvent } from "../process/process.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { type Policy, unrestricted } from "../sandbox/policy.ts";
 
 /** Where events go. */
 export interface EventSink {
@@ -45,7 +46,7 @@ export class Session {
   /** When that ends, by the clock that nobody sets. */
   expiresAt = 0;
 
-  constructor(runtime: Runtime, limits: ProcessLimits) {
+  constructor(runtime: Runtime, limits: ProcessLimits, ceiling: Policy) {
     this.processes = new ProcessTable(
       runtime,
       {
@@ -59,6 +60,7 @@ export class Session {
         },
       },
       limits,
+      ceiling,
     );
   }
 
@@ -134,6 +136,8 @@ function member(name: string, word: string | undefined): string {
 /** Settings of the sessions of a server. */
 export interface SessionOptions {
   limits: ProcessLimits;
+  /** No process reaches beyond it. No limit by default. */
+  ceiling?: Policy;
   /** How long a session without a connection lives. 0 ends it with its connection. @default {80_000} */
   detachedMs: number;
 }
@@ -153,7 +157,7 @@ export class SessionStore {
 
   /** A new session, attached. */
   create(attachment: Attachment): Session {
-    const session = new Session(this.#runtime, this.#options.limits);
+    const session = new Session(this.#runtime, this.#options.limits, this.#options.ceiling ?? unrestricted);
     this.#sessions.set(session.id, session);
     session.attach(attachment);
     return session;

@@ -24,6 +24,7 @@ const capabilities = {
   sessionAttach: true,
   processLimits: true,
   fileWriteStreaming: true,
+  sandboxedFileStreaming: true,
   fsAtomicWrite: true,
   fsChmod: true,
   fsHash: true,

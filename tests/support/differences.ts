@@ -130,6 +130,8 @@ export const differences = {
     why: "0.169.0 names what it did not use",
     does: recent(["linuxSeccomp", "linuxSeccomp"]),
   },
+  "protected folder made": { why: "0.169.0 says it is made, and it is not", does: recent("done") },
+  "ghost write at the top": { why: "0.169.0 as with processes", does: recent("done") },
   "ghost writes": {
     why: "0.169.0 has a temporary folder in place of what is out of reach: what is written there is lost",
     does: recent("0\n0\n"),

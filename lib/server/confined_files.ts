@@ -1,0 +1,282 @@
+/**
+ * `fs/*` under a sandbox: what asks for no limit is done here, all else by a helper inside the sandbox. Helpers are kept for a
+ * while, as starting one costs a hundred times what a call does.
+ */
+
+import { join } from "node:path";
+import process from "node:process";
+import { RpcError, rpcCode } from "../protocol/errors.ts";
+import type { Handlers } from "../protocol/methods.ts";
+import { pathFromWire } from "../protocol/path_uri.ts";
+import { type Sandbox, sandbox as sandboxSchema } from "../protocol/sandbox.ts";
+import { DecodeError } from "../protocol/schema.ts";
+import { errnoByName, osErrorText } from "../runtime/os_error.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { realDisk } from "../sandbox/disk.ts";
+import { compileGlob } from "../sandbox/glob.ts";
+import { follow } from "../sandbox/ground.ts";
+import { adoptPlaceholder, hasPlaceholders, isPlaceholder } from "../sandbox/placeholders.ts";
+import {
+  canReadAll,
+  hasAllFiles,
+  intersect,
+  type Policy,
+  policyKey,
+  unrestricted,
+} from "../sandbox/policy.ts";
+import { resolvePolicy } from "../sandbox/resolve.ts";
+import { FileHelper } from "./file_helper.ts";
+import type { OpenService, Service } from "./service.ts";
+
+/** These only look. */
+const looks = new Set([
+  "fs/readFile",
+  "fs/getMetadata",
+  "fs/canonicalize",
+  "fs/readDirectory",
+  "fs/walk",
+  "fs/readLink",
+  "fs/hash",
+]);
+const changes = new Set([
+  "fs/writeFile",
+  "fs/createDirectory",
+  "fs/remove",
+  "fs/copy",
+  "fs/rename",
+  "fs/chmod",
+  "fs/setTimes",
+  "fs/symlink",
+]);
+const ofHandles = new Set(["fs/readBlock", "fs/writeBlock", "fs/close"]);
+/** These know no sandbox and touch no disk. */
+const pure = new Set(["fs/join", "fs/parent"]);
+
+/** How long one that nobody uses is kept. One that can write keeps missing names held, for others to see. */
+const READER_IDLE_MS = 60_000;
+const WRITER_IDLE_MS = 2000;
+const MAX_HELPERS = 4;
+
+interface Kept {
+  helper: FileHelper;
+  idle: ReturnType<typeof setTimeout> | undefined;
+}
+
+type Params = Record<string, unknown> & { sandbox?: unknown };
+type Handler = (params: Params) => unknown;
+
+/** The service of files with sandboxes, and with a policy that no request reaches beyond. */
+export function confinedFiles(runtime: Runtime, files: Service, ceiling: Policy): Service {
+  return {
+    ...files,
+    capabilities: { ...files.capabilities, sandboxedFileStreaming: true },
+    open: (link) => {
+      const inner = files.open(link);
+      const confined = new ConfinedFiles(runtime, inner, ceiling);
+      return {
+        ...inner,
+        handlers: confined.handlers,
+        dispose: () => {
+          inner.dispose();
+          confined.dispose();
+        },
+      };
+    },
+  };
+}
+
+class ConfinedFiles {
+  readonly handlers: Partial<Handlers>;
+  readonly #runtime: Runtime;
+  readonly #ceiling: Policy;
+  /** By policy. */
+  readonly #helpers = new Map<string, Kept>();
+  /** Where a handle was opened, by its id. */
+  readonly #handles = new Map<string, FileHelper>();
+
+  constructor(runtime: Runtime, inner: OpenService, ceiling: Policy) {
+    this.#runtime = runtime;
+    this.#ceiling = ceiling;
+    this.handlers = Object.fromEntries(
+      Object.entries(inner.handlers).map(([method, handler]) => {
+        const direct = handler as unknown as Handler;
+        if (!method.startsWith("fs/") || pure.has(method)) return [method, direct];
+        if (ofHandles.has(method))
+          return [method, (params: Params) => this.#ofHandle(method, params, direct)];
+        return [method, (params: Params) => this.#request(method, params, direct)];
+      }),
+    ) as Partial<Handlers>;
+  }
+
+  dispose(): void {
+    for (const { helper, idle } of this.#helpers.values()) {
+      clearTimeout(idle);
+      helper.end();
+    }
+    this.#helpers.clear();
+    for (const helper of new Set(this.#handles.values())) helper.end();
+    this.#handles.clear();
+  }
+
+  #request(method: string, params: Params, direct: Handler): unknown {
+    if (hasPlaceholders()) this.#mindPlaceholder(method, params);
+    if ((params.sandbox === undefined || params.sandbox === null) && this.#ceiling === unrestricted)
+      return direct(params);
+    const { sandbox, ...rest } = params;
+    const policy = this.#policyOf(sandbox);
+    if (hasAllFiles(policy)) return direct(rest);
+    const isLook =
+      looks.has(method) || (method === "fs/open" && (params.mode === undefined || params.mode === "read"));
+    if (canReadAll(policy) && (isLook || isWatch(method))) return direct(rest);
+    if (!isLook && method !== "fs/open" && !changes.has(method)) {
+      throw new RpcError(rpcCode.invalidRequest, `filesystem sandbox cannot be enforced for ${method}`);
+    }
+    refuseDenied(policy, rest);
+    const helper = this.#helperFor(isLook ? readOnly(policy) : policy);
+    if (method === "fs/open") return this.#open(helper, rest);
+    return helper.call(method as "fs/readFile", rest as never);
+  }
+
+  /** What only stands for a missing name is missing, unless somebody who may makes it now. */
+  #mindPlaceholder(method: string, { path: wire, sandbox }: Params): void {
+    const path = typeof wire === "string" ? nativePath(wire) : undefined;
+    if (path === undefined || !isPlaceholder(path)) return;
+    if (method === "fs/createDirectory") {
+      if (!hasAllFiles(this.#policyOf(sandbox))) throw systemError(rpcCode.internal, "EROFS", wire);
+      adoptPlaceholder(path);
+    } else if (looks.has(method)) {
+      throw systemError(rpcCode.notFound, "ENOENT", wire);
+    }
+  }
+
+  #policyOf(value: unknown): Policy {
+    let sandbox: Sandbox | undefined;
+    try {
+      sandbox = value === undefined || value === null ? undefined : sandboxSchema.decode(value);
+    } catch (error) {
+      if (error instanceof DecodeError)
+        throw new RpcError(rpcCode.invalidParams, `sandbox: ${error.message}`);
+      throw error;
+    }
+    const wanted = resolvePolicy(sandbox, { purpose: "files", tmpdir: process.env.TMPDIR });
+    return this.#ceiling === unrestricted ? wanted : intersect(wanted, this.#ceiling);
+  }
+
+  async #open(helper: FileHelper, params: Params): Promise<unknown> {
+    const id = params.handleId as string;
+    if (this.#handles.has(id)) {
+      throw new RpcError(rpcCode.invalidRequest, `file handle \`${id}\` already exists`);
+    }
+    this.#handles.set(id, helper);
+    helper.users++;
+    try {
+      return await helper.call("fs/open", params as never);
+    } catch (error) {
+      this.#forget(id);
+      throw error;
+    }
+  }
+
+  #ofHandle(method: string, params: Params, direct: Handler): unknown {
+    const id = params.handleId as string;
+    const helper = this.#handles.get(id);
+    if (!helper) return direct(params);
+    const answer = helper.call(method as "fs/close", params as never);
+    return method === "fs/close" ? answer.finally(() => this.#forget(id)) : answer;
+  }
+
+  #forget(id: string): void {
+    const helper = this.#handles.get(id);
+    if (!helper) return;
+    this.#handles.delete(id);
+    helper.release();
+  }
+
+  #helperFor(policy: Policy): FileHelper {
+    if (policy.denyGlobs.length > 0) {
+      // What patterns match is known when a helper begins, so here each call has one of its own.
+      const helper = new FileHelper(this.#runtime, policy);
+      helper.onIdle = () => helper.end();
+      return helper;
+    }
+    const key = policyKey(policy);
+    const found = this.#helpers.get(key);
+    if (found && !found.helper.isStale) {
+      this.#keep(key, found);
+      return found.helper;
+    }
+    if (found) this.#letGo(key, found);
+    for (const [oldest, kept] of this.#helpers) {
+      if (this.#helpers.size < MAX_HELPERS) break;
+      this.#letGo(oldest, kept);
+    }
+    const kept: Kept = { helper: new FileHelper(this.#runtime, policy), idle: undefined };
+    this.#keep(key, kept);
+    return kept.helper;
+  }
+
+  /** As the newest, for its time. */
+  #keep(key: string, kept: Kept): void {
+    clearTimeout(kept.idle);
+    this.#helpers.delete(key);
+    this.#helpers.set(key, kept);
+    const canWrite = kept.helper.policy.rules.some(({ access }) => access === "write");
+    kept.idle = setTimeout(() => this.#letGo(key, kept), canWrite ? WRITER_IDLE_MS : READER_IDLE_MS);
+  }
+
+  /** It ends with the last of its calls and handles. */
+  #letGo(key: string, kept: Kept): void {
+    clearTimeout(kept.idle);
+    if (this.#helpers.get(key) === kept) this.#helpers.delete(key);
+    if (kept.helper.users === 0) kept.helper.end();
+    else kept.helper.onIdle = () => kept.helper.end();
+  }
+}
+
+/** Watching tells names only, which who may read all may know. */
+function isWatch(method: string): boolean {
+  return (
+    method === "fs/watchMissing" ||
+    method === "fs/watch" ||
+    method === "fs/unwatch" ||
+    method.startsWith("fs/search")
+  );
+}
+
+/** What only looks needs no way to write, and holds no names. */
+function readOnly(policy: Policy): Policy {
+  return {
+    ...policy,
+    rules: policy.rules.map((rule) => (rule.access === "write" ? { ...rule, access: "read" } : rule)),
+  };
+}
+
+/** A helper denies what matches when it begins; what is about to be made is looked at here. */
+function refuseDenied(policy: Policy, params: Params): void {
+  if (policy.denyGlobs.length === 0) return;
+  const globs = policy.denyGlobs.map(compileGlob);
+  for (const name of ["path", "sourcePath", "destinationPath"]) {
+    const wire = params[name];
+    if (typeof wire !== "string") continue;
+    const path = nativePath(wire);
+    if (path === undefined) continue;
+    const meant = [path, follow(path, realDisk).path];
+    if (meant.some((each) => globs.some((glob) => glob.matches(each)))) {
+      throw systemError(rpcCode.invalidRequest, "EACCES", wire);
+    }
+  }
+}
+
+/** Undefined where it is refused later. */
+function nativePath(wire: string): string | undefined {
+  try {
+    const path = join("/", pathFromWire(wire));
+    return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+  } catch {
+    return undefined;
+  }
+}
+
+function systemError(code: number, errno: string, path: unknown): RpcError {
+  return new RpcError(code, osErrorText(errnoByName.get(errno)!), { errno, path });
+}

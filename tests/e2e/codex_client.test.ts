@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../support/deadline.ts";
+import { startFaultProxy } from "../support/fault_proxy.ts";
 import { type ModelProvider, startModelProvider, type Turn } from "../support/model_provider.ts";
 
 const root = join(import.meta.dir, "..", "..");
@@ -38,7 +40,12 @@ describe("codex exec works on our server", () => {
   });
 
   /** Runs `codex exec` in a folder with our server as its only environment, and a model that takes these turns. */
-  async function exec(codex: string, cwd: string, turns: readonly Turn[]): Promise<ModelProvider> {
+  async function exec(
+    codex: string,
+    cwd: string,
+    turns: readonly Turn[],
+    through = url,
+  ): Promise<ModelProvider> {
     const model = startModelProvider([...turns, { say: "all done" }]);
     // Codex makes no helper links below the temporary folder, and says so on stderr each time.
     const home = mkdtempSync(join(homedir(), ".exec-server-test-"));
@@ -49,7 +56,7 @@ describe("codex exec works on our server", () => {
       );
       writeFileSync(
         join(home, "environments.toml"),
-        `default = "box"\ninclude_local = false\n[[environments]]\nid = "box"\nurl = "${url}"\n`,
+        `default = "box"\ninclude_local = false\n[[environments]]\nid = "box"\nurl = "${through}"\n`,
       );
       const flags = ["--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check"];
       const client = Bun.spawn([codex, "exec", ...flags, "do it"], {
@@ -83,6 +90,33 @@ describe("codex exec works on our server", () => {
         expect(outputs[1]).toContain("exited with code 3");
         expect(outputs[2]).toContain("200000");
         expect(outputs[2]).toContain("err");
+      },
+      90_000,
+    );
+
+    test.skipIf(!codex)(
+      `client ${version}: goes on when its connection is cut in the middle of a command (needs the release)`,
+      async () => {
+        const folder = mkdtempSync(join(tmpdir(), "exec-server-codex-"));
+        const proxy = startFaultProxy(url, { seed: 1 });
+        const begun = join(folder, "begun");
+        const cutting = until(30_000, "the command", () => existsSync(begun)).then(() => proxy.cut());
+        try {
+          const command = `touch ${begun}; for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 0.1; done; exit 4`;
+          const turns = [{ command }, { command: "echo after the cut" }];
+          const { outputs } = await exec(codex!, folder, turns, proxy.url);
+          await cutting;
+          expect([proxy.cuts, proxy.connections]).toEqual([1, 2]);
+          // 0.138.0 takes the command for failed and opens another session; 0.169.0 resumes its own.
+          if (version === "0.169.0") {
+            for (let i = 1; i <= 9; i++) expect(outputs[0]).toContain(`line ${i}`);
+            expect(outputs[0]).toContain("exited with code 4");
+          }
+          expect(outputs[1]).toContain("after the cut");
+        } finally {
+          proxy.close();
+          rmSync(folder, { recursive: true, force: true });
+        }
       },
       90_000,
     );

@@ -14,6 +14,7 @@ import {
   type Frame,
   FrameError,
   FrameParser,
+  latin1Frame,
   opcode,
 } from "./websocket_frames.ts";
 
@@ -73,9 +74,8 @@ export class WebsocketChannel implements Channel {
   #reason: CloseReason | undefined;
   /** What came before `open`. */
   #early: Uint8Array[] = [];
-  /** Small frames of this turn. */
-  #batch: Uint8Array[] = [];
-  #batchBytes = 0;
+  /** Small frames of this turn, a character for each byte: to join texts is cheaper than to join arrays. */
+  #batch = "";
   readonly #long = new LongMessages(
     (frame) => this.#write(encodeFrame(frame, this.#mask)),
     () => !this.#reason && this.#stream.pendingBytes < FRAGMENT_BYTES,
@@ -105,7 +105,7 @@ export class WebsocketChannel implements Channel {
   }
 
   get pendingBytes(): number {
-    return this.#stream.pendingBytes + this.#batchBytes + this.#long.pendingBytes;
+    return this.#stream.pendingBytes + this.#batch.length + this.#long.pendingBytes;
   }
 
   open(receiver: ChannelReceiver): void {
@@ -122,6 +122,11 @@ export class WebsocketChannel implements Channel {
 
   send(text: string): void {
     if (this.#reason || this.#long.defers(text.length, () => this.send(text))) return;
+    const small = this.#mask || text.length > SMALL_FRAME_BYTES ? undefined : latin1Frame(text);
+    if (small !== undefined) {
+      this.#addToBatch(small);
+      return;
+    }
     // No text is longer than three bytes for each of its units.
     if (text.length * 3 <= FRAGMENT_BYTES) {
       this.#write(encodeText(text, this.#mask));
@@ -133,6 +138,11 @@ export class WebsocketChannel implements Channel {
 
   sendBase64(head: string, bytes: Uint8Array, tail: string, owned = false): void {
     if (this.#reason) return;
+    // What is small goes into the batch, which is text.
+    if (bytes.length < SMALL_FRAME_BYTES / 2) {
+      this.send(`${head}${bytes.toBase64()}${tail}`);
+      return;
+    }
     const length = 2 * bytes.length;
     const isLong = 3 * (head.length + tail.length) + length > FRAGMENT_BYTES;
     if (!isLong && !this.#long.active) {
@@ -324,16 +334,20 @@ export class WebsocketChannel implements Channel {
       this.#stream.write(frame);
       return;
     }
+    this.#addToBatch(Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString("latin1"));
+  }
+
+  #addToBatch(frame: string): void {
     if (this.#batch.length === 0) queueMicrotask(() => this.#flush());
-    this.#batch.push(frame);
-    this.#batchBytes += frame.length;
-    if (this.#batchBytes >= MAX_BATCH_BYTES) this.#flush();
+    this.#batch += frame;
+    if (this.#batch.length >= MAX_BATCH_BYTES) this.#flush();
   }
 
   /** A frame that is the encoder's again when this returns. */
   #writeBorrowed(frame: Uint8Array): void {
     if (frame.length <= SMALL_FRAME_BYTES) {
-      this.#write(Buffer.from(frame));
+      // Which copies it.
+      this.#write(frame);
       return;
     }
     this.#flush();
@@ -341,11 +355,10 @@ export class WebsocketChannel implements Channel {
   }
 
   #flush(): void {
-    const batch = this.#batch;
-    if (batch.length === 0) return;
-    this.#batch = [];
-    this.#batchBytes = 0;
-    this.#stream.write(batch.length === 1 ? batch[0]! : Buffer.concat(batch));
+    if (this.#batch.length === 0) return;
+    const bytes = Buffer.from(this.#batch, "latin1");
+    this.#batch = "";
+    this.#stream.write(bytes);
     // What waited in the batch counted as pending too; the stream tells only of what it could not take.
     if (this.#stream.pendingBytes === 0) this.#onDrained();
   }

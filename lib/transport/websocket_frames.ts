@@ -78,15 +78,13 @@ export class FrameParser {
     const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
     const headBytes = 2 + lengthBytes + (this.#masked ? 4 : 0);
     if (available < headBytes) return this.#want(headBytes);
-    const view = new DataView(input.buffer, input.byteOffset + offset, headBytes);
-    const length =
-      lengthBytes === 0 ? short : lengthBytes === 2 ? view.getUint16(2) : Number(view.getBigUint64(2));
+    const length = lengthBytes === 0 ? short : unsignedAt(input, offset + 2, lengthBytes);
     if (length > this.#maxPayloadBytes) {
       throw new FrameError(1009, `A frame of ${length} bytes is above the limit of ${this.#maxPayloadBytes}`);
     }
     if (available < headBytes + length) return this.#want(headBytes + length);
     const payload = input.subarray(offset + headBytes, offset + headBytes + length);
-    if (this.#masked) applyMask(payload, view.getUint32(headBytes - 4));
+    if (this.#masked) applyMask(payload, unsignedAt(input, offset + headBytes - 4, 4));
     onFrame({ fin, opcode: code, payload });
     return headBytes + length;
   }
@@ -97,8 +95,22 @@ export class FrameParser {
   }
 }
 
+/** A number in network order; without a view, which costs more than a small frame. */
+function unsignedAt(input: Uint8Array, at: number, bytes: number): number {
+  let value = 0;
+  for (let i = 0; i < bytes; i++) value = value * 256 + input[at + i]!;
+  return value;
+}
+
+/** Shorter payloads are not worth the view that four bytes at a time need. */
+const WORDS_FROM_BYTES = 128;
+
 /** XORs with the key, first byte with its highest, in place; most of it four bytes at a time. */
 export function applyMask(payload: Uint8Array, key: number): void {
+  if (payload.length < WORDS_FROM_BYTES) {
+    for (let i = 0; i < payload.length; i++) payload[i]! ^= key >>> (24 - 8 * (i & 3));
+    return;
+  }
   const keyBytes = [(key >>> 24) & 0xff, (key >>> 16) & 0xff, (key >>> 8) & 0xff, key & 0xff];
   const length = payload.length;
   let i = 0;
@@ -168,6 +180,20 @@ function scratchOf(length: number): Buffer {
   if (length > SCRATCH_BYTES) return Buffer.allocUnsafeSlow(length);
   if (scratch.length < length) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   return scratch;
+}
+
+const beyondAscii = /[^\0-\x7f]/;
+
+/**
+ * The frame of a text of up to 65535 bytes as a text in latin1, a character for each byte; undefined where it must be
+ * made of bytes. Many of them joined are one array, which costs half of an array for each.
+ */
+export function latin1Frame(text: string): string | undefined {
+  const { length } = text;
+  if (length >= 65_536 || beyondAscii.test(text)) return undefined;
+  return length < 126
+    ? String.fromCharCode(0x80 | opcode.text, length) + text
+    : String.fromCharCode(0x80 | opcode.text, 126, length >> 8, length & 0xff) + text;
 }
 
 /** Puts the head right before the payload, which begins at the longest head's end. */

@@ -8,6 +8,7 @@ import {
   type Frame,
   FrameError,
   FrameParser,
+  latin1Frame,
 } from "../../../lib/transport/websocket_frames.ts";
 import { split } from "./support.ts";
 
@@ -123,6 +124,23 @@ describe("frames", () => {
         const [only, ...more] = parseAll([encodeText(text, mask)], mask);
         expect(more).toEqual([]);
         expect([only!.fin, only!.opcode, Buffer.from(only!.payload).toString()]).toEqual([true, 1, text]);
+      }),
+    );
+  });
+
+  test("a frame in latin1 is the frame in bytes, for every text that has one", () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 300 }),
+      fc.string({ unit: "binary-ascii", maxLength: 300 }),
+      fc.constantFrom("x".repeat(125), "x".repeat(126), "x".repeat(65_535), "x".repeat(65_536)),
+    );
+    fc.assert(
+      fc.property(text, (text) => {
+        const frame = latin1Frame(text);
+        const has = /^[\0-\x7f]*$/.test(text) && text.length < 65_536;
+        expect(frame !== undefined).toBe(has);
+        if (frame !== undefined)
+          expect(Buffer.from(frame, "latin1").equals(encodeText(text, false))).toBe(true);
       }),
     );
   });

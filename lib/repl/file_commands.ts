@@ -76,9 +76,9 @@ async function run(repl: ReplContext, command: FileCommand, here: Here, argument
   const herePlaceOnce = (): Place =>
     herePlace((known ?? (own ??= localEnvironment(runtime))).fs, process.cwd());
   let thisMachine: Place | undefined;
-  const places = new Places({
+  const places: Places = new Places({
     environment: (id) => manager.get(id ?? repl.shell?.id),
-    plain: () => places.of(manager.get(repl.shell?.id)),
+    plain: (): Place => places.of(manager.get(repl.shell?.id)),
     folder: (id) => repl.shellOf(id)?.state.cwd,
   });
   const isHere = (role: string | undefined): boolean =>

@@ -226,6 +226,8 @@ export const requirements = {
   "attach: an observer leaves with the session, and the session does not live for it": "brief: attach",
   "attach: what is no attachment is refused": "brief: attach",
   "attach: our client takes over, observes and finds its processes": "brief: attach",
+  "cgroups: nothing that a process has started can hide": "brief: cgroup v2",
+  "cgroups: what they are not there for is refused": "brief: cgroup v2",
   "process/resize: the terminal has the size, and the program is told": "protocol §4.4, §8",
   "process/resize: a terminal begins with the size that was asked for": "protocol §4.4, §8",
   "process/signal: ours sends every signal of the table": "protocol §8",

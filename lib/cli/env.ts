@@ -5,6 +5,7 @@ import type { Environment } from "../environments/environment.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
 import type { EnvironmentsConfig } from "../environments/toml.ts";
 import { type FlagSpec, parseFlags, suggestion } from "../flags/flags.ts";
+import type { Capabilities } from "../protocol/environment.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import { complain, exitStatus, hasColour, print, table } from "./output.ts";
@@ -104,6 +105,8 @@ interface Finding {
   version?: string;
   shell?: string;
   cwd?: string;
+  /** What of a process is ended with it: all in its control group, what the process table connects, or its group. */
+  ends?: "cgroup" | "processTable" | "processGroup";
   reason?: string;
 }
 
@@ -141,12 +144,23 @@ async function tryOut(environment: Environment): Promise<Finding> {
       ...(info.executorVersion === undefined ? {} : { version: info.executorVersion }),
       shell: info.shell.path,
       ...(info.cwd ? { cwd: pathFromWire(info.cwd) } : {}),
+      ends: endsOf(info.capabilities ?? {}),
     };
   } catch (error) {
     if (error instanceof ExecServerError || error instanceof RpcError)
       return { id, ok: false, reason: error.message };
     throw error;
   }
+}
+
+const endsText = {
+  cgroup: "processes end by control group",
+  processTable: "processes end by process table",
+  processGroup: "processes end by process group",
+};
+
+function endsOf({ processCgroups, processTrees }: Capabilities): NonNullable<Finding["ends"]> {
+  return processCgroups ? "cgroup" : processTrees ? "processTable" : "processGroup";
 }
 
 function round(ms: number): number {
@@ -161,6 +175,7 @@ function findingText(finding: Finding): string {
     `version ${finding.version ?? "unknown (0.138.0 or older)"}`,
     `shell ${finding.shell}`,
     `cwd ${finding.cwd ?? "unknown"}`,
+    endsText[finding.ends ?? "processGroup"],
     `connected in ${finding.connectMs} ms`,
     `latency ${finding.latencyMs} ms`,
   ];

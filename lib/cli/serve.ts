@@ -56,6 +56,11 @@ export const serveFlags = {
   },
   root: { type: "list", value: "DIR", help: "What workspace-write may write (repeatable)" },
   "sandbox-network": { type: "boolean", help: "Leave the network open in --sandbox" },
+  cgroup: {
+    type: "string",
+    value: "DIR",
+    help: 'Put each process into a control group below this folder;\n"auto": below that of the server. Needed for limits of\nmemory, processes and processor time',
+  },
   verbose: { type: "boolean", short: "v", help: "Log connections to stderr" },
   "concurrent-requests": { type: "number", value: "N", help: "", hidden: true },
 } as const satisfies Record<string, FlagSpec>;
@@ -129,6 +134,7 @@ function serverOptions(flags: ServeFlags): ServerOptions {
       ...(grace === undefined ? {} : { endGraceMs: grace * 1000 }),
     },
     http: httpOptions(flags),
+    ...(flags.cgroup === undefined ? {} : { cgroup: flags.cgroup }),
     ...(detached === undefined ? {} : { detachedSessionMs: detached * 1000 }),
     ...(flags.verbose ? { log: (line: string) => complain(`${new Date().toISOString()} ${line}`) } : {}),
   };

@@ -16,7 +16,7 @@ const IDLE_MS = 5000;
 const RESTART_AFTER_MS = 1000;
 
 /**
- * Lines of the journal: `run PID FILE,FILE` with the output of the process, `end PID` when it has ended but not all of
+ * Lines of the journal: `home FOLDER` with a folder of control groups, all of which go; `run PID FILE,FILE` with the output of the process, `end PID` when it has ended but not all of
  * its group, `out PID` when nothing of it is left. A terminal hangs up with us and may take its leader along before we
  * look, so who holds the output goes too.
  */
@@ -24,8 +24,9 @@ const script = `
 exec >/dev/null 2>&1
 trap '' HUP INT TERM
 read -r line
-pids=" "
+pids=" " homes=
 while read -r what pid held; do
+  if [ "$what" = home ]; then homes="$homes $pid"; continue; fi
   eval "state$pid=$what"
   [ "$what" = run ] || continue
   eval "held$pid=\\$held"
@@ -43,7 +44,7 @@ for pid in $pids; do
   members="$members$pid "
   kill -STOP "$pid"
 done
-[ "$roots" != " " ] || exit 0
+for home in $homes; do echo 1 >"$home/cgroup.kill"; done
 again=yes
 while [ "$again" ]; do
   again=
@@ -66,6 +67,14 @@ for link in /proc/[0-9]*/fd/[012]; do
   pid=\${link#/proc/}
   case "$files" in *",\${target%% *},"*) kill -9 "\${pid%%/*}" ;; esac
 done
+for home in $homes; do
+  for try in 1 2 3 4 5 6 7 8 9; do
+    rmdir "$home"/[0-9]*
+    rmdir "$home" && break
+    [ -d "$home" ] || break
+    sleep 0.1
+  done
+done
 `;
 
 interface Guarded {
@@ -84,11 +93,18 @@ interface Guard {
 export class Guardian {
   readonly #runtime: Runtime;
   readonly #processes = new Map<number, Guarded>();
+  readonly #homes = new Set<string>();
   #guard: Guard | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
+  }
+
+  /** All control groups in this folder are ours. */
+  watch(home: string): void {
+    this.#homes.add(home);
+    this.#tell(`home ${home}`);
   }
 
   /** A process is about to start: from here on somebody watches. */
@@ -136,10 +152,11 @@ export class Guardian {
   }
 
   #lines(): string[] {
-    return [...this.#processes].flatMap(([pid, { files, ended }]) => [
+    const processes = [...this.#processes].flatMap(([pid, { files, ended }]) => [
       `run ${pid} ${files.join()}`,
       ...(ended ? [`end ${pid}`] : []),
     ]);
+    return [...[...this.#homes].map((home) => `home ${home}`), ...processes];
   }
 
   #start(): Guard | undefined {

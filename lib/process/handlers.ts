@@ -20,17 +20,17 @@ import type {
 } from "../protocol/process.ts";
 import type { StartLimits } from "../protocol/process_limits.ts";
 import type { ListResult } from "../protocol/process_list.ts";
-import { timerMs } from "../protocol/timer.ts";
 import { findProgram } from "../runtime/find_program.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import { spawnConfined } from "../sandbox/confine.ts";
+import type { Child, Runtime } from "../runtime/runtime.ts";
+import { type Confined, spawnConfined } from "../sandbox/confine.ts";
 import { intersect, type Policy, unrestricted } from "../sandbox/policy.ts";
 import { resolvePolicy } from "../sandbox/resolve.ts";
+import type { Cgroup, Cgroups, Controller } from "./cgroups.ts";
 import { decodeCwd, decodeSize, invalid, refuseNul, startError } from "./checks.ts";
 import { childEnv } from "./child_env.ts";
+import { endAll } from "./end_all.ts";
 import { type Guardian, guardianOf } from "./guardian.ts";
 import { ManagedProcess, type ProcessObserver, StdinFull } from "./process.ts";
-import { askTrees, killTrees, type ProcessRow, rootsOf, untilGone } from "./process_tree.ts";
 import { Reads } from "./read.ts";
 import { StartRequest } from "./start_request.ts";
 
@@ -70,8 +70,6 @@ const signalNumbers: Record<SignalName, number> = {
 
 /** Accepted `writeId`s that are remembered for each process. */
 const REMEMBERED_WRITES = 4096;
-/** How long killed descendants have to leave the process table. */
-const GONE_WITHIN_MS = 1000;
 const MAX_LABELS_LENGTH = 16 * 1024;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -92,6 +90,9 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   readonly #limits: ProcessLimits;
   /** No process reaches further. */
   readonly #ceiling: Policy;
+  readonly #cgroups: Cgroups | undefined;
+  /** Groups of closed processes that have left somebody behind. */
+  readonly #leftovers = new Set<Cgroup>();
   readonly #entries = new Map<string, Entry>();
   /** Closed processes with output, oldest first. */
   readonly #closed = new Set<ManagedProcess>();
@@ -105,10 +106,13 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     observer: ProcessObserver,
     limits: ProcessLimits,
     ceiling: Policy = unrestricted,
+    cgroups?: Cgroups,
   ) {
     this.#runtime = runtime;
     this.#ceiling = ceiling;
+    this.#cgroups = cgroups;
     this.#guardian = guardianOf(runtime);
+    if (cgroups) this.#guardian.watch(cgroups.folder);
     this.#limits = limits;
     this.#observer = {
       ready: () => observer.ready(),
@@ -118,6 +122,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         if (event.kind === "exited") this.#guardian.exited(process.pid);
         if (event.kind !== "closed") return;
         this.#guardian.gone(process.pid);
+        if (process.cgroup) this.#leave(process.cgroup);
         this.#onClosed(process);
       },
     };
@@ -134,7 +139,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     if (params.enforceManagedNetwork) {
       throw new RpcError(rpcCode.internal, "enforceManagedNetwork: this server has no proxy to lead through");
     }
-    refuseUnheld(params.limits);
+    refuseUnheld(params.limits, this.#cgroups?.controllers);
     if (params.labels && JSON.stringify(params.labels).length > MAX_LABELS_LENGTH) {
       throw invalid(`labels: expected at most ${MAX_LABELS_LENGTH} characters of JSON`);
     }
@@ -154,21 +159,27 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     const wanted = resolvePolicy(params.sandbox, { purpose: "process", cwd, tmpdir: env.TMPDIR });
     const policy = this.#ceiling === unrestricted ? wanted : intersect(wanted, this.#ceiling);
     this.#guardian.prepare();
+    let cgroup: Cgroup | undefined;
     try {
-      const { child, sandboxType, launched } = spawnConfined(this.#runtime, policy, {
-        file: findProgram(program, env.PATH, cwd),
-        argv: [arg0 ?? program, ...argv.slice(1)],
-        env,
-        cwd,
-        stdin: params.pipeStdin ? "pipe" : "null",
-        ...(terminal ? { terminal } : {}),
-      });
+      const spawn = (): Confined =>
+        spawnConfined(this.#runtime, policy, {
+          file: findProgram(program, env.PATH, cwd),
+          argv: [arg0 ?? program, ...argv.slice(1)],
+          env,
+          cwd,
+          stdin: params.pipeStdin ? "pipe" : "null",
+          ...(terminal ? { terminal } : {}),
+        });
+      cgroup = this.#cgroups?.take(params.limits);
+      const { child, sandboxType, launched } = cgroup ? cgroup.enclose(spawn) : spawn();
+      holdTo(params.limits, cgroup, child);
       this.#guardian.started(child.pid, child.outputFiles());
       const process = new ManagedProcess(processId, child, this.#observer, {
         retention: { maxBytes: this.#limits.retainedBytes },
         maxStdinBytes: this.#limits.maxStdinBytes,
         outputWindowBytes: params.outputWindowBytes,
         limits: params.limits,
+        cgroup,
         isConfined: sandboxType !== "none",
       });
       const answer: StartResult = { processId, sandboxType };
@@ -182,6 +193,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
       return result;
     } catch (error) {
       this.#guardian.notStarted();
+      if (cgroup) this.#cgroups!.giveBack(cgroup);
       throw startError(error);
     }
   };
@@ -284,34 +296,15 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
     for (const { forget } of entries) clearTimeout(forget);
-    const open = entries.map(({ process }) => process).filter((process) => !process.closed);
-    const asked = await this.#askToEnd(open);
-    const roots = [
-      ...open.filter((process) => !process.closed).map((process) => process.root),
-      ...rootsOf(asked),
-    ];
-    const killed = roots.length > 0 ? killTrees(roots) : [];
-    for (const { process } of entries) process.dispose();
-    await Promise.all(entries.map(({ process }) => process.ended));
-    await untilGone(killed, GONE_WITHIN_MS);
+    const processes = entries.map(({ process }) => process);
+    await endAll(processes, [...this.#leftovers], this.#limits.endGraceMs);
+    for (const cgroup of this.#leftovers) this.#leave(cgroup);
   }
 
-  /** Settles when all have gone, or have had their time; answers who was asked. */
-  async #askToEnd(processes: readonly ManagedProcess[]): Promise<ProcessRow[]> {
-    if (processes.length === 0 || this.#limits.endGraceMs === 0) return [];
-    for (const process of processes) process.release();
-    const asked = askTrees(processes.map((process) => process.root));
-    if (asked.length > 0) {
-      await untilGone(asked, this.#limits.endGraceMs);
-      return asked;
-    }
-    // Where there is no process table.
-    for (const process of processes) process.signal(constants.signals.SIGTERM);
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timerMs(this.#limits.endGraceMs));
-    await Promise.race([Promise.all(processes.map((process) => process.ended)), late]);
-    clearTimeout(timer);
-    return [];
+  /** A process is closed; who is left of it may go when the session does. */
+  #leave(cgroup: Cgroup): void {
+    this.#leftovers.add(cgroup);
+    for (const one of this.#leftovers) if (this.#cgroups!.giveBack(one)) this.#leftovers.delete(one);
   }
 
   /** Nothing of it is told but the error: no program has run. */
@@ -360,10 +353,28 @@ function joinOf({ request, result }: Entry, params: StartParams): StartResult | 
   return result instanceof Promise ? result.then(joined) : joined(result);
 }
 
+function holdTo(limits: StartLimits | undefined, cgroup: Cgroup | undefined, child: Child): void {
+  try {
+    cgroup?.limit(limits);
+  } catch (error) {
+    child.signalGroup(constants.signals.SIGKILL);
+    throw error;
+  }
+}
+
+const resourceLimits = [
+  ["memoryBytes", "memory"],
+  ["processes", "pids"],
+  ["cpuPercent", "cpu"],
+] as const;
+
 /** A limit that is not held would be worse than none. */
-function refuseUnheld(limits: StartLimits | undefined): void {
-  for (const name of ["memoryBytes", "processes", "cpuPercent"] as const) {
-    if (limits?.[name] === undefined) continue;
+function refuseUnheld(
+  limits: StartLimits | undefined,
+  controllers: ReadonlySet<Controller> = new Set(),
+): void {
+  for (const [name, controller] of resourceLimits) {
+    if (limits?.[name] === undefined || controllers.has(controller)) continue;
     throw new RpcError(rpcCode.invalidRequest, `limits.${name}: this server cannot hold a process to it`);
   }
 }

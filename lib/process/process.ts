@@ -5,6 +5,7 @@ import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
 import { signalName } from "../runtime/signal_name.ts";
 import { DenialWatch } from "../sandbox/denial.ts";
+import type { Cgroup } from "./cgroups.ts";
 import { GracefulEnd } from "./graceful_end.ts";
 import { killTogether } from "./kill_together.ts";
 import { LimitWatch } from "./limit_watch.ts";
@@ -42,6 +43,8 @@ export interface ProcessOptions {
   /** Output that may be sent and not acknowledged; no limit when absent. */
   outputWindowBytes?: number | undefined;
   limits?: StartLimits | undefined;
+  /** Where it and all that it starts is. */
+  cgroup?: Cgroup | undefined;
   /** It runs in a sandbox, which may be why it fails. @default {false} */
   isConfined?: boolean;
 }
@@ -134,6 +137,10 @@ export class ManagedProcess {
 
   get pid(): number {
     return this.#child.pid;
+  }
+
+  get cgroup(): Cgroup | undefined {
+    return this.#options.cgroup;
   }
 
   get isTerminal(): boolean {
@@ -255,6 +262,7 @@ export class ManagedProcess {
       exited: this.exited,
       files: this.#child.outputFiles(),
       isTerminal: this.isTerminal,
+      cgroup: this.#options.cgroup,
     };
   }
 
@@ -345,6 +353,7 @@ export class ManagedProcess {
   }
 
   #onExit(status: ExitStatus): void {
+    if (this.#options.cgroup?.outOfMemory()) this.#endedBy ??= "memory";
     this.#exitCode = status.signal === null ? status.code! : 128 + status.signal;
     if (status.signal !== null) this.#signal = signalName(status.signal);
     this.#child.stdin?.destroy();

@@ -101,6 +101,8 @@ export interface TreeRoot {
   /** Its output, as {@link fileOf} names it: who holds it belongs to the tree. */
   files: readonly string[];
   isTerminal: boolean;
+  /** The control group that it was put into. */
+  cgroup?: { pids(): number[]; kill(): void } | undefined;
 }
 
 /**
@@ -112,8 +114,7 @@ export function askTrees(roots: readonly TreeRoot[]): ProcessRow[] {
   const asked = new Map<number, ProcessRow>();
   for (const onTerminal of [true, false]) {
     const some = roots.filter(({ isTerminal }) => isTerminal === onTerminal);
-    const files = new Set(some.flatMap((root) => root.files));
-    for (const row of [...treeOf(leadersOf(some, table), table), ...holdersOf(files, table)]) {
+    for (const row of membersOf(some, table)) {
       if (asked.has(row.pid)) continue;
       asked.set(row.pid, row);
       signalProcess(row.pid, "SIGTERM");
@@ -155,7 +156,12 @@ export function killTrees(roots: readonly TreeRoot[]): ProcessRow[] {
     for (const row of newcomers) known.add(row.pid);
     table.push(...newcomers);
     leaders ??= leadersOf(roots, table);
-    const found = [...treeOf(leaders, table), ...holdersOf(files, newcomers)];
+    const grouped = groupedIn(roots);
+    const found = [
+      ...treeOf(leaders, table),
+      ...holdersOf(files, newcomers),
+      ...newcomers.filter(({ pid }) => grouped.has(pid)),
+    ];
     const fresh = found.filter(({ pid }) => !members.has(pid));
     for (const row of fresh) {
       members.set(row.pid, row);
@@ -167,6 +173,7 @@ export function killTrees(roots: readonly TreeRoot[]): ProcessRow[] {
   for (const { pid } of members.values()) signalProcess(pid, "SIGKILL");
   // Who was being forked while its parent was stopped.
   for (let round = 0; round < MAX_ROUNDS && signalFresh("SIGKILL"); round++);
+  for (const { cgroup } of roots) cgroup?.kill();
   return [...members.values()];
 }
 
@@ -204,4 +211,20 @@ function signalProcess(pid: number, signal: NodeJS.Signals): void {
 function leadersOf(roots: readonly TreeRoot[], table: readonly ProcessRow[]): Set<number> {
   const inUse = new Set(table.map(({ pid }) => pid));
   return new Set(roots.filter(({ pid, exited }) => !(exited && inUse.has(pid))).map(({ pid }) => pid));
+}
+
+/** Everybody who belongs to these trees, by whatever trace; some perhaps twice. */
+function membersOf(roots: readonly TreeRoot[], table: readonly ProcessRow[]): ProcessRow[] {
+  const files = new Set(roots.flatMap((root) => root.files));
+  const grouped = groupedIn(roots);
+  return [
+    ...treeOf(leadersOf(roots, table), table),
+    ...holdersOf(files, table),
+    ...table.filter(({ pid }) => grouped.has(pid)),
+  ];
+}
+
+/** Who is in the control groups of these processes. */
+function groupedIn(roots: readonly TreeRoot[]): ReadonlySet<number> {
+  return new Set(roots.flatMap(({ cgroup }) => cgroup?.pids() ?? []));
 }

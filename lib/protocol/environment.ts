@@ -62,6 +62,10 @@ export interface Capabilities {
   sessionAttach?: boolean;
   /** Ours: `limits` in `process/start`, as far as they concern time and output. */
   processLimits?: boolean;
+  /** Ours: a process is ended with all that it has started, as the process table knows it, not with its group only. */
+  processTrees?: boolean;
+  /** Ours: each process is in a control group, so that nothing that it has started can hide. */
+  processCgroups?: boolean;
   /** Ours: those of `limits` in `process/start` that concern memory, processes and processor time. */
   processResourceLimits?: boolean;
 }
@@ -117,6 +121,8 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   processStartOnce: optional(boolean),
   sessionAttach: optional(boolean),
   processLimits: optional(boolean),
+  processTrees: optional(boolean),
+  processCgroups: optional(boolean),
   processResourceLimits: optional(boolean),
 });
 

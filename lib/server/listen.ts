@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { HttpOptions } from "../http/handlers.ts";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
+import { Cgroups } from "../process/cgroups.ts";
 import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { isIP } from "../protocol/ip_address.ts";
@@ -19,6 +20,7 @@ import { ServerConnection } from "./connection.ts";
 import { fileService } from "./file_service.ts";
 import { answerRequest, responseText, upgradeText } from "./http.ts";
 import { httpService } from "./http_service.ts";
+import { processService } from "./process_service.ts";
 import type { Service } from "./service.ts";
 import { SessionStore } from "./session.ts";
 
@@ -26,6 +28,12 @@ import { SessionStore } from "./session.ts";
 export interface ServerOptions {
   /** Bounds of output and input; those left out have their defaults. */
   limits?: Partial<ProcessLimits>;
+  /**
+   * Puts each process into a control group (version 2) of its own: below the group that the server is in (`auto`) or
+   * below this folder. Nothing leaves it, and where the folder hands its controllers down, `limits` of memory, processes
+   * and processor time can be held. None by default, as moving a process costs the whole system milliseconds.
+   */
+  cgroup?: string;
   /** How long a session without a connection lives. @default {80_000} */
   detachedSessionMs?: number;
   /** Time between pings; a client that answers none is dropped, its session waits for it. @default {20_000} */
@@ -81,8 +89,9 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
     );
   }
   const log = options.log ?? (() => {});
-  const sessions = sessionStore(runtime, options, options.detachedSessionMs ?? 80_000);
-  const services = connectionServices(runtime, options);
+  const cgroups = openCgroups(options);
+  const sessions = sessionStore(runtime, options, options.detachedSessionMs ?? 80_000, cgroups);
+  const services = connectionServices(runtime, options, cgroups);
   const connections = new Set<ServerConnection>();
   const rules = {
     authenticate,
@@ -122,6 +131,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
         connection.close({ kind: "goingAway", message: "the server is ending" });
       }
       await sessions.dispose();
+      cgroups?.close();
     },
   };
 }
@@ -158,16 +168,17 @@ export function serveStdio(runtime: Runtime, options: ServerOptions = {}): Strea
 
 /** Serves one connection over any channel. Its session ends with it. */
 export function serveChannel(runtime: Runtime, channel: Channel, options: ServerOptions = {}): StreamServer {
-  const sessions = sessionStore(runtime, options, 0);
+  const cgroups = openCgroups(options);
+  const sessions = sessionStore(runtime, options, 0, cgroups);
   const gone = Promise.withResolvers<CloseReason>();
   const connection = new ServerConnection(channel, {
     sessions,
-    services: connectionServices(runtime, options),
+    services: connectionServices(runtime, options, cgroups),
     // Whoever started us may take all the time it wants.
     handshakeMs: options.handshakeMs ?? MAX_TIMER_MS,
     onClose: gone.resolve,
   });
-  const ended = gone.promise.then(() => sessions.dispose());
+  const ended = gone.promise.then(() => sessions.dispose()).then(() => cgroups?.close());
   return {
     ended,
     close: async () => {
@@ -177,18 +188,41 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
   };
 }
 
-function connectionServices(runtime: Runtime, options: ServerOptions): readonly Service[] {
+function connectionServices(
+  runtime: Runtime,
+  options: ServerOptions,
+  cgroups: Cgroups | undefined,
+): readonly Service[] {
   const { ceiling = unrestricted } = options;
   const files = fileService(runtime).map((service) => confinedFiles(runtime, service, ceiling));
-  return ceiling.network ? [httpService(options.http), ...files] : files;
+  const services = [...files, processService(cgroups)];
+  return ceiling.network ? [httpService(options.http), ...services] : services;
 }
 
-function sessionStore(runtime: Runtime, options: ServerOptions, detachedMs: number): SessionStore {
+function sessionStore(
+  runtime: Runtime,
+  options: ServerOptions,
+  detachedMs: number,
+  cgroups: Cgroups | undefined,
+): SessionStore {
   return new SessionStore(runtime, {
     limits: { ...defaultProcessLimits, ...options.limits },
     ceiling: options.ceiling ?? unrestricted,
     detachedMs,
+    cgroups,
   });
+}
+
+/** @throws {ExecServerError} `ERR_LISTEN`: they were asked for, and are not to be had. */
+function openCgroups({ cgroup }: ServerOptions): Cgroups | undefined {
+  if (cgroup === undefined) return undefined;
+  try {
+    return new Cgroups(cgroup === "auto" ? undefined : cgroup);
+  } catch (error) {
+    throw new ExecServerError("ERR_LISTEN", `Cannot use control groups: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 async function bind(

@@ -1,11 +1,12 @@
 /** Sessions: they own processes, outlive connections, and expire when nobody comes back. */
 
+import type { Cgroups } from "../process/cgroups.ts";
 import { type ProcessLimits, ProcessTable } from "../process/handlers.ts";
 import type { ManagedProcess, ProcessEvent } from "../process/process.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { type Policy, unrestricted } from "../sandbox/policy.ts";
+import type { Policy } from "../sandbox/policy.ts";
 
 /** Where events go. */
 export interface EventSink {
@@ -46,7 +47,7 @@ export class Session {
   /** When that ends, by the clock that nobody sets. */
   expiresAt = 0;
 
-  constructor(runtime: Runtime, limits: ProcessLimits, ceiling: Policy) {
+  constructor(runtime: Runtime, { limits, ceiling, cgroups }: SessionOptions) {
     this.processes = new ProcessTable(
       runtime,
       {
@@ -61,6 +62,7 @@ export class Session {
       },
       limits,
       ceiling,
+      cgroups,
     );
   }
 
@@ -138,6 +140,8 @@ export interface SessionOptions {
   limits: ProcessLimits;
   /** No process reaches beyond it. No limit by default. */
   ceiling?: Policy;
+  /** Where processes are put; nowhere by default. */
+  cgroups?: Cgroups | undefined;
   /** How long a session without a connection lives. 0 ends it with its connection. @default {80_000} */
   detachedMs: number;
 }
@@ -157,7 +161,7 @@ export class SessionStore {
 
   /** A new session, attached. */
   create(attachment: Attachment): Session {
-    const session = new Session(this.#runtime, this.#options.limits, this.#options.ceiling ?? unrestricted);
+    const session = new Session(this.#runtime, this.#options);
     this.#sessions.set(session.id, session);
     session.attach(attachment);
     return session;

@@ -23,6 +23,7 @@ const capabilities = {
   processStartOnce: true,
   sessionAttach: true,
   processLimits: true,
+  processTrees: true,
   fileWriteStreaming: true,
   sandboxedFileStreaming: true,
   fsAtomicWrite: true,

@@ -6,6 +6,7 @@ import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/run
 import { signalName } from "../runtime/signal_name.ts";
 import { DenialWatch } from "../sandbox/denial.ts";
 import type { Cgroup } from "./cgroups.ts";
+import type { ProcessEvent, ProcessObserver } from "./events.ts";
 import { GracefulEnd } from "./graceful_end.ts";
 import { killTogether } from "./kill_together.ts";
 import { LimitWatch } from "./limit_watch.ts";
@@ -13,27 +14,7 @@ import { OutputLog, type RetentionLimits } from "./output.ts";
 import type { TreeRoot } from "./process_tree.ts";
 import { settledWithin } from "./settled_within.ts";
 
-/** What a process tells, in the order of the numbers. */
-export type ProcessEvent =
-  | { kind: "output"; seq: number; stream: OutputStream; bytes: Uint8Array }
-  | {
-      kind: "exited";
-      seq: number;
-      exitCode: number;
-      signal?: string;
-      endedBy?: LimitName;
-      sandboxDenied: boolean;
-    }
-  | { kind: "closed"; seq: number; endedBy?: LimitName };
-
-/** Who is told. */
-export interface ProcessObserver {
-  event(process: ManagedProcess, event: ProcessEvent): void;
-  /** Nothing when more output may come, else a promise for when it may. */
-  ready(): Promise<void> | undefined;
-  /** To how many connections the events of a process go. */
-  attached(processId: string): number;
-}
+export type { ProcessEvent, ProcessObserver } from "./events.ts";
 
 /** Settings of a process. */
 export interface ProcessOptions {

@@ -6,6 +6,7 @@ import { parseSignal, signalNames } from "./exit_status.ts";
 import { fileCommandTable } from "./file_commands.ts";
 import type { Job } from "./job.ts";
 import { label } from "./jobs.ts";
+import { processCommandTable } from "./process_commands.ts";
 import { endJob, signalJob } from "./signals.ts";
 import { formatTable, shorten } from "./style.ts";
 import { UsageError } from "./usage_error.ts";
@@ -38,6 +39,9 @@ export interface Command {
 }
 
 export { UsageError } from "./usage_error.ts";
+
+/** What `:end` gives a job to end by itself. */
+const END_GRACE_MS = 2000;
 
 export const settingValues: Readonly<Record<string, readonly string[]>> = {
   tty: ["auto", "always", "never"],
@@ -160,6 +164,7 @@ export const commands: readonly Command[] = [
       return 0;
     },
   },
+  ...processCommandTable,
   {
     name: "attach",
     usage: ":attach [JOB]",
@@ -188,7 +193,9 @@ export const commands: readonly Command[] = [
   {
     name: "end",
     usage: ":end JOB",
-    summary: "kill a job at once",
+    summary: "end a job: ask it, and kill it when it goes on",
+    details:
+      "The command and all that it has started get TERM, and KILL after 2 s. Servers that cannot wait kill at once.",
     arguments: ["job"],
     run: async (repl, id) => {
       if (id === "") throw new UsageError("Usage: :end JOB");
@@ -197,7 +204,7 @@ export const commands: readonly Command[] = [
         repl.jobs.remove(job);
         return 0;
       }
-      await endJob(repl.shellOf(job.environmentId), job);
+      await endJob(repl.shellOf(job.environmentId), job, END_GRACE_MS);
       return 0;
     },
   },

@@ -26,6 +26,8 @@ import { wantsTerminal } from "./tty_programs.ts";
 export const OWN_FAILURE = 255;
 /** On leaving, how long the jobs may take to end. */
 const END_JOBS_MS = 2000;
+/** And how long they may take to do it by themselves. */
+const LEAVE_GRACE_MS = 500;
 
 export interface SessionOptions {
   manager: EnvironmentManager;
@@ -209,7 +211,7 @@ export class Session implements ReplContext {
       const timer = setTimeout(resolve, END_JOBS_MS);
       const ends = jobs.map((job) => {
         job.detach();
-        return endJob(this.shellOf(job.environmentId), job).then(
+        return endJob(this.shellOf(job.environmentId), job, LEAVE_GRACE_MS).then(
           () => job.over,
           () => {},
         );

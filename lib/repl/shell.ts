@@ -8,6 +8,7 @@ import { RpcError } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import type { TerminalSize } from "../runtime/runtime.ts";
 import { Job } from "./job.ts";
+import { lineLabels } from "./process_commands.ts";
 import { initialState, isPosixShell, lineCommand, nextState, type ShellState } from "./shell_script.ts";
 
 export interface LineOptions {
@@ -91,6 +92,7 @@ export class Shell {
     try {
       process = await this.run(argv, {
         env,
+        labels: lineLabels(text),
         ...(terminal ? { terminal: terminal.size } : { stdin: options.stdin }),
       });
     } catch (error) {

@@ -24,10 +24,10 @@ export async function signalJob(shell: Shell | undefined, job: Job, signal: Sign
   }
 }
 
-/** Kills a job. */
-export async function endJob(shell: Shell | undefined, job: Job): Promise<void> {
+/** Ends a job: asks all of it, and has it killed when it still runs after this time. */
+export async function endJob(shell: Shell | undefined, job: Job, graceMs: number): Promise<void> {
   if (job.state === "left") await killGroup(shell, job, "kill");
-  else await job.process.terminate();
+  else await job.process.terminate({ graceMs });
 }
 
 async function killGroup(shell: Shell | undefined, job: Job, signal: SignalName): Promise<void> {

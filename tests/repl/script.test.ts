@@ -53,6 +53,19 @@ test("a script takes 8 MiB of output and a line of 64 KiB whole", async () => {
   expect(stdout.subarray(8_388_608).toString()).toBe("65536\n");
 });
 
+test(":ps lists what the session has, by the lines as they were typed", async () => {
+  const { stdout } = await setup.script(
+    ":ps\n(exit 3)\nsleep 99 & echo one\n:ps\n:use box\n:ps\necho two\n:ps\n",
+  );
+  const [none, one, head, first, second, ...rest] = stdout.toString().trimEnd().split("\n");
+  expect([none, one]).toEqual(["No processes", "one"]);
+  expect(head).toMatch(/^job +state +pid +age +input +output +kind +command$/);
+  expect(first).toMatch(/exit 3 +\d+ +\d+ s +0 B +\S+ \S+ +pipe +\(exit 3\)$/);
+  expect(second).toMatch(/done, output open +\d+ .* sleep 99 & echo one$/);
+  expect(rest[0]).toBe("No processes");
+  expect(rest.at(-1)).toMatch(/done +\d+ .* echo two$/);
+});
+
 test("a script can change the environment and use commands; no style in pipes", async () => {
   const { stdout, stderr, status } = await setup.script(
     ":use box\necho on $0\n:use pipe\necho pipe\n:nope\n: a builtin\n:env\n",

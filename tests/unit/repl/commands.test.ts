@@ -23,6 +23,7 @@ describe("the commands", () => {
       "tty",
       "pipe",
       "jobs",
+      "ps",
       "attach",
       "kill",
       "end",

@@ -394,6 +394,12 @@ export const requirements = {
   "fs/watchMissing: a new watch takes the place of the old, and keeps its id of 64 bits":
     "protocol files §1.7",
   "fs/watchMissing: ends with its connection": "protocol files §1.7",
+  "fs/watch: tells what happens in a directory": "brief: files",
+  "fs/watch: a whole tree, with what is made later": "brief: files",
+  "fs/watch: changes of one path come together": "brief: files",
+  "fs/watch: a flood is told as an overflow, and the watch goes on": "brief: files",
+  "fs/watch: a file is watched by its name, a directory until it goes": "brief: files",
+  "fs/watch: what cannot be watched is said, and an end is an end": "brief: files",
 } as const satisfies Record<string, string>;
 
 /** A sentence of the table. */

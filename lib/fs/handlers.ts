@@ -39,12 +39,17 @@ import type {
   WalkParams,
   WalkResult,
 } from "../protocol/fs_tree.ts";
-import type { WatchMissingParams, WatchMissingResult } from "../protocol/fs_watch.ts";
+import type {
+  UnwatchParams,
+  WatchMissingParams,
+  WatchMissingResult,
+  WatchParams,
+} from "../protocol/fs_watch.ts";
 import type { Family, Handlers, ServerNotifications } from "../protocol/methods.ts";
 import type { Empty } from "../protocol/process.ts";
 import type { FileCalls } from "../runtime/file_calls.ts";
 import { AT_FDCWD } from "../runtime/file_libc.ts";
-import { isConfined, refuseConfinement } from "./confinement.ts";
+import { refuseConfinement } from "./confinement.ts";
 import { readWhole, writeWhole } from "./contents.ts";
 import { copy } from "./copy.ts";
 import { createDirectory, readDirectory } from "./directory.ts";
@@ -56,7 +61,7 @@ import { type Claim, PathOrder } from "./order.ts";
 import { at } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { walk } from "./walk.ts";
-import { MissingWatch } from "./watch_missing.ts";
+import { WatchTable } from "./watches.ts";
 import {
   joined,
   lossyText,
@@ -91,7 +96,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   readonly #files: FileCalls;
   readonly #connection: FileConnection;
   readonly #handles: HandleTable;
-  readonly #missing: MissingWatch;
+  readonly #watches: WatchTable;
   readonly #order = new PathOrder();
   #writingBytes = 0;
   /** Lets the client go on; set while it is held back. */
@@ -102,7 +107,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     this.#files = files;
     this.#connection = connection;
     this.#handles = new HandleTable(files);
-    this.#missing = new MissingWatch(files);
+    this.#watches = new WatchTable(files, connection);
   }
 
   readonly "fs/readFile" = (params: ReadFileParams): Promise<ReadFileResult> => {
@@ -236,16 +241,15 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     });
   };
 
-  readonly "fs/watchMissing" = (params: WatchMissingParams): WatchMissingResult => {
-    const missing = params.missing.map((path) => wirePath(path).bytes);
-    const present = params.present === undefined ? undefined : wirePath(params.present).bytes;
-    const { watchId } = params;
-    const watching =
-      !isConfined(params.sandbox) &&
-      this.#missing.start(missing, present, () => this.#connection.notify("fs/missingChanged", { watchId }));
-    if (!watching) this.#missing.stop();
-    return { watching };
+  readonly "fs/watchMissing" = (params: WatchMissingParams): WatchMissingResult =>
+    this.#watches.watchMissing(params);
+
+  readonly "fs/watch" = (params: WatchParams): Empty | Promise<Empty> => {
+    const path = decodePath(params);
+    return this.#run(path, [looks(path.bytes)], () => this.#watches.watch(params, path));
   };
+
+  readonly "fs/unwatch" = (params: UnwatchParams): Empty => this.#watches.unwatch(params);
 
   readonly "fs/rename" = (params: RenameParams): Empty | Promise<Empty> => {
     refuseConfinement(params.sandbox);
@@ -307,7 +311,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   close(): void {
     this.#closed = true;
     this.#handles.dispose();
-    this.#missing.stop();
+    this.#watches.dispose();
   }
 
   /** Does what has no answer but that it is done. */

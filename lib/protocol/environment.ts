@@ -38,6 +38,8 @@ export interface Capabilities {
   fsWatchMissing?: boolean;
   /** `fs/open` and its blocks under a `sandbox`. */
   sandboxedFileStreaming?: boolean;
+  /** Ours: `fs/watch`, `fs/unwatch` and the notification `fs/changed`. */
+  fsWatch?: boolean;
   /** Ours: `fs/rename`. */
   fsRename?: boolean;
   /** Ours: `fs/chmod` and `fs/setTimes`. */
@@ -109,6 +111,7 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   fileWriteStreaming: optional(boolean),
   fsWatchMissing: optional(boolean),
   sandboxedFileStreaming: optional(boolean),
+  fsWatch: optional(boolean),
   fsRename: optional(boolean),
   fsChmod: optional(boolean),
   fsSymlink: optional(boolean),

@@ -73,12 +73,18 @@ import {
   walkResult,
 } from "./fs_tree.ts";
 import {
+  type ChangedParams,
+  changedParams,
   type MissingChangedParams,
   missingChangedParams,
+  type UnwatchParams,
+  unwatchParams,
   type WatchMissingParams,
   type WatchMissingResult,
+  type WatchParams,
   watchMissingParams,
   watchMissingResult,
+  watchParams,
 } from "./fs_watch.ts";
 import {
   type BodyConsumedParams,
@@ -216,6 +222,10 @@ export interface Requests {
   "fs/walk": Call<WalkParams, WalkResult>;
   /** Tells once when a missing path may have come to exist. */
   "fs/watchMissing": Call<WatchMissingParams, WatchMissingResult>;
+  /** Ours (`fsWatch`): tells what changes at a path, until the connection ends or it is told to stop. */
+  "fs/watch": Call<WatchParams, Empty>;
+  /** Ours (`fsWatch`): ends a watch. */
+  "fs/unwatch": Call<UnwatchParams, Empty>;
   /** Ours (`fsRename`): gives a file or directory another name on its file system. */
   "fs/rename": Call<RenameParams, Empty>;
   /** Ours (`fsChmod`): sets permission bits. */
@@ -248,6 +258,7 @@ export interface ServerNotifications {
   /** A piece of the body of a streamed answer. */
   "http/request/bodyDelta": BodyDeltaParams;
   "fs/missingChanged": MissingChangedParams;
+  "fs/changed": ChangedParams;
 }
 
 /** The words by which a refused request before the handshake names what it is. */
@@ -309,6 +320,8 @@ export const requests: RequestTable = {
   "fs/close": { params: closeParams, result: empty, gate: "filesystem" },
   "fs/walk": { params: walkParams, result: walkResult, gate: "filesystem" },
   "fs/watchMissing": { params: watchMissingParams, result: watchMissingResult, gate: "filesystem" },
+  "fs/watch": { params: watchParams, result: empty, gate: "filesystem" },
+  "fs/unwatch": { params: unwatchParams, result: empty, gate: "filesystem" },
   "fs/rename": { params: renameParams, result: empty, gate: "filesystem" },
   "fs/chmod": { params: chmodParams, result: empty, gate: "filesystem" },
   "fs/setTimes": { params: setTimesParams, result: empty, gate: "filesystem" },
@@ -334,6 +347,7 @@ export const serverNotifications: {
   "process/closed": closedParams,
   "http/request/bodyDelta": bodyDeltaParams,
   "fs/missingChanged": missingChangedParams,
+  "fs/changed": changedParams,
 };
 
 /** The methods of one family: `Family<"process">` is every `process/…`. */

@@ -13,6 +13,7 @@ export function fileService(runtime: Runtime): Service[] {
         capabilities: {
           fileWriteStreaming: true,
           fsWatchMissing: true,
+          fsWatch: true,
           fsRename: true,
           fsChmod: true,
           fsSymlink: true,

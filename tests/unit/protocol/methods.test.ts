@@ -37,6 +37,8 @@ describe("the table", () => {
       ["fs/close", "filesystem"],
       ["fs/walk", "filesystem"],
       ["fs/watchMissing", "filesystem"],
+      ["fs/watch", "filesystem"],
+      ["fs/unwatch", "filesystem"],
       ["fs/rename", "filesystem"],
       ["fs/chmod", "filesystem"],
       ["fs/setTimes", "filesystem"],
@@ -61,6 +63,7 @@ describe("the table", () => {
       "process/closed",
       "http/request/bodyDelta",
       "fs/missingChanged",
+      "fs/changed",
     ]);
   });
 });

@@ -400,6 +400,12 @@ export const requirements = {
   "fs/watch: a flood is told as an overflow, and the watch goes on": "brief: files",
   "fs/watch: a file is watched by its name, a directory until it goes": "brief: files",
   "fs/watch: what cannot be watched is said, and an end is an end": "brief: files",
+  "fs/search: lines of files that match": "brief: files",
+  "fs/search: globs, hidden files and limits": "brief: files",
+  "fs/search: what is wrong is said": "brief: files",
+  "fs/search: an expression that is slow elsewhere takes no time": "brief: files",
+  "fs/search: can be given up, and ends with its connection": "brief: files",
+  "fs/search: finds what other tools find": "brief: files",
 } as const satisfies Record<string, string>;
 
 /** A sentence of the table. */

@@ -34,8 +34,11 @@ import type {
   WriteBlockParams,
 } from "../protocol/fs_blocks.ts";
 import type {
+  CancelSearchParams,
   ReadDirectoryParams,
   ReadDirectoryResult,
+  SearchParams,
+  SearchResult,
   WalkParams,
   WalkResult,
 } from "../protocol/fs_tree.ts";
@@ -49,6 +52,7 @@ import type { Family, Handlers, ServerNotifications } from "../protocol/methods.
 import type { Empty } from "../protocol/process.ts";
 import type { FileCalls } from "../runtime/file_calls.ts";
 import { AT_FDCWD } from "../runtime/file_libc.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { refuseConfinement } from "./confinement.ts";
 import { readWhole, writeWhole } from "./contents.ts";
 import { copy } from "./copy.ts";
@@ -60,6 +64,7 @@ import { changeMode, linkInPath, metadata, realPath, rename, setTimes } from "./
 import { type Claim, PathOrder } from "./order.ts";
 import { at } from "./place.ts";
 import { removeTree } from "./remove.ts";
+import { SearchTable } from "./search.ts";
 import { walk } from "./walk.ts";
 import { WatchTable } from "./watches.ts";
 import {
@@ -97,17 +102,19 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   readonly #connection: FileConnection;
   readonly #handles: HandleTable;
   readonly #watches: WatchTable;
+  readonly #searches: SearchTable;
   readonly #order = new PathOrder();
   #writingBytes = 0;
   /** Lets the client go on; set while it is held back. */
   #release: (() => void) | undefined;
   #closed = false;
 
-  constructor(files: FileCalls, connection: FileConnection) {
+  constructor(runtime: Runtime, files: FileCalls, connection: FileConnection) {
     this.#files = files;
     this.#connection = connection;
     this.#handles = new HandleTable(files);
     this.#watches = new WatchTable(files, connection);
+    this.#searches = new SearchTable(runtime, files, connection);
   }
 
   readonly "fs/readFile" = (params: ReadFileParams): Promise<ReadFileResult> => {
@@ -251,6 +258,14 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
 
   readonly "fs/unwatch" = (params: UnwatchParams): Empty => this.#watches.unwatch(params);
 
+  readonly "fs/search" = (params: SearchParams): Promise<SearchResult> => {
+    const path = decodePath(params);
+    // It may take long, so what changes files does not wait for it.
+    return this.#run(path, [], () => this.#searches.search(params, path)) as Promise<SearchResult>;
+  };
+
+  readonly "fs/cancelSearch" = ({ searchId }: CancelSearchParams): Empty => this.#searches.cancel(searchId);
+
   readonly "fs/rename" = (params: RenameParams): Empty | Promise<Empty> => {
     refuseConfinement(params.sandbox);
     const source = wirePath(params.sourcePath);
@@ -312,6 +327,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     this.#closed = true;
     this.#handles.dispose();
     this.#watches.dispose();
+    this.#searches.dispose();
   }
 
   /** Does what has no answer but that it is done. */

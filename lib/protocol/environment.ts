@@ -40,6 +40,8 @@ export interface Capabilities {
   sandboxedFileStreaming?: boolean;
   /** Ours: `fs/watch`, `fs/unwatch` and the notification `fs/changed`. */
   fsWatch?: boolean;
+  /** Ours: `fs/search`, `fs/cancelSearch` and the notification `fs/searchMatches`. */
+  fsSearch?: boolean;
   /** Ours: `fs/rename`. */
   fsRename?: boolean;
   /** Ours: `fs/chmod` and `fs/setTimes`. */
@@ -112,6 +114,7 @@ export const capabilities: Schema<Capabilities> = object<Capabilities>({
   fsWatchMissing: optional(boolean),
   sandboxedFileStreaming: optional(boolean),
   fsWatch: optional(boolean),
+  fsSearch: optional(boolean),
   fsRename: optional(boolean),
   fsChmod: optional(boolean),
   fsSymlink: optional(boolean),

@@ -63,10 +63,18 @@ import {
   writeBlockParams,
 } from "./fs_blocks.ts";
 import {
+  type CancelSearchParams,
+  cancelSearchParams,
   type ReadDirectoryParams,
   type ReadDirectoryResult,
   readDirectoryParams,
   readDirectoryResult,
+  type SearchMatchesParams,
+  type SearchParams,
+  type SearchResult,
+  searchMatchesParams,
+  searchParams,
+  searchResult,
   type WalkParams,
   type WalkResult,
   walkParams,
@@ -226,6 +234,10 @@ export interface Requests {
   "fs/watch": Call<WatchParams, Empty>;
   /** Ours (`fsWatch`): ends a watch. */
   "fs/unwatch": Call<UnwatchParams, Empty>;
+  /** Ours (`fsSearch`): lines of files that match. They are notified as they are found; the answer comes last. */
+  "fs/search": Call<SearchParams, SearchResult>;
+  /** Ours (`fsSearch`): gives a search up. */
+  "fs/cancelSearch": Call<CancelSearchParams, Empty>;
   /** Ours (`fsRename`): gives a file or directory another name on its file system. */
   "fs/rename": Call<RenameParams, Empty>;
   /** Ours (`fsChmod`): sets permission bits. */
@@ -259,6 +271,7 @@ export interface ServerNotifications {
   "http/request/bodyDelta": BodyDeltaParams;
   "fs/missingChanged": MissingChangedParams;
   "fs/changed": ChangedParams;
+  "fs/searchMatches": SearchMatchesParams;
 }
 
 /** The words by which a refused request before the handshake names what it is. */
@@ -322,6 +335,8 @@ export const requests: RequestTable = {
   "fs/watchMissing": { params: watchMissingParams, result: watchMissingResult, gate: "filesystem" },
   "fs/watch": { params: watchParams, result: empty, gate: "filesystem" },
   "fs/unwatch": { params: unwatchParams, result: empty, gate: "filesystem" },
+  "fs/search": { params: searchParams, result: searchResult, gate: "filesystem" },
+  "fs/cancelSearch": { params: cancelSearchParams, result: empty, gate: "filesystem" },
   "fs/rename": { params: renameParams, result: empty, gate: "filesystem" },
   "fs/chmod": { params: chmodParams, result: empty, gate: "filesystem" },
   "fs/setTimes": { params: setTimesParams, result: empty, gate: "filesystem" },
@@ -348,6 +363,7 @@ export const serverNotifications: {
   "http/request/bodyDelta": bodyDeltaParams,
   "fs/missingChanged": missingChangedParams,
   "fs/changed": changedParams,
+  "fs/searchMatches": searchMatchesParams,
 };
 
 /** The methods of one family: `Family<"process">` is every `process/…`. */

@@ -14,6 +14,7 @@ export function fileService(runtime: Runtime): Service[] {
           fileWriteStreaming: true,
           fsWatchMissing: true,
           fsWatch: true,
+          fsSearch: true,
           fsRename: true,
           fsChmod: true,
           fsSymlink: true,
@@ -24,7 +25,7 @@ export function fileService(runtime: Runtime): Service[] {
         },
         rawCapabilities: { fsRawBytes: true },
         open: (link) => {
-          const methods = new FileMethods(files, link);
+          const methods = new FileMethods(runtime, files, link);
           return { handlers: methods, dispose: () => methods.close() };
         },
       },

@@ -39,6 +39,8 @@ describe("the table", () => {
       ["fs/watchMissing", "filesystem"],
       ["fs/watch", "filesystem"],
       ["fs/unwatch", "filesystem"],
+      ["fs/search", "filesystem"],
+      ["fs/cancelSearch", "filesystem"],
       ["fs/rename", "filesystem"],
       ["fs/chmod", "filesystem"],
       ["fs/setTimes", "filesystem"],
@@ -64,6 +66,7 @@ describe("the table", () => {
       "http/request/bodyDelta",
       "fs/missingChanged",
       "fs/changed",
+      "fs/searchMatches",
     ]);
   });
 });

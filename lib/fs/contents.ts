@@ -29,13 +29,23 @@ const NEW_MODE = 0o666;
 /** Neither waits for a FIFO's other end nor takes a terminal for its own. */
 const unwaiting = O_NONBLOCK | O_NOCTTY;
 
-/** @throws {RpcError} It is no regular file, or too large. */
-export async function readWhole(files: FileCalls, path: string, follow: boolean): Promise<Uint8Array> {
+/**
+ * @param large Gives those that take much memory their turn.
+ * @throws {RpcError} It is no regular file, or too large.
+ */
+export async function readWhole(
+  files: FileCalls,
+  path: string,
+  follow: boolean,
+  large: (read: () => Promise<Uint8Array>) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
   const fd = openToRead(files, path, follow);
   try {
     const { size } = files.fstat(fd);
     if (size > MAX_FILE_BYTES) throw tooLarge();
-    return size === 0 ? await readUnsized(files, fd) : await readSized(files, fd, size);
+    if (size === 0) return await readUnsized(files, fd);
+    const read = (): Promise<Uint8Array> => readSized(files, fd, size);
+    return await (size > PIECE_BYTES ? large(read) : read());
   } finally {
     files.close(fd);
   }

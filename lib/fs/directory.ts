@@ -114,10 +114,14 @@ export async function readDirectory(
 
 function described(name: string, kind: FileKind): DirectoryEntry {
   const text = utf8Text(name);
+  const isDirectory = kind === "directory";
+  const isFile = kind === "file";
+  // Nearly all, and there may be many.
+  if (text !== undefined && kind !== "symlink") return { fileName: text, isDirectory, isFile };
   return {
     fileName: text ?? lossyText(name),
-    isDirectory: kind === "directory",
-    isFile: kind === "file",
+    isDirectory,
+    isFile,
     ...(kind === "symlink" ? { isSymlink: true } : {}),
     ...(text === undefined ? { fileNameBase64: Buffer.from(name, "latin1") } : {}),
   };

@@ -61,7 +61,7 @@ import { isSystemError, refused, wireError } from "./errors.ts";
 import { HandleTable } from "./handles.ts";
 import { hashFile } from "./hash.ts";
 import { changeMode, linkInPath, metadata, realPath, rename, setTimes } from "./metadata.ts";
-import { type Claim, PathOrder } from "./order.ts";
+import { type Claim, OneByOne, PathOrder } from "./order.ts";
 import { at } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { SearchTable } from "./search.ts";
@@ -104,6 +104,13 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   readonly #watches: WatchTable;
   readonly #searches: SearchTable;
   readonly #order = new PathOrder();
+  readonly #reads = new OneByOne();
+  /** Large files are read one after the other, each when the one before is on its way. */
+  readonly #large = <T>(read: () => Promise<T>): Promise<T> =>
+    this.#reads.run(async () => {
+      await this.#connection.ready();
+      return await read();
+    });
   #writingBytes = 0;
   /** Lets the client go on; set while it is held back. */
   #release: (() => void) | undefined;
@@ -119,9 +126,9 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
 
   readonly "fs/readFile" = (params: ReadFileParams): Promise<ReadFileResult> => {
     const path = decodePath(params);
+    const { followSymlinks = true } = params;
     return this.#run(path, [looks(path.bytes)], async () => {
-      await this.#connection.ready();
-      return { dataBase64: await readWhole(this.#files, path.bytes, params.followSymlinks ?? true) };
+      return { dataBase64: await readWhole(this.#files, path.bytes, followSymlinks, this.#large) };
     }) as Promise<ReadFileResult>;
   };
 

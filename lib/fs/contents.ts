@@ -29,23 +29,22 @@ const NEW_MODE = 0o666;
 /** Neither waits for a FIFO's other end nor takes a terminal for its own. */
 const unwaiting = O_NONBLOCK | O_NOCTTY;
 
-/**
- * @param large Gives those that take much memory their turn.
- * @throws {RpcError} It is no regular file, or too large.
- */
+/** Calls `read` when there may be so many bytes more in memory. */
+export type ReadTurn = (size: number, read: () => Promise<Uint8Array>) => Promise<Uint8Array>;
+
+/** @throws {RpcError} It is no regular file, or too large. */
 export async function readWhole(
   files: FileCalls,
   path: string,
   follow: boolean,
-  large: (read: () => Promise<Uint8Array>) => Promise<Uint8Array>,
+  turn: ReadTurn,
 ): Promise<Uint8Array> {
   const fd = openToRead(files, path, follow);
   try {
     const { size } = files.fstat(fd);
     if (size > MAX_FILE_BYTES) throw tooLarge();
     if (size === 0) return await readUnsized(files, fd);
-    const read = (): Promise<Uint8Array> => readSized(files, fd, size);
-    return await (size > PIECE_BYTES ? large(read) : read());
+    return await turn(size, () => readSized(files, fd, size));
   } finally {
     files.close(fd);
   }

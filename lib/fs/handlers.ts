@@ -54,7 +54,7 @@ import type { FileCalls } from "../runtime/file_calls.ts";
 import { AT_FDCWD } from "../runtime/file_libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { refuseConfinement } from "./confinement.ts";
-import { readWhole, writeWhole } from "./contents.ts";
+import { type ReadTurn, readWhole, writeWhole } from "./contents.ts";
 import { copy } from "./copy.ts";
 import { createDirectory, readDirectory } from "./directory.ts";
 import { isSystemError, refused, wireError } from "./errors.ts";
@@ -92,6 +92,9 @@ export interface FileConnection {
 /** Blocks on their way to files; above this the client is held back. */
 const MAX_WRITING_BYTES = 16 * 1024 * 1024;
 const MAX_MODE = 0o7777;
+/** Files up to the first size are answered at once; those up to the second do not wait for longer ones. */
+const SMALL_ANSWER_BYTES = 16 * 1024;
+const MEDIUM_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** What a request looks at or changes. */
 const looks = (path: string, tree = false): Claim => ({ path, tree, change: false });
@@ -104,13 +107,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   readonly #watches: WatchTable;
   readonly #searches: SearchTable;
   readonly #order = new PathOrder();
-  readonly #reads = new OneByOne();
-  /** Large files are read one after the other, each when the one before is on its way. */
-  readonly #large = <T>(read: () => Promise<T>): Promise<T> =>
-    this.#reads.run(async () => {
-      await this.#connection.ready();
-      return await read();
-    });
+  readonly #answers = { block: new OneByOne(), medium: new OneByOne(), large: new OneByOne() };
   #writingBytes = 0;
   /** Lets the client go on; set while it is held back. */
   #release: (() => void) | undefined;
@@ -128,7 +125,8 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     const path = decodePath(params);
     const { followSymlinks = true } = params;
     return this.#run(path, [looks(path.bytes)], async () => {
-      return { dataBase64: await readWhole(this.#files, path.bytes, followSymlinks, this.#large) };
+      const turn: ReadTurn = (size, read) => this.#inTurn(size, read);
+      return { dataBase64: await readWhole(this.#files, path.bytes, followSymlinks, turn) };
     }) as Promise<ReadFileResult>;
   };
 
@@ -231,14 +229,24 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   };
 
   readonly "fs/readBlock" = (params: ReadBlockParams): ReadBlockResult | Promise<ReadBlockResult> => {
-    const ready = this.#connection.ready();
-    return ready ? this.#readLater(ready, params) : this.#handles.readBlock(params, { lend: true });
+    if (!this.#connection.ready() && this.#answers.block.isIdle) {
+      return this.#handles.readBlock(params, { lend: true });
+    }
+    // Who asks faster than it takes the answers does not fill the memory.
+    return this.#answers.block.run(async () => {
+      await this.#connection.ready();
+      return await this.#handles.readBlock(params, { lend: false });
+    });
   };
 
-  /** Who asks faster than it takes the answers does not fill the memory. */
-  async #readLater(ready: Promise<void>, params: ReadBlockParams): Promise<ReadBlockResult> {
-    for (let wait: Promise<void> | undefined = ready; wait; wait = this.#connection.ready()) await wait;
-    return await this.#handles.readBlock(params, { lend: false });
+  /** Large answers are made one by one, each when the one before is on its way; small ones do not wait for them. */
+  #inTurn<T>(size: number, read: () => Promise<T>): Promise<T> {
+    if (size <= SMALL_ANSWER_BYTES) return read();
+    const queue = size <= MEDIUM_ANSWER_BYTES ? this.#answers.medium : this.#answers.large;
+    return queue.run(async () => {
+      await this.#connection.ready();
+      return await read();
+    });
   }
 
   readonly "fs/writeBlock" = (params: WriteBlockParams): Promise<Empty> => {

@@ -34,6 +34,10 @@ export class PathOrder {
 export class OneByOne {
   #last: Promise<unknown> | undefined;
 
+  get isIdle(): boolean {
+    return this.#last === undefined;
+  }
+
   async run<T>(action: () => Promise<T>): Promise<T> {
     const before = this.#last;
     const running = before ? before.then(action, action) : action();

@@ -70,8 +70,8 @@ export function normalized(bytes: string): string {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A URI in which every character stands for itself; dots are looked at later. */
-const plainUri = /^file:\/\/(\/(?![A-Za-z][:|])[\w\-.~!$&'()*+,;=@:/]*)$/;
+/** A URI in which every character stands for itself, and none may belong to a drive; dots are looked at later. */
+const plainUri = /^file:\/\/(\/[\w\-.~!$&'()*+,;=@/]*)$/;
 
 function uriBytes(text: string): string {
   const plain = plainUri.exec(text)?.[1];

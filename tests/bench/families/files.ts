@@ -113,6 +113,20 @@ function blocks(id: string, title: string, full: number, write: boolean, raw: bo
   };
 }
 
+function whole(id: string, title: string, raw: boolean): Case {
+  return {
+    figures: [throughput(id, title)],
+    run: async (bench) => {
+      const mib = bench.size(64);
+      const path = largeFile(bench, id, mib);
+      const params = { path, ...(raw && (await takesRaw(bench.link)) ? { raw } : {}) };
+      const read = (): Promise<unknown> => bench.link.ask("fs/readFile", params);
+      await read();
+      return [await speed(3 * mib * MIB, () => rate(3, 1, read))];
+    },
+  };
+}
+
 function manyFiles(bench: Bench, name: string, directories: number, each: number, bytes: string): string {
   const root = join(bench.folder, name);
   for (let d = 0; d < directories; d++) {
@@ -193,16 +207,8 @@ export const files: Family = {
     small("fs.write1K_us", "writing 1 KB, p50", 1000, true),
     repeated("fs.read1M_MBps", "reading files of 1 MiB", false),
     repeated("fs.write1M_MBps", "writing files of 1 MiB", true),
-    {
-      figures: [throughput("fs.read64M_MBps", "reading a file of 64 MiB whole")],
-      run: async (bench) => {
-        const mib = bench.size(64);
-        const path = largeFile(bench, "whole", mib);
-        const read = (): Promise<unknown> => bench.link.ask("fs/readFile", { path });
-        await read();
-        return [await speed(3 * mib * MIB, () => rate(3, 1, read))];
-      },
-    },
+    whole("fs.read64M_MBps", "reading a file of 64 MiB whole, raw where it can be", true),
+    whole("fs.base64_64M_MBps", "reading a file of 64 MiB whole, in base64", false),
     blocks("fs.block64M_MBps", "64 MiB down in blocks", 64, false, false),
     blocks("fs.blockup64M_MBps", "64 MiB up in blocks", 64, true, false),
     blocks("fs.raw64M_MBps", "64 MiB down, raw where it can be", 64, false, true),

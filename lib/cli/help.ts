@@ -5,6 +5,7 @@ import { flagLines } from "../flags/flags.ts";
 import { version } from "../protocol/version.ts";
 import { envFlags } from "./env.ts";
 import { httpFlags } from "./http.ts";
+import { mcpFlags } from "./mcp.ts";
 import { replFlags } from "./repl.ts";
 import { runFlags } from "./run.ts";
 import { serveFlags } from "./serve.ts";
@@ -34,6 +35,18 @@ the command: a second one asks it to end, a third kills it.
 ${flagLines(runFlags)}
 
 Example: tar c src | exec-server run -e build-box --cwd /srv -- tar x`,
+  mcp: () => `Run an MCP server in an environment, for an MCP host on this machine.
+
+Usage: exec-server mcp [-e ID] [FLAGS] [--] CMD [ARG…]
+
+Standard input and output carry the messages, one a line; what the server says
+to people comes on standard error. The server ends with the input. Exit status 0
+then, and 1 when it could not be started, ended by itself, or was lost.
+
+${flagLines(mcpFlags)}
+
+Example, in the settings of an MCP host:
+  {"command": "exec-server", "args": ["mcp", "-e", "build-box", "--", "my-mcp-server"]}`,
   http: () => `Make one HTTP request from an environment's machine, in the way of curl.
 
 Usage: exec-server http [-e ID] [FLAGS] [METHOD] URL
@@ -99,6 +112,7 @@ Usage: exec-server [COMMAND] [FLAGS]
 
   repl [ENVIRONMENT]      Open a prompt on an environment (also without a command)
   run [-e ID] -- CMD …    Run one command in an environment
+  mcp [-e ID] -- CMD …    Run an MCP server in an environment, for a host here
   http [-e ID] URL        Make one HTTP request from an environment
   cp [-r] SRC… DST        Copy files and trees; either side may be ENV:path
   ls, cat, rm, mkdir, stat [ENV:]PATH…

@@ -11,6 +11,7 @@ type Command = (args: readonly string[]) => Promise<number>;
 const commands: Record<string, () => Promise<Command>> = {
   serve: async () => (await import("./serve.ts")).serve,
   run: async () => (await import("./run.ts")).run,
+  mcp: async () => (await import("./mcp.ts")).mcp,
   http: async () => (await import("./http.ts")).http,
   env: async () => (await import("./env.ts")).env,
   repl: async () => (await import("./repl.ts")).repl,

@@ -12,6 +12,7 @@ import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
 import { complain, exitStatus } from "./output.ts";
+import { parseVariables } from "./variables.ts";
 
 export const runFlags = {
   environment: {
@@ -251,14 +252,4 @@ function passTerminal(child: Process, client: Client): () => void {
 function terminalSize(): { columns: number; rows: number } {
   const { columns, rows } = process.stdout;
   return columns && rows ? { columns, rows } : DEFAULT_TERMINAL;
-}
-
-function parseVariables(pairs: readonly string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const pair of pairs) {
-    const equals = pair.indexOf("=");
-    if (equals <= 0) throw new ExecServerError("ERR_USAGE", '"--env" has a wrong value: expected NAME=VALUE');
-    env[pair.slice(0, equals)] = pair.slice(equals + 1);
-  }
-  return env;
 }

@@ -20,10 +20,10 @@ export interface ServerProgram {
 
 /** What a server program tells. */
 export interface ProgramReceiver {
-  /** A line of standard output. */
-  line(text: string): void;
+  /** A line of standard output. The next is read when this one has been dealt with. */
+  line(text: string): void | Promise<void>;
   /** Standard error, which is for people. */
-  stderr(bytes: Uint8Array): void;
+  stderr(bytes: Uint8Array): void | Promise<void>;
   /** The end, once; the error when it was no ordinary one. */
   closed(error?: Error): void;
 }
@@ -32,7 +32,7 @@ export interface ProgramReceiver {
 const coreNames = "HOME LOGNAME PATH SHELL USER __CF_USER_TEXT_ENCODING LANG LC_ALL TERM TMPDIR TZ".split(
   " ",
 );
-/** How long the program may take to end when it is asked to. */
+/** How long the program may take to end with its input, and again when it is asked to. */
 const GRACE_MS = 2000;
 
 /** Where programs can be started: a client or an environment. */
@@ -67,16 +67,16 @@ export async function readServerProgram(child: Process, receiver: ProgramReceive
   let error: Error | undefined;
   try {
     for await (const event of child) {
-      if (event.kind === "output" && event.stream === "stdout")
-        lines.feed(event.bytes).forEach(receiver.line, receiver);
-      else if (event.kind === "output") receiver.stderr(event.bytes);
+      if (event.kind === "output" && event.stream === "stdout") {
+        for (const line of lines.feed(event.bytes)) await receiver.line(line);
+      } else if (event.kind === "output") await receiver.stderr(event.bytes);
       else if (event.kind === "gap")
         throw new ExecServerError("ERR_OUTPUT_GAP", "Messages of the MCP server are lost");
       else if (event.kind === "failed") throw new ExecServerError("ERR_DISCONNECTED", event.message);
     }
     // What it has not ended with a line end is a line all the same.
     const rest = lines.rest();
-    if (rest !== undefined) receiver.line(rest);
+    if (rest !== undefined) await receiver.line(rest);
   } catch (thrown) {
     error = thrown instanceof Error ? thrown : new Error(String(thrown));
     await child.terminate().catch(() => {});
@@ -91,8 +91,20 @@ export async function writeLine(child: Process, line: string): Promise<void> {
   throw new ExecServerError("ERR_STDIN_CLOSED", `The MCP server takes no message: ${status}`);
 }
 
-/** Asks the program to end, and kills it when it does not. Waits for its end. */
+/**
+ * Ends the program as MCP has it: by the end of its input where the server can do that, then by asking it to end, then by
+ * killing it. Waits for its end.
+ */
 export async function endServerProgram(child: Process): Promise<void> {
+  try {
+    await child.closeStdin();
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, GRACE_MS);
+    await Promise.race([child.closed, late.promise]);
+    clearTimeout(timer);
+  } catch {
+    // A Codex server cannot close an input.
+  }
   await child.terminate({ graceMs: GRACE_MS }).catch(() => {});
   await child.closed;
 }

@@ -1,7 +1,10 @@
 /** A model that says what it is told: enough of the Responses API for the real codex client to run commands. */
 
-/** One turn of the model: a shell command to run, or the last words. */
-export type Turn = { command: string } | { say: string };
+/** One turn of the model: a shell command to run, a tool of an MCP server to call, or the last words. */
+export type Turn =
+  | { command: string }
+  | { server: string; tool: string; arguments: Record<string, unknown> }
+  | { say: string };
 
 export interface ModelProvider {
   readonly url: string;
@@ -25,7 +28,8 @@ export function startModelProvider(turns: readonly Turn[]): ModelProvider {
       const body = (await request.json()) as { input?: { type?: string; output?: unknown }[] };
       if (next === 0) prompt = JSON.stringify(body);
       const last = body.input?.at(-1);
-      if (last?.type === "function_call_output") outputs.push(String(last.output));
+      if (last?.type === "function_call_output")
+        outputs.push(typeof last.output === "string" ? last.output : JSON.stringify(last.output));
       const turn = turns[next++] ?? { say: "nothing more" };
       return new Response(events(turn, next), { headers: { "content-type": "text/event-stream" } });
     },
@@ -41,21 +45,23 @@ export function startModelProvider(turns: readonly Turn[]): ModelProvider {
 }
 
 function events(turn: Turn, number: number): string {
+  const call = { type: "function_call", id: `fc_${number}`, call_id: `call_${number}` };
   const item =
     "command" in turn
-      ? {
-          type: "function_call",
-          id: `fc_${number}`,
-          call_id: `call_${number}`,
-          name: "exec_command",
-          arguments: JSON.stringify({ cmd: turn.command }),
-        }
-      : {
-          type: "message",
-          role: "assistant",
-          id: `m_${number}`,
-          content: [{ type: "output_text", text: turn.say }],
-        };
+      ? { ...call, name: "exec_command", arguments: JSON.stringify({ cmd: turn.command }) }
+      : "tool" in turn
+        ? {
+            ...call,
+            namespace: `mcp__${turn.server}`,
+            name: turn.tool,
+            arguments: JSON.stringify(turn.arguments),
+          }
+        : {
+            type: "message",
+            role: "assistant",
+            id: `m_${number}`,
+            content: [{ type: "output_text", text: turn.say }],
+          };
   const usage = { input_tokens: 1, output_tokens: 1, total_tokens: 2 };
   return [
     { type: "response.created", response: { id: `r_${number}` } },

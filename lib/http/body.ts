@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { BodyReader } from "./body_reader.ts";
 import { bodyError, bodyErrorText, HttpFailure, toFailure } from "./failure.ts";
+import type { HttpLink } from "./handlers.ts";
 
 /** Larger bodies have to be streamed: the answer is one message. */
 export const MAX_WHOLE_BYTES: number = 128 * 1024 * 1024;
@@ -48,7 +49,7 @@ export async function readWhole(body: BodyReader, signal: AbortSignal): Promise<
 export interface Delivery {
   requestId: string;
   window: Window;
-  link: { send(text: string): void; ready(): Promise<void> | undefined };
+  link: HttpLink;
   signal: AbortSignal;
 }
 
@@ -65,11 +66,11 @@ export async function sendBody(body: BodyReader, delivery: Delivery): Promise<vo
         const delta = piece.subarray(at, at + MAX_DELTA_BYTES);
         const wait = link.ready();
         if (wait) await orAbort(wait, signal);
-        await windowOpen(window, signal);
+        if (window.bytes !== undefined) await windowOpen(window, window.bytes, signal);
         signal.throwIfAborted();
         seq++;
         if (window.bytes !== undefined) window.unacknowledged.push({ seq, bytes: delta.length });
-        link.send(`${head}${seq},"deltaBase64":"${delta.toBase64()}","done":false,"error":null}}`);
+        link.sendBase64(`${head}${seq},"deltaBase64":"`, delta, '","done":false,"error":null}}');
       }
     }
     link.send(`${head}${seq + 1},"deltaBase64":"","done":true,"error":null}}`);
@@ -89,10 +90,9 @@ function destroyOnAbort(body: BodyReader, signal: AbortSignal): () => void {
   return () => signal.removeEventListener("abort", onAbort);
 }
 
-async function windowOpen(window: Window, signal: AbortSignal): Promise<void> {
-  if (window.bytes === undefined) return;
+async function windowOpen(window: Window, most: number, signal: AbortSignal): Promise<void> {
   // At least one delta is always on its way.
-  while (window.unacknowledged.length > 0 && waiting(window) >= window.bytes) {
+  while (window.unacknowledged.length > 0 && waiting(window) >= most) {
     window.open = Promise.withResolvers();
     await orAbort(window.open.promise, signal);
   }

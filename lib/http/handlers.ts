@@ -37,6 +37,8 @@ export interface HttpOptions {
 /** The connection that the requests belong to. */
 export interface HttpLink {
   send(text: string): void;
+  /** Sends a message of which the bytes between head and tail are to be base64. */
+  sendBase64(head: string, bytes: Uint8Array, tail: string): void;
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */
   ready(): Promise<void> | undefined;
 }

@@ -138,6 +138,7 @@ export class ServerConnection {
     }
     const link: ConnectionLink = {
       send: (text) => this.#peer.send(text),
+      sendBase64: (head, bytes, tail) => this.#peer.sendBase64(head, bytes, tail),
       notify: (name, params) => {
         const schema: Schema<unknown> = serverNotifications[name];
         this.#peer.notify(name, schema.encode(params));
@@ -155,7 +156,6 @@ export class ServerConnection {
     } else {
       const attachment: Attachment = {
         ...link,
-        sendBase64: (head, bytes, tail) => this.#peer.sendBase64(head, bytes, tail),
         probe: (timeoutMs: number) => this.#peer.probe(timeoutMs),
         takenOver: () => this.#onTakenOver(),
       };
@@ -178,7 +178,6 @@ export class ServerConnection {
     this.#session = session;
     const observer = new Observer(session, {
       ...link,
-      sendBase64: (head, bytes, tail) => this.#peer.sendBase64(head, bytes, tail),
       ended: () => this.close({ kind: "normal", message: "the session has ended" }),
     });
     this.#leave = () => observer.dispose();

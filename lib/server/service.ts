@@ -7,6 +7,8 @@ import type { ClientNotifications, Handlers, ServerNotifications } from "../prot
 export interface ConnectionLink {
   /** Sends a message. Ignored after the end. */
   send(text: string): void;
+  /** Sends a message of which the bytes between head and tail are to be base64; they are the caller's again. */
+  sendBase64(head: string, bytes: Uint8Array, tail: string): void;
   /** Sends a notification. Ignored after the end. */
   notify<N extends keyof ServerNotifications>(name: N, params: ServerNotifications[N]): void;
   /** Nothing when more may be sent, else a promise for when it may, or for the end of the connection. */

@@ -3,6 +3,7 @@
 import { connections } from "./families/connections.ts";
 import { crowds } from "./families/crowds.ts";
 import { files, hugeFiles } from "./families/files.ts";
+import { http } from "./families/http.ts";
 import { input, stdioInput } from "./families/input.ts";
 import { pipes, stdioPipes } from "./families/pipes.ts";
 import { processes, stdioProcesses } from "./families/processes.ts";
@@ -23,6 +24,7 @@ export const families: readonly Family[] = [
   input,
   files,
   hugeFiles,
+  http,
   ...crowds,
   ...waiting,
   stdioRequests,

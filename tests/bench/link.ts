@@ -29,7 +29,9 @@ interface Waiting {
 }
 
 /** Strings that can be long: where they begin. The shortest message with one that is worth the search. */
-const longStrings = ['"chunk":"', '"dataBase64":"'].map((text) => Buffer.from(text));
+const longStrings = ['"chunk":"', '"dataBase64":"', '"deltaBase64":"', '"bodyBase64":"'].map((text) =>
+  Buffer.from(text),
+);
 const LONG_MESSAGE = 512;
 const QUOTE = 0x22;
 /** What comes before the head of a binary message. */
@@ -183,8 +185,8 @@ export function parse(text: Buffer): { message: Json; bytes: number } {
     }
   }
   const message = JSON.parse(text.toString());
-  const { chunk, dataBase64 = chunk } = message.params ?? message.result ?? {};
-  return { message, bytes: typeof dataBase64 === "string" ? Buffer.byteLength(dataBase64, "base64") : 0 };
+  const { chunk, dataBase64 = chunk, deltaBase64 = dataBase64 } = message.params ?? message.result ?? {};
+  return { message, bytes: typeof deltaBase64 === "string" ? Buffer.byteLength(deltaBase64, "base64") : 0 };
 }
 
 function decodedLength(bytes: Buffer, from: number, to: number): number {

@@ -25,7 +25,10 @@ async function withRequests(
   options: HttpOptions,
   use: (requests: HttpRequests) => Promise<void>,
 ): Promise<void> {
-  const requests = new HttpRequests({ send: () => {}, ready: () => undefined }, { env: {}, ...options });
+  const requests = new HttpRequests(
+    { send: () => {}, sendBase64: () => {}, ready: () => undefined },
+    { env: {}, ...options },
+  );
   try {
     await use(requests);
   } finally {

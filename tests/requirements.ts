@@ -406,6 +406,7 @@ export const requirements = {
   "fs/search: an expression that is slow elsewhere takes no time": "brief: files",
   "fs/search: can be given up, and ends with its connection": "brief: files",
   "fs/search: finds what other tools find": "brief: files",
+  "fs: bytes go raw both ways, in binary messages": "brief: files",
 } as const satisfies Record<string, string>;
 
 /** A sentence of the table. */

@@ -219,4 +219,63 @@ suite("fs extensions", { servers: ours }, (t) => {
     const unrestricted = { type: "managed", file_system: { type: "unrestricted" }, network: "restricted" };
     expect(await ask({ permissions: unrestricted })).toEqual(read);
   });
+
+  verifies("fs: bytes go raw both ways, in binary messages", async () => {
+    if (t.transport === "stdio") return;
+    const path = folderOfAll(t);
+    const socket = new WebSocket(t.listening.url);
+    socket.binaryType = "arraybuffer";
+    const answers = new Map<number, (answer: Json) => void>();
+    socket.onmessage = ({ data }) => {
+      const raw = typeof data === "string" ? undefined : Buffer.from(data as ArrayBuffer);
+      const end = raw ? 5 + raw.readUInt32BE(1) : 0;
+      const answer = JSON.parse(raw ? raw.toString("utf8", 5, end) : String(data));
+      answers.get(answer.id)?.({ ...answer, bytes: raw?.subarray(end), first: raw?.[0] });
+    };
+    await new Promise((resolve) => (socket.onopen = resolve));
+    let lastId = 0;
+    const ask = (method: string, params: object, bytes?: Uint8Array, member?: string): Promise<Json> => {
+      const id = ++lastId;
+      const { promise, resolve } = Promise.withResolvers<Json>();
+      answers.set(id, resolve);
+      const head = Buffer.from(JSON.stringify({ id, method, params, ...(member ? { raw: member } : {}) }));
+      const prefix = Buffer.alloc(5);
+      prefix.writeUInt32BE(head.length, 1);
+      socket.send(bytes ? Buffer.concat([prefix, head, bytes]) : head.toString());
+      return promise;
+    };
+    await ask("initialize", { clientName: "raw" });
+    socket.send('{"method":"initialized"}');
+    const block = randomBytes(MIB);
+    const small = Buffer.from([0, 1, 255]);
+    await ask("fs/open", { handleId: "h", path: path("raw"), mode: "resume" });
+    const wrote = await ask("fs/writeBlock", { handleId: "h", offset: 3 }, block, "chunk");
+    expect(wrote.result).toEqual({});
+    await ask("fs/writeBlock", { handleId: "h", offset: 0 }, small, "chunk");
+    expect(readFileSync(path("raw")).equals(Buffer.concat([small, block]))).toBe(true);
+    const read = { handleId: "h", offset: 3, len: MIB, raw: true };
+    // Asked for without waiting, so that no answer can be written over by the next.
+    const both = await Promise.all([ask("fs/readBlock", read), ask("fs/readBlock", { ...read, offset: 0 })]);
+    for (const [i, answer] of both.entries()) {
+      expect([answer.first, answer.raw, answer.result]).toEqual([0, "chunk", { eof: false }]);
+      const expected = i === 0 ? block : Buffer.concat([small, block]).subarray(0, MIB);
+      expect(answer.bytes.equals(expected)).toBe(true);
+    }
+    const whole = await ask("fs/readFile", { path: path("raw"), raw: true });
+    expect(whole.bytes.length).toBe(MIB + 3);
+    const large = Buffer.alloc(20 * MIB, block);
+    expect((await ask("fs/writeFile", { path: path("large") }, large, "dataBase64")).result).toEqual({});
+    expect((await ask("fs/readFile", { path: path("large"), raw: true })).bytes.equals(large)).toBe(true);
+    const failed = await ask("fs/readBlock", { ...read, handleId: "none" });
+    expect([failed.bytes, failed.error.code]).toEqual([undefined, -32004]);
+    // What says not what its bytes are is malformed, and no more.
+    const malformed = Promise.withResolvers<Json>();
+    answers.set(-1, malformed.resolve);
+    socket.send(Buffer.from([0, 0, 0, 0, 2, 123, 125]));
+    expect((await malformed.promise).error.code).toBe(-32600);
+    expect((await ask("environment/status", null as never)).result).toEqual({ status: "ready" });
+    const closed = new Promise((resolve) => (socket.onclose = resolve));
+    socket.close();
+    await closed;
+  });
 });

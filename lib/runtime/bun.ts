@@ -12,6 +12,7 @@ export function bunRuntime(): Runtime {
     name: "bun",
     version: Bun.version,
     spawn: spawnOnBun,
+    hasFiles: () => process.platform === "linux",
     files: filesOnBun,
     kernel: kernelOnBun,
     listen: listenOnBun,

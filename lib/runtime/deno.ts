@@ -14,6 +14,8 @@ export function denoRuntime(): Runtime {
     name: "deno",
     version: Deno.version.deno,
     spawn: spawnOnDeno,
+    hasFiles: () =>
+      Deno.build.os === "linux" && Deno.permissions.querySync({ name: "ffi" }).state === "granted",
     files: filesOnDeno,
     kernel: kernelOnDeno,
     listen: listenOnDeno,

@@ -184,6 +184,8 @@ export interface Runtime {
    * @throws {SpawnError} With the number of the system's error.
    */
   spawn(options: SpawnOptions): Child;
+  /** Whether there are such calls as {@link files} gives, as far as can be told without loading them. */
+  hasFiles(): boolean;
   /** The system's calls on files. @throws {RuntimeUnsupported} */
   files(): FileCalls;
   /** Undefined where the C library cannot be called, or is not that of Linux. */

@@ -30,6 +30,9 @@ const capabilities = {
   fsChmod: true,
   fsHash: true,
   fsListLinks: true,
+  fsWatchMissing: true,
+  fsWatch: true,
+  fsSearch: true,
   fsRename: true,
   fsResume: true,
   fsSymlink: true,
@@ -105,7 +108,7 @@ suite("info", { transports: ["stdio"] }, (t) => {
     if (t.ours) expect(info.capabilities).toEqual(capabilities);
     else if (!t.difference("environment/info")) {
       const common = Object.keys(capabilities).filter((name) => name in info.capabilities);
-      expect(common).toEqual(["fileWriteStreaming"]);
+      expect(common).toEqual(["fileWriteStreaming", "sandboxedFileStreaming", "fsWatchMissing"]);
     }
   });
 });

@@ -1,7 +1,8 @@
 /** Non-blocking descriptors as byte source and byte sink. */
 
 import type { Reactor } from "./epoll.ts";
-import type { Libc } from "./libc.ts";
+import { Flood } from "./flood.ts";
+import { F_SETPIPE_SZ, type Libc } from "./libc.ts";
 import { errnoByName, osErrorText } from "./os_error.ts";
 import type { ByteSink, ByteSource } from "./runtime.ts";
 import { turnOfOthers } from "./turn.ts";
@@ -46,14 +47,20 @@ export class FdSource implements ByteSource {
   }
 
   async lendAll(take: (bytes: Uint8Array) => Promise<unknown> | undefined): Promise<void> {
+    const flood = new Flood((bytes) => this.#libc.fcntl(this.#fd, F_SETPIPE_SZ, bytes) > 0);
     for (;;) {
       const turn = turnOfOthers();
       if (turn) await turn;
       const count = this.#readNow();
       if (count > 0) {
+        flood.took(count);
         const wait = take(readBuffer.subarray(0, count));
         if (wait) await wait;
-      } else if (this.#done) return;
+        continue;
+      }
+      if (this.#done) return flood.end();
+      const restMs = flood.restMs();
+      if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
       else this.#hungUp = await this.#reactor.readable(this.#fd);
     }
   }

@@ -1,0 +1,70 @@
+/**
+ * Lets a pipe that floods fill up before it is read again. Read as soon as there is something, a fast writer on another
+ * core is met after every few kilobytes, and both spend more time on waking each other than on bytes. In a pipe that has
+ * been made larger it goes on in the meantime.
+ */
+
+/** So much in so short a time is a flood. Answers of a prompt or another program to its input are far below. */
+const FLOOD_BYTES = 128 * 1024;
+const WITHIN_MS = 3;
+const REST_MS = 1;
+/** A pipe that is found fuller than this on the average, of 64 KiB, fills up by itself: there is enough else to do. */
+const FULL_BYTES = 48 * 1024;
+/** The most that a user without privileges may have. */
+const LARGE_PIPE_BYTES = 1024 * 1024;
+/** Where more flood, each is found full anyway, and large pipes would push one another out of the processor's cache. */
+const MAX_LARGE_PIPES = 2;
+
+let largePipes = 0;
+
+/** What is known of one source. */
+export class Flood {
+  readonly #enlarge: (bytes: number) => boolean;
+  readonly #now: () => number;
+  #from: number;
+  #bytes = 0;
+  #reads = 0;
+  #pipe: "normal" | "large" | "refused" = "normal";
+
+  /** @param enlarge Makes the pipe larger; false where that cannot be. */
+  constructor(enlarge: (bytes: number) => boolean, now: () => number = () => performance.now()) {
+    this.#enlarge = enlarge;
+    this.#now = now;
+    this.#from = now();
+  }
+
+  took(bytes: number): void {
+    this.#bytes += bytes;
+    this.#reads++;
+  }
+
+  /** The source is empty for now: how long to leave it alone. 0 unless it floods. */
+  restMs(): number {
+    if (this.#pipe === "refused") return 0;
+    const now = this.#now();
+    const late = now - this.#from > WITHIN_MS;
+    const floods = !late && this.#bytes >= FLOOD_BYTES;
+    const rests = floods && this.#isLarge();
+    if (late || floods) {
+      this.#from = now;
+      this.#bytes = 0;
+      this.#reads = 0;
+    }
+    return rests ? REST_MS : 0;
+  }
+
+  /** The source has ended. */
+  end(): void {
+    if (this.#pipe === "large") largePipes--;
+    this.#pipe = "refused";
+  }
+
+  #isLarge(): boolean {
+    const isFull = this.#bytes > FULL_BYTES * this.#reads;
+    if (this.#pipe === "normal" && !isFull && largePipes < MAX_LARGE_PIPES) {
+      this.#pipe = this.#enlarge(LARGE_PIPE_BYTES) ? "large" : "refused";
+      if (this.#pipe === "large") largePipes++;
+    }
+    return this.#pipe === "large";
+  }
+}

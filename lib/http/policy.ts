@@ -53,10 +53,14 @@ const dangerous: readonly (readonly [range: IpRange, what: string])[] = (
   ] as const
 ).map(([text, what]) => [parseRange(text)!, what]);
 
+const MAX_PASSED = 1000;
+
 /** What a client may have the server ask. */
 export class HttpPolicy {
   readonly #allow: readonly PolicyRule[];
   readonly #deny: readonly PolicyRule[];
+  /** Hosts and ports that have passed lately: what is said before a name is resolved does not change. */
+  readonly #passed = new Set<string>();
 
   constructor(allow: readonly PolicyRule[] = [], deny: readonly PolicyRule[] = []) {
     this.#allow = allow;
@@ -68,6 +72,14 @@ export class HttpPolicy {
    * @throws {HttpFailure} `policy`
    */
   checkHost(hostname: string, port: number): void {
+    const key = `${hostname} ${port}`;
+    if (this.#passed.has(key)) return;
+    this.#checkHost(hostname, port);
+    if (this.#passed.size >= MAX_PASSED) this.#passed.clear();
+    this.#passed.add(key);
+  }
+
+  #checkHost(hostname: string, port: number): void {
     const address = parseAddress(hostname);
     if (address) {
       this.checkAddress(hostname, address, port);

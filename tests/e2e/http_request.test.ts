@@ -322,6 +322,36 @@ suite("http request", { transports: ["websocket"] }, (t) => {
     expect(client.messages.some(({ id }) => id === slow)).toBe(false);
   });
 
+  verifies(
+    "http/request: a request with an effect is sent once, on a connection that was kept too",
+    async () => {
+      if (!t.ours) return;
+      const client = await t.fresh();
+      const post = async (path: string, more: object = {}): Promise<Json> => {
+        const params = {
+          method: "POST",
+          url: origin.url(path),
+          requestId: "once",
+          bodyBase64: "eA==",
+          ...more,
+        };
+        return await client.ask("http/request", params);
+      };
+      const count = (path: string): number => origin.seen.filter(({ line }) => line.includes(path)).length;
+      // The connection is closed at its second request, when nobody can know how far that came.
+      await post("/once?first");
+      const second = await post("/once?second");
+      expect(second.error?.data ?? second.result.status).toEqual({ kind: "protocol" });
+      expect(count("/once?second")).toBe(1);
+      // One that is given up is not taken for one whose connection was lost.
+      await post("/");
+      const late = await post("/hang?late", { timeoutMs: 200 });
+      expect(late.error.data).toEqual({ kind: "timeout" });
+      await post("/");
+      expect(count("/hang?late")).toBe(1);
+    },
+  );
+
   verifies("http/request: the end of the connection ends its requests", async () => {
     const client = await t.fresh();
     client.post("http/request", { method: "GET", url: origin.url("/hang"), requestId: "a" });

@@ -90,14 +90,24 @@ suite("http stream", { transports: ["websocket"] }, (t) => {
     expect(largest).toBeLessThanOrEqual(t.ours ? 256 * 1024 : 1024 * 1024);
   });
 
-  verifies("http/request: events come as they happen", async () => {
-    const client = await t.client();
-    const stream = await open(client, "/events/5/30");
-    const first = await client.next((message) => message.method === "http/request/bodyDelta");
-    expect(Buffer.from(first.params.deltaBase64, "base64").toString()).toBe("data: 1\n\n");
-    stream.deltas.push(first.params);
-    expect((await stream.whole()).toString()).toBe([1, 2, 3, 4, 5].map((n) => `data: ${n}\n\n`).join(""));
-  });
+  // A long stream is quiet most of the time; nothing may take it for dead.
+  const seconds = Number(process.env.EXEC_SERVER_STREAM_SECONDS ?? 0);
+  const [events, pauseMs] = seconds > 0 ? [Math.ceil(seconds / 7), 7000] : [5, 30];
+  verifies(
+    "http/request: events come as they happen",
+    async () => {
+      const client = await t.client();
+      const stream = await open(client, `/events/${events}/${pauseMs}`);
+      const first = await client.next((message) => message.method === "http/request/bodyDelta");
+      expect(Buffer.from(first.params.deltaBase64, "base64").toString()).toBe("data: 1\n\n");
+      stream.deltas.push(first.params);
+      const numbers = Array.from({ length: events }, (_, i) => `data: ${i + 1}\n\n`);
+      expect((await stream.whole()).toString()).toBe(numbers.join(""));
+      // As they come, and not all at the end.
+      expect(stream.deltas.length).toBeGreaterThanOrEqual(events);
+    },
+    30_000 + seconds * 1000,
+  );
 
   verifies("http/request: a streamed body that is not whole ends with an error", async () => {
     const client = await t.client();

@@ -62,6 +62,13 @@ const answers: Record<string, Answer> = {
   junk: (socket) => void socket.end("this is no HTTP\r\n\r\n"),
   nothing: (socket) => void socket.end(),
   hang: () => {},
+  // The first request of a connection is answered, the second finds it closed.
+  once: (socket) => {
+    const known = socket as Socket & { wasAsked?: boolean };
+    if (known.wasAsked) socket.destroy();
+    else socket.write(ok("ok"));
+    known.wasAsked = true;
+  },
   cut: (socket) => void socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc"),
   "cut-chunk": (socket) => void socket.end(`${chunked}${chunk("abc")}`),
   "bad-chunk": (socket) => void socket.end(`${chunked}${chunk("abc")}zz\r\n`),

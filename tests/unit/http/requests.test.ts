@@ -7,17 +7,7 @@ import { Origin } from "../../support/origin.ts";
 
 let origin: Origin;
 beforeAll(async () => {
-  origin = await Origin.start({
-    answers: {
-      // The first request of a connection is answered, the second finds it closed.
-      once: (socket) => {
-        const known = socket as typeof socket & { asked?: boolean };
-        if (known.asked) socket.destroy();
-        else socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-        known.asked = true;
-      },
-    },
-  });
+  origin = await Origin.start();
 });
 afterAll(async () => await origin.close());
 

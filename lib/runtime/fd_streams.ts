@@ -2,6 +2,7 @@
 
 import type { Reactor } from "./epoll.ts";
 import { Flood } from "./flood.ts";
+import { LargePipes } from "./large_pipes.ts";
 import { F_SETPIPE_SZ, type Libc } from "./libc.ts";
 import { errnoByName, osErrorText } from "./os_error.ts";
 import type { ByteSink, ByteSource } from "./runtime.ts";
@@ -11,6 +12,10 @@ import { turnOfOthers } from "./turn.ts";
 const READ_BYTES = 256 * 1024;
 /** A reader on another core can keep a single `write` going for as long as there are bytes. */
 const WRITE_BYTES = 1024 * 1024;
+
+/** So much waits for a pipe that is to be made larger. */
+const MUCH_INPUT_BYTES = 64 * 1024;
+const largePipes = new LargePipes(4);
 
 /** Every read is finished before another begins, so they all share it. */
 const readBuffer = new Uint8Array(READ_BYTES);
@@ -96,6 +101,8 @@ export class FdSink implements ByteSink {
   readonly #release: () => void;
   readonly #queue: Queued[] = [];
   #pending = 0;
+  #enlarged = false;
+  #releasePipe: (() => void) | undefined;
   #state: "open" | "closing" | "closed" = "open";
 
   /** @param release Lets go of the descriptor; called once. */
@@ -118,6 +125,7 @@ export class FdSink implements ByteSink {
     return new Promise((resolve, reject) => {
       this.#queue.push({ bytes: rest, resolve, reject });
       this.#pending += rest.length;
+      if (this.#pending >= MUCH_INPUT_BYTES) this.#enlarge();
       if (this.#queue.length === 1) this.#drain();
     });
   }
@@ -133,7 +141,15 @@ export class FdSink implements ByteSink {
     this.#state = "closed";
     this.#fail(closedError());
     this.#reactor.cancel(this.#fd, "write");
+    this.#releasePipe?.();
     this.#release();
+  }
+
+  /** Once: more waits than a pipe holds. In a larger one whole writes find room, and we are woken less often. */
+  #enlarge(): void {
+    if (this.#enlarged) return;
+    this.#enlarged = true;
+    this.#releasePipe = largePipes.add((bytes) => this.#libc.fcntl(this.#fd, F_SETPIPE_SZ, bytes) > 0);
   }
 
   async #drain(): Promise<void> {

@@ -4,18 +4,15 @@
  * been made larger it goes on in the meantime.
  */
 
+import { LargePipes } from "./large_pipes.ts";
+
 /** So much in so short a time is a flood. Answers of a prompt or another program to its input are far below. */
 const FLOOD_BYTES = 128 * 1024;
 const WITHIN_MS = 3;
 const REST_MS = 1;
 /** A pipe that is found fuller than this on the average, of 64 KiB, fills up by itself: there is enough else to do. */
 const FULL_BYTES = 48 * 1024;
-/** The most that a user without privileges may have. */
-const LARGE_PIPE_BYTES = 1024 * 1024;
-/** Where more flood, each is found full anyway, and large pipes would push one another out of the processor's cache. */
-const MAX_LARGE_PIPES = 2;
-
-let largePipes = 0;
+const largePipes = new LargePipes(2);
 
 /** What is known of one source. */
 export class Flood {
@@ -25,6 +22,7 @@ export class Flood {
   #bytes = 0;
   #reads = 0;
   #pipe: "normal" | "large" | "refused" = "normal";
+  #release: (() => void) | undefined;
 
   /** @param enlarge Makes the pipe larger; false where that cannot be. */
   constructor(enlarge: (bytes: number) => boolean, now: () => number = () => performance.now()) {
@@ -55,15 +53,16 @@ export class Flood {
 
   /** The source has ended. */
   end(): void {
-    if (this.#pipe === "large") largePipes--;
+    this.#release?.();
+    this.#release = undefined;
     this.#pipe = "refused";
   }
 
   #isLarge(): boolean {
     const isFull = this.#bytes > FULL_BYTES * this.#reads;
-    if (this.#pipe === "normal" && !isFull && largePipes < MAX_LARGE_PIPES) {
-      this.#pipe = this.#enlarge(LARGE_PIPE_BYTES) ? "large" : "refused";
-      if (this.#pipe === "large") largePipes++;
+    if (this.#pipe === "normal" && !isFull && largePipes.hasRoom) {
+      this.#release = largePipes.add(this.#enlarge);
+      this.#pipe = this.#release ? "large" : "refused";
     }
     return this.#pipe === "large";
   }

@@ -79,7 +79,7 @@ export const inputCases: Case[] = [
     run: async (runtime) => {
       const child = shell(runtime, "echo ready; exec sleep 1000", { stdin: "pipe" });
       await readUntil(child.stdout, "ready");
-      const rejected = rejects(child.stdin!.write(noise(MIB)), { code: "EPIPE" });
+      const rejected = rejects(child.stdin!.write(noise(4 * MIB)), { code: "EPIPE" });
       child.signalGroup(9);
       await within(rejected, "the rejection");
       await dispose(child);
@@ -100,7 +100,7 @@ export const inputCases: Case[] = [
     run: async (runtime) => {
       const child = shell(runtime, "echo ready; exec sleep 1000", { stdin: "pipe" });
       await readUntil(child.stdout, "ready");
-      const rejected = rejects(child.stdin!.write(noise(MIB)), Error);
+      const rejected = rejects(child.stdin!.write(noise(4 * MIB)), Error);
       child.stdin!.close();
       strictEqual(child.stdin!.pendingBytes > 0, true);
       child.signalGroup(9);

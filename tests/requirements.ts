@@ -408,6 +408,7 @@ export const requirements = {
   "fs/search: can be given up, and ends with its connection": "brief: files",
   "fs/search: finds what other tools find": "brief: files",
   "fs: bytes go raw both ways, in binary messages": "brief: files",
+  "fs: who asks for much and reads nothing fills no memory and delays nobody": "brief: seen to hold",
 } as const satisfies Record<string, string>;
 
 /** A sentence of the table. */

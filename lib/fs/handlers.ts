@@ -107,7 +107,12 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   readonly #watches: WatchTable;
   readonly #searches: SearchTable;
   readonly #order = new PathOrder();
-  readonly #answers = { block: new OneByOne(), medium: new OneByOne(), large: new OneByOne() };
+  readonly #answers = {
+    block: new OneByOne(),
+    listing: new OneByOne(),
+    medium: new OneByOne(),
+    large: new OneByOne(),
+  };
   #writingBytes = 0;
   /** Lets the client go on; set while it is held back. */
   #release: (() => void) | undefined;
@@ -165,10 +170,11 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     params: ReadDirectoryParams,
   ): ReadDirectoryResult | Promise<ReadDirectoryResult> => {
     const path = decodePath(params);
-    return this.#run(path, [looks(path.bytes)], async () => {
-      await this.#connection.ready();
-      return { entries: await readDirectory(this.#files, path.bytes, params.listLinks ?? false) };
-    });
+    return this.#run(path, [looks(path.bytes)], () =>
+      this.#queued("listing", async () => {
+        return { entries: await readDirectory(this.#files, path.bytes, params.listLinks ?? false) };
+      }),
+    );
   };
 
   readonly "fs/remove" = (params: RemoveParams): Empty | Promise<Empty> => {
@@ -233,19 +239,19 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
       return this.#handles.readBlock(params, { lend: true });
     }
     // Who asks faster than it takes the answers does not fill the memory.
-    return this.#answers.block.run(async () => {
-      await this.#connection.ready();
-      return await this.#handles.readBlock(params, { lend: false });
-    });
+    return this.#queued("block", () => this.#handles.readBlock(params, { lend: false }));
   };
 
   /** Large answers are made one by one, each when the one before is on its way; small ones do not wait for them. */
   #inTurn<T>(size: number, read: () => Promise<T>): Promise<T> {
     if (size <= SMALL_ANSWER_BYTES) return read();
-    const queue = size <= MEDIUM_ANSWER_BYTES ? this.#answers.medium : this.#answers.large;
-    return queue.run(async () => {
+    return this.#queued(size <= MEDIUM_ANSWER_BYTES ? "medium" : "large", read);
+  }
+
+  #queued<T>(kind: "block" | "listing" | "medium" | "large", answer: () => T | Promise<T>): Promise<T> {
+    return this.#answers[kind].run(async () => {
       await this.#connection.ready();
-      return await read();
+      return await answer();
     });
   }
 
@@ -257,10 +263,9 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
 
   readonly "fs/walk" = (params: WalkParams): WalkResult | Promise<WalkResult> => {
     const path = decodePath(params);
-    return this.#run(path, [looks(path.bytes, true)], async () => {
-      await this.#connection.ready();
-      return await walk(this.#files, path.bytes, params.options, path.form);
-    });
+    return this.#run(path, [looks(path.bytes, true)], () =>
+      this.#queued("listing", () => walk(this.#files, path.bytes, params.options, path.form)),
+    );
   };
 
   readonly "fs/watchMissing" = (params: WatchMissingParams): WatchMissingResult =>

@@ -19,6 +19,7 @@ import {
 import { join } from "node:path";
 import { base64, FileClient, folderOfAll, shortened } from "../support/fs_client.ts";
 import { ours, suite, verifies } from "../support/harness.ts";
+import { memoryOf } from "../support/proc.ts";
 import type { Json } from "../support/raw_client.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -253,4 +254,42 @@ suite("fs while others change the files", { servers: ours, transports: ["websock
       expect(length >= 1000 && length <= size).toBe(true);
     },
   );
+});
+
+suite("fs requests whose answers are not read", { servers: ours, transports: ["websocket"] }, (t) => {
+  verifies("fs: who asks for much and reads nothing fills no memory and delays nobody", async () => {
+    const path = folderOfAll(t);
+    // Its base64 fits one frame, which is all that this client reads.
+    writeFileSync(path("large"), Buffer.alloc(3 * 1024 * 1024, "x"));
+    mkdirSync(path("many"));
+    for (let i = 0; i < 2000; i++) writeFileSync(path(`many/${i}`), "");
+    const other = await t.client();
+    const before = memoryOf(t.pid);
+    const slow = await (await t.socket()).upgrade();
+    let id = 0;
+    const ask = (method: string, params: object): void =>
+      slow.frame(JSON.stringify({ id: ++id, method, params }));
+    ask("initialize", { clientName: "raw" });
+    await slow.nextJson();
+    slow.frame('{"method":"initialized"}');
+    ask("fs/open", { handleId: "h", path: path("large") });
+    slow.socket.pause();
+    for (let i = 0; i < 300; i++) {
+      ask("fs/readBlock", { handleId: "h", offset: 0, len: 1024 * 1024 });
+      ask("fs/readDirectory", { path: path("many") });
+      ask("fs/readFile", { path: path("large") });
+    }
+    let highest = 0;
+    for (const from = performance.now(); performance.now() - from < 1000; ) {
+      const asked = performance.now();
+      await other.call("environment/status", null);
+      expect(performance.now() - asked).toBeLessThan(1000);
+      highest = Math.max(highest, memoryOf(t.pid));
+      await Bun.sleep(20);
+    }
+    expect(highest - before).toBeLessThan(250);
+    slow.socket.resume();
+    const answered = new Set<number>();
+    while (answered.size < 60) answered.add((await slow.nextJson(10_000)).id);
+  });
 });

@@ -94,6 +94,7 @@ export class Guardian {
   readonly #runtime: Runtime;
   readonly #processes = new Map<number, Guarded>();
   readonly #homes = new Set<string>();
+  #sessions = 0;
   #guard: Guard | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
@@ -105,6 +106,17 @@ export class Guardian {
   watch(home: string): void {
     this.#homes.add(home);
     this.#tell(`home ${home}`);
+  }
+
+  /** A session begins. */
+  enter(): void {
+    this.#sessions++;
+  }
+
+  /** A session is over. After the last one nobody will start anything soon, and a program may want to end. */
+  leave(): void {
+    this.#sessions--;
+    this.#leaveIfIdle();
   }
 
   /** A process is about to start: from here on somebody watches. */
@@ -190,7 +202,8 @@ export class Guardian {
 
   #leaveIfIdle(): void {
     if (this.#processes.size > 0 || !this.#guard) return;
-    this.#idle ??= setTimeout(() => this.#dismiss(), IDLE_MS);
+    if (this.#sessions === 0) this.#dismiss();
+    else this.#idle ??= setTimeout(() => this.#dismiss(), IDLE_MS);
   }
 
   #dismiss(): void {

@@ -112,6 +112,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     this.#ceiling = ceiling;
     this.#cgroups = cgroups;
     this.#guardian = guardianOf(runtime);
+    this.#guardian.enter();
     if (cgroups) this.#guardian.watch(cgroups.folder);
     this.#limits = limits;
     this.#observer = {
@@ -299,6 +300,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
     const processes = entries.map(({ process }) => process);
     await endAll(processes, [...this.#leftovers], this.#limits.endGraceMs);
     for (const cgroup of this.#leftovers) this.#leave(cgroup);
+    this.#guardian.leave();
   }
 
   /** A process is closed; who is left of it may go when the session does. */

@@ -19,8 +19,10 @@ describe.skipIf(!existsSync("/proc/self/stat"))("the guardian", () => {
     jest.useFakeTimers();
     const fake = new FakeRuntime();
     fake.letsGuard = true;
-    made.push({ guardian: new Guardian(fake.runtime), fake });
-    return made.at(-1)!;
+    const guardian = new Guardian(fake.runtime);
+    guardian.enter();
+    made.push({ guardian, fake });
+    return { guardian, fake };
   }
 
   const journalOf = (guard: FakeRuntime["last"]): string => guard.options.argv.at(-1)!;
@@ -69,6 +71,23 @@ describe.skipIf(!existsSync("/proc/self/stat"))("the guardian", () => {
     guardian.prepare();
     guardian.notStarted();
     expect(fake.guardians).toHaveLength(2);
+  });
+
+  test("goes at once after the last session, or after what that has left", () => {
+    for (const endsFirst of ["process", "session"]) {
+      const { guardian, fake } = make();
+      guardian.enter();
+      guardian.prepare();
+      guardian.started(5, []);
+      guardian.leave();
+      if (endsFirst === "process") guardian.gone(5);
+      else guardian.leave();
+      expect(fake.guardians[0]!.stdin!.destroyed).toBe(false);
+      if (endsFirst === "process") guardian.leave();
+      else guardian.gone(5);
+      expect(fake.guardians[0]!.stdin!.destroyed).toBe(true);
+      expect(jest.getTimerCount()).toBe(0);
+    }
   });
 
   test("one that was killed has a successor, which knows all", async () => {

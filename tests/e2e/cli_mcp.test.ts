@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { currentRuntime, type Listener, listen } from "../../mod.ts";
 import { call, program } from "../support/cli.ts";
 import { until, within } from "../support/deadline.ts";
-import { everythingServer, loadSdk, missingMcp, type Sdk } from "../support/mcp.ts";
+import { everythingServer, loadSdk, missingMcp, type WholeSdk } from "../support/mcp.ts";
 import { isAlive } from "../support/proc.ts";
 import { codex138, codex169 } from "../support/programs.ts";
 
@@ -16,7 +16,7 @@ setDefaultTimeout(30_000);
 const node = Bun.which("node")!;
 let home = "";
 let listener: Listener;
-let sdk: Sdk;
+let sdk: WholeSdk;
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), "exec-server-test-"));

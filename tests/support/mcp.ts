@@ -20,15 +20,26 @@ export const filesystemServer: string = join(folder, "server-filesystem", "dist"
 // biome-ignore lint/suspicious/noExplicitAny: the SDK's own types are not there when its package is not
 type Any = any;
 
-/** What the tests use of the SDK. */
+/** What the tests use of an SDK. */
 export interface Sdk {
   Client: new (info: object, options?: object) => Any;
   StreamableHTTPClientTransport: StreamableHttpTransportClass;
-  StdioClientTransport: new (options: object) => Any;
+  /** Whether `callTool` takes a schema before its options. */
+  hasSchemas: boolean;
   UnauthorizedError: new () => Error;
 }
 
-export async function loadSdk(): Promise<Sdk> {
+/** The SDK whole, which has a transport of its own for programs. */
+export interface WholeSdk extends Sdk {
+  StdioClientTransport: new (options: object) => Any;
+}
+
+/** Its successor for clients alone. */
+export async function loadClientSdk(): Promise<Sdk> {
+  return { ...(await import(join(folder, "client", "dist", "index.mjs"))), hasSchemas: false };
+}
+
+export async function loadSdk(): Promise<WholeSdk> {
   const part = async (name: string): Promise<Any> =>
     await import(join(folder, "sdk", "dist", "esm", "client", name));
   return {
@@ -36,6 +47,7 @@ export async function loadSdk(): Promise<Sdk> {
     ...(await part("streamableHttp.js")),
     ...(await part("stdio.js")),
     ...(await part("auth.js")),
+    hasSchemas: true,
   };
 }
 

@@ -35,7 +35,7 @@ const flags = [
 export function build(bun, target) {
   const entry = join(root, "cli.ts");
   if (!existsSync(entry)) throw new ToolError("Cannot build: cli.ts is missing");
-  const windows = (target ?? process.platform).includes("win");
+  const windows = /\bwin(32|dows)/.test(target ?? process.platform);
   const suffix = target === undefined ? "" : `-${target.replace(/^bun-/, "")}${windows ? ".exe" : ""}`;
   const path = target === undefined ? builtPath : join(root, "dist", `exec-server${suffix}`);
   const stamp = join(root, "dist", `.${basename(path)}.built`);
@@ -51,6 +51,8 @@ export function build(bun, target) {
   try {
     const made = join(work, basename(path));
     const args = ["build", entry, ...flags, ...(target ? [`--target=${target}`] : []), `--outfile=${made}`];
+    // Only Windows has its terminals from there; it would bring its libraries along for each C library.
+    if (!windows) args.push("--external=bun-pty");
     const result = spawnSync(bun, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], encoding: "utf8" });
     if (result.status !== 0 || !existsSync(made)) {
       process.stderr.write(`${result.stdout ?? ""}${result.stderr ?? ""}`);

@@ -131,6 +131,23 @@ export class LineChannel implements Channel {
     if (this.#batchBytes > BATCH_BYTES) this.#flush();
   }
 
+  sendBase64(head: string, bytes: Uint8Array, tail: string): void {
+    if (this.#reason) return;
+    if (bytes.length < BATCH_BYTES / 4) {
+      this.send(`${head}${bytes.toBase64()}${tail}`);
+      return;
+    }
+    this.#flush();
+    const base64 = bytes.toBase64();
+    // No text is longer than three bytes for each of its units.
+    const line = Buffer.allocUnsafeSlow(3 * (head.length + tail.length) + base64.length + 1);
+    let at = line.write(head, 0, "utf8");
+    at += line.write(base64, at, "latin1");
+    at += line.write(tail, at, "utf8");
+    line[at++] = LF;
+    this.#write(line.subarray(0, at));
+  }
+
   pause(): void {
     this.#resumed ??= Promise.withResolvers<void>();
   }
@@ -168,6 +185,10 @@ export class LineChannel implements Channel {
     const bytes = Buffer.from(`${this.#batch.join("\n")}\n`);
     this.#batch = [];
     this.#batchBytes = 0;
+    this.#write(bytes);
+  }
+
+  #write(bytes: Uint8Array): void {
     this.#writing++;
     this.#lastWrite = this.#sink.write(bytes).then(
       () => this.#written(),

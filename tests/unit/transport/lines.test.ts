@@ -106,6 +106,21 @@ describe("a channel of lines", () => {
     expect(channel.pendingBytes).toBe(0);
   });
 
+  test("texts with base64 keep their place among others, whatever their length, and take a copy", async () => {
+    const { channel, sink } = openLines();
+    const lengths = [0, 3, 16_383, 16_384, 300_000];
+    for (const length of lengths) {
+      const bytes = new Uint8Array(length).fill(1);
+      channel.sendBase64("é", bytes, "!");
+      bytes.fill(2);
+      channel.send(`after ${length}`);
+    }
+    const expected = lengths.map((n) => `é${Buffer.alloc(n, 1).toString("base64")}!\nafter ${n}\n`).join("");
+    await until(WAIT_MS, "writes", () => sink.text.length === expected.length);
+    expect(sink.text === expected).toBe(true);
+    expect(channel.pendingBytes).toBe(0);
+  });
+
   test("drained comes when all has been taken, not before", async () => {
     const { channel, sink, told } = openLines();
     sink.open = false;

@@ -12,7 +12,7 @@ import {
   O_RDONLY,
   O_WRONLY,
 } from "../runtime/file_libc.ts";
-import { turnOfOthers } from "../runtime/turn.ts";
+import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
 import { createDirectory, ownKind, READ_OWN_DIRECTORY } from "./directory.ts";
 import { isSystemError, refused } from "./errors.ts";
 import { realPath } from "./metadata.ts";
@@ -66,7 +66,7 @@ async function copyTree(files: FileCalls, from: number, to: number): Promise<voi
       if (kind === "directory") await copyDirectory(files, source, destination);
       // Others are passed over in silence within a tree, as the peer does.
       else if (kind === "file" || kind === "symlink") await copyOne(files, kind, source, destination);
-      const turn = turnOfOthers();
+      const turn = turnOfOthers(LONG_SLICE_MS);
       if (turn) await turn;
     }
   }
@@ -129,7 +129,7 @@ async function copyContents(files: FileCalls, from: number, source: FileStat, to
     if (count === 0) break;
     copied += count;
     if (copied >= source.size && source.size > 0 && count < RANGE_BYTES) break;
-    const turn = turnOfOthers();
+    const turn = turnOfOthers(LONG_SLICE_MS);
     if (turn) await turn;
   }
   if (target.kind === "file") files.chmod(to, source.mode);

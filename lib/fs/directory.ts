@@ -5,7 +5,7 @@ import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { DirectoryEntry } from "../protocol/fs_tree.ts";
 import type { FileCalls, FileKind, RawEntry } from "../runtime/file_calls.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../runtime/file_libc.ts";
-import { turnOfOthers } from "../runtime/turn.ts";
+import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
 import { isSystemError, systemError } from "./errors.ts";
 import { at } from "./place.ts";
 import { lossyText, splitPath, utf8Text } from "./wire_path.ts";
@@ -59,7 +59,7 @@ export async function sortedEntries(files: FileCalls, fd: number): Promise<RawEn
   const all: RawEntry[] = [];
   for (let batch = files.readEntries(fd); batch; batch = files.readEntries(fd)) {
     for (const entry of batch) all.push(entry);
-    const turn = turnOfOthers();
+    const turn = turnOfOthers(LONG_SLICE_MS);
     if (turn) await turn;
   }
   // Of byte strings, the order of texts is that of bytes.

@@ -1,7 +1,7 @@
 /** Removing: links are removed and never followed, trees are taken down by descriptors, not by names. */
 
 import type { FileCalls } from "../runtime/file_calls.ts";
-import { turnOfOthers } from "../runtime/turn.ts";
+import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
 import { READ_OWN_DIRECTORY } from "./directory.ts";
 import { isSystemError } from "./errors.ts";
 
@@ -30,7 +30,7 @@ async function removeContents(files: FileCalls, dir: number, name: string): Prom
         if (entry.kind === "directory" || (entry.kind === "unknown" && isDirectory(files, fd, entry.name))) {
           await removeTree(files, fd, entry.name);
         } else removeOne(files, fd, entry.name);
-        const turn = turnOfOthers();
+        const turn = turnOfOthers(LONG_SLICE_MS);
         if (turn) await turn;
       }
     }

@@ -306,6 +306,7 @@ export const requirements = {
   "survival: nothing is done twice over a connection that breaks, and no result is made up":
     "brief: no invented result, client §3.4",
   "survival: a client on Deno gets each byte over a connection that breaks": "brief: Bun and Deno",
+  "survival: run passes all input and output over a connection that breaks": "brief: no lost byte",
   "survival: a client that was suspended goes on where it was": "client §3.4",
   "survival: a stalled reader costs bounded memory, and others are served": "brief: never hang, protocol §6",
   "survival: a half-open connection is noticed by both sides": "client §3.2, protocol §1.3",

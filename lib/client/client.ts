@@ -116,6 +116,11 @@ export class Client implements AsyncDisposable {
     return this.#info?.capabilities ?? {};
   }
 
+  /** Undefined up to 0.138.0, which do not tell it. */
+  get serverVersion(): string | undefined {
+    return this.#info?.executorVersion;
+  }
+
   /** Settles when the session is over for this client, with the reason. */
   get closed(): Promise<CloseReason> {
     return this.#closed.promise;

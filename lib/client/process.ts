@@ -169,6 +169,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   /**
    * Queues bytes for stdin or the terminal.
    * @throws {RpcError} The server refused, as when too much waits already.
+   * When the connection is lost meanwhile, servers since 0.169.0 are sent them again, and write them once.
    * @throws {ExecServerError} `ERR_DISCONNECTED`: whether they arrived is not known.
    */
   write(bytes: Uint8Array): Promise<WriteStatus> {

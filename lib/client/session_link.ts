@@ -1,8 +1,10 @@
 /** What a process handle asks of its session: the calls of `process/*` about this one process. */
 
+import { randomUUID } from "node:crypto";
+import type { CloseReason } from "../jsonrpc/channel.ts";
 import type { CallOptions } from "../jsonrpc/peer.ts";
 import type { Capabilities } from "../protocol/environment.ts";
-import { ExecServerError } from "../protocol/errors.ts";
+import { ExecServerError, hasCode } from "../protocol/errors.ts";
 import type { Requests } from "../protocol/methods.ts";
 import type { ReadResult, SignalName, TerminalSizeParams, WriteStatus } from "../protocol/process.ts";
 import type { ProcessLink } from "./process.ts";
@@ -12,6 +14,8 @@ import type { ReceiveWindow } from "./receive_window.ts";
 export interface Caller {
   readonly capabilities: Readonly<Capabilities>;
   readonly connected: boolean;
+  readonly closeReason: CloseReason | undefined;
+  readonly serverVersion: string | undefined;
   call<M extends keyof Requests>(
     method: M,
     params: Requests[M]["params"],
@@ -33,6 +37,8 @@ export class SessionLink implements ProcessLink {
   readonly #client: Caller;
   readonly #processId: string;
   readonly #options: LinkOptions;
+  /** Another handle on the same process must not use the same ids. */
+  readonly #writePrefix = randomUUID();
   #writes = 0;
 
   constructor(client: Caller, processId: string, options: LinkOptions) {
@@ -50,16 +56,20 @@ export class SessionLink implements ProcessLink {
   }
 
   async write(chunk: Uint8Array): Promise<WriteStatus> {
-    // Servers since 0.169.0 write a repeated one only once.
-    const writeId = String(++this.#writes);
-    return (await this.#client.call("process/write", { processId: this.#processId, chunk, writeId })).status;
+    const writeId = `${this.#writePrefix}-${++this.#writes}`;
+    const send = () => this.#client.call("process/write", { processId: this.#processId, chunk, writeId });
+    // Servers since 0.169.0 know a repeated one by its id, and write it only once.
+    return (this.#client.serverVersion === undefined ? await send() : (await this.#repeat(send)).answer)
+      .status;
   }
 
   async closeStdin(): Promise<WriteStatus> {
     // What ends the input of a terminal, as typed by a user: Ctrl-D.
     if (this.#options.isTerminal) return await this.write(new Uint8Array([4]));
     this.#need("processCloseStdin", "end the input of a process");
-    return (await this.#client.call("process/closeStdin", { processId: this.#processId })).status;
+    const close = () => this.#client.call("process/closeStdin", { processId: this.#processId });
+    const { answer, isSecond } = await this.#repeat(close);
+    return isSecond && answer.status === "stdinClosed" ? "accepted" : answer.status;
   }
 
   async signal(signal: SignalName): Promise<void> {
@@ -73,12 +83,15 @@ export class SessionLink implements ProcessLink {
       processId: this.#processId,
       ...(processTerminateGrace && graceMs !== undefined ? { graceMs } : {}),
     };
-    return (await this.#client.call("process/terminate", params)).running ?? false;
+    const { answer, isSecond } = await this.#repeat(() => this.#client.call("process/terminate", params));
+    // The first may have ended it.
+    return isSecond || (answer.running ?? false);
   }
 
   async resize({ columns, rows }: TerminalSizeParams): Promise<void> {
     this.#need("processResize", "set the size of a terminal");
-    await this.#client.call("process/resize", { processId: this.#processId, columns, rows });
+    const resize = () => this.#client.call("process/resize", { processId: this.#processId, columns, rows });
+    await this.#repeat(resize);
   }
 
   received(bytes: number): void {
@@ -107,6 +120,17 @@ export class SessionLink implements ProcessLink {
   async readAfter(afterSeq: number): Promise<ReadResult | undefined> {
     if (!this.#client.connected) return undefined;
     return await this.#client.call("process/read", { processId: this.#processId, afterSeq });
+  }
+
+  /** Asks again when the answer was lost with the connection: for what does no more twice than once. */
+  async #repeat<T>(call: () => Promise<T>): Promise<{ answer: T; isSecond: boolean }> {
+    for (let isSecond = false; ; isSecond = true) {
+      try {
+        return { answer: await call(), isSecond };
+      } catch (error) {
+        if (!hasCode(error, "ERR_DISCONNECTED") || this.#client.closeReason) throw error;
+      }
+    }
   }
 
   get #acknowledges(): boolean {

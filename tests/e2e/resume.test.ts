@@ -103,18 +103,38 @@ describe("what a lost connection means", () => {
     expect((end as { message: string }).message).not.toContain("aaaa");
   });
 
-  test("calls wait for the connection to come back; a write on its way is not sent again", async () => {
+  test("input is written once, whether it or its answer was lost", async () => {
+    for (const what of ["freeze", "muffle"] as const) {
+      const { client, proxy } = await setUp();
+      const child = await client.start({ argv: ["cat"], stdin: "pipe" });
+      const text = new Response(child.stdout).text();
+      const back = changeOf(client, "resumed");
+      proxy[what]();
+      const onTheWay = child.write(Buffer.from("once\n"));
+      // Time enough to arrive, where it can.
+      await Bun.sleep(50);
+      proxy.cut();
+      proxy.thaw();
+      await within(5000, "the return", back);
+      expect(await within(5000, "an answer", onTheWay)).toBe("accepted");
+      await child.write(Buffer.from("end\n"));
+      await child.closeStdin();
+      expect(await within(5000, "the output", text)).toBe("once\nend\n");
+    }
+  });
+
+  test("calls wait for the connection to come back, and end with the client", async () => {
     const { client, proxy } = await setUp();
     const child = await client.start({ argv: ["cat"], stdin: "pipe" });
     proxy.freeze();
-    const onTheWay = child.write(new TextEncoder().encode("once\n"));
+    const onTheWay = child.write(Buffer.from("once\n")).catch((error: Error) => error);
     const lost = changeOf(client, "lost");
     proxy.cut();
     await lost;
     const waiting = client.call("environment/status", null).catch((error: Error) => error);
-    expect(onTheWay).rejects.toMatchObject({ code: "ERR_DISCONNECTED" });
     // Nothing passes a frozen proxy, so the session is given up when the client is closed.
     await client.close();
+    expect(await onTheWay).toMatchObject({ code: "ERR_DISCONNECTED" });
     expect(await waiting).toMatchObject({ code: "ERR_DISCONNECTED" });
     expect(await child.wait()).toMatchObject({ kind: "lost" });
   });

@@ -33,6 +33,10 @@ export interface FaultProxy {
   cut(): void;
   /** Nothing passes, and nobody is told. */
   freeze(): void;
+  /** Nothing comes back from the server any more, while what the client sends arrives. */
+  muffle(): void;
+  /** What is sent from now on passes again. */
+  thaw(): void;
   /** New connections are refused until `accept`. */
   refuse(): void;
   accept(): void;
@@ -74,6 +78,7 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
   let connections = 0;
   let moved = 0;
   let frozen = false;
+  let muffled = false;
   let refusing = false;
 
   const budget = (): number => {
@@ -100,7 +105,7 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
     end(link);
   };
   const push = (link: Link["link"], way: Way, bytes: Uint8Array): void => {
-    if (frozen) return;
+    if (frozen || (muffled && way === link.down)) return;
     if (bytes.length > 1 && random() < halved) {
       const middle = 1 + Math.floor(random() * (bytes.length - 1));
       way.queue.push(bytes.slice(0, middle), bytes.slice(middle));
@@ -206,6 +211,13 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
     },
     freeze: () => {
       frozen = true;
+    },
+    muffle: () => {
+      muffled = true;
+    },
+    thaw: () => {
+      frozen = false;
+      muffled = false;
     },
     refuse: () => {
       refusing = true;

@@ -372,6 +372,9 @@ describe("giving a start up", () => {
 });
 
 describe("calls of a handle", () => {
+  /** Another handle on the same process has others. */
+  const writeId = (number: number): unknown => expect.stringMatching(new RegExp(`^[0-9a-f-]{36}-${number}$`));
+
   test("carry the id of the process, and writes a new writeId each", async () => {
     const { server, client } = await connect({
       initialize: () => ({ sessionId: "s", environmentInfo: ourInfo }),
@@ -390,8 +393,8 @@ describe("calls of a handle", () => {
     await process.resize({ columns: 3, rows: 4 });
     expect(await process.terminate()).toBe(false);
     expect(server.requests.slice(from)).toEqual([
-      ["process/write", { processId: "p", chunk: "YQ==", writeId: "1" }],
-      ["process/write", { processId: "p", chunk: "Yg==", writeId: "2" }],
+      ["process/write", { processId: "p", chunk: "YQ==", writeId: writeId(1) }],
+      ["process/write", { processId: "p", chunk: "Yg==", writeId: writeId(2) }],
       ["process/closeStdin", { processId: "p" }],
       ["process/signal", { processId: "p", signal: "hangup" }],
       ["process/resize", { processId: "p", columns: 3, rows: 4 }],
@@ -418,7 +421,7 @@ describe("calls of a handle", () => {
     await terminal.closeStdin();
     expect(server.requests.at(-1)).toEqual([
       "process/write",
-      { processId: "t", chunk: "BA==", writeId: "1" },
+      { processId: "t", chunk: "BA==", writeId: writeId(1) },
     ]);
   });
 

@@ -5,7 +5,7 @@ import { Client, type ClientOptions } from "../../../lib/client/client.ts";
 import type { Channel } from "../../../lib/jsonrpc/channel.ts";
 import { RpcError } from "../../../lib/protocol/errors.ts";
 import { until, within } from "../../support/deadline.ts";
-import { FakeServer, newInfo, type Script } from "./fake_server.ts";
+import { FakeServer, newInfo, type Params, type Script } from "./fake_server.ts";
 
 const WAIT_MS = 5000;
 const lost = { kind: "lost", message: "cut" } as const;
@@ -140,22 +140,86 @@ describe("a call that waits for the connection", () => {
     expect((await already).message).toBe("enough");
   });
 
-  test("that has no effect is not sent again after its time, and one that has never is", async () => {
+  test("is sent again when that changes nothing, and not when it would", async () => {
     const { client, servers, next } = await connect([
-      { "process/write": never, "process/read": never },
+      { "process/signal": never, "process/read": never },
       { "process/read": () => nothingNew },
     ]);
     const process = await client.start({ argv: ["a"], processId: "p" });
-    const write = failureOf(process.write(new Uint8Array(1)));
+    const signal = failureOf(process.signal("interrupt"));
     const read = client.call("process/read", { processId: "p", afterSeq: 0, waitMs: 1 });
     await until(WAIT_MS, "both", () => servers[0]!.requests.length === 4);
     servers[0]!.peer.close(lost);
     next();
-    expect((await write).code).toBe("ERR_DISCONNECTED");
+    expect((await signal).code).toBe("ERR_DISCONNECTED");
     expect((await within(WAIT_MS, "the read", read)).nextSeq).toBe(1);
     const names = servers[1]!.requests.map(([method]) => method);
-    expect(names).not.toContain("process/write");
+    expect(names).not.toContain("process/signal");
     expect(names).not.toContain("process/start");
+  });
+
+  test("and writes is sent again in order under its own id, where the server knows ids", async () => {
+    const { client, servers, next } = await connect([
+      { "process/write": never },
+      { "process/read": () => nothingNew, "process/write": () => ({ status: "accepted" }) },
+    ]);
+    const process = await client.start({ argv: ["a"], processId: "p" });
+    const writes = ["a", "b", "c"].map((text) => process.write(Buffer.from(text)));
+    const writesOf = (server: FakeServer): Params[] =>
+      server.requests.filter(([method]) => method === "process/write").map(([, params]) => params as Params);
+    await until(WAIT_MS, "all", () => writesOf(servers[0]!).length === 3);
+    servers[0]!.peer.close(lost);
+    await until(WAIT_MS, "the loss", () => !client.connected);
+    const later = process.write(Buffer.from("d"));
+    next();
+    const answers = await within(WAIT_MS, "answers", Promise.all([...writes, later]));
+    expect(answers).toEqual(["accepted", "accepted", "accepted", "accepted"]);
+    const again = writesOf(servers[1]!);
+    expect(again.slice(0, 3)).toEqual(writesOf(servers[0]!));
+    expect(again.map(({ chunk }) => Buffer.from(String(chunk), "base64").toString())).toEqual([
+      "a",
+      "b",
+      "c",
+      "d",
+    ]);
+    expect(new Set(again.map(({ writeId }) => writeId)).size).toBe(4);
+  });
+
+  test("and writes fails where the server does not know ids", async () => {
+    const initialize = () => ({ sessionId: "s-1" });
+    const { client, servers, next } = await connect([
+      { initialize, "process/write": never },
+      { initialize, "process/read": () => nothingNew },
+    ]);
+    const process = await client.start({ argv: ["a"], processId: "p" });
+    const write = failureOf(process.write(new Uint8Array(1)));
+    await until(WAIT_MS, "the write", () => servers[0]!.paramsOf("process/write"));
+    servers[0]!.peer.close(lost);
+    next();
+    expect((await write).code).toBe("ERR_DISCONNECTED");
+    await until(WAIT_MS, "the return", () => client.connected);
+    expect(servers[1]!.paramsOf("process/write")).toBeUndefined();
+  });
+
+  test("and ends a process or its input is sent again, and counts as carried out", async () => {
+    const ourInfo = { ...newInfo, capabilities: { processCloseStdin: true, processResize: true } };
+    const initialize = () => ({ sessionId: "s-1", environmentInfo: ourInfo });
+    const { client, servers, next } = await connect([
+      { initialize, "process/terminate": never, "process/closeStdin": never, "process/resize": never },
+      {
+        initialize,
+        "process/read": () => nothingNew,
+        "process/terminate": () => ({ running: false }),
+        "process/closeStdin": () => ({ status: "stdinClosed" }),
+        "process/resize": () => ({}),
+      },
+    ]);
+    const process = await client.start({ argv: ["a"], processId: "p" });
+    const calls = [process.closeStdin(), process.resize({ columns: 1, rows: 2 }), process.terminate()];
+    await until(WAIT_MS, "all", () => servers[0]!.requests.length === 5);
+    servers[0]!.peer.close(lost);
+    next();
+    expect(await within(WAIT_MS, "answers", Promise.all(calls))).toEqual(["accepted", undefined, true]);
   });
 });
 

@@ -277,6 +277,7 @@ export const requirements = {
   "http tls: a file of certificates that cannot be read is named": "protocol §3.1",
   "http proxy: requests go through the proxy of the environment, loopback too": "protocol §3.1",
   "http proxy: NO_PROXY excepts hosts, and a proxy gets its credentials": "protocol §3.1",
+  "http proxy: one that breaks off or talks nonsense is an error, and the server lives on": "brief: http",
   "http proxy: one that is not there or refuses is an error that names it": "brief: http",
   "fetch: gives what the platform's gives": "brief: http, client §3",
   "fetch: gives up at redirects that were not wanted, and too many": "brief: http",

@@ -68,6 +68,10 @@ export class ConnectionPool {
  */
 export async function exchange(hop: Hop, pool: ConnectionPool, options: ExchangeOptions): Promise<Answer> {
   const target = await route(hop, pool, options);
+  if (options.signal.aborted) {
+    target.tunnel?.destroy();
+    throw options.signal.reason;
+  }
   try {
     return await send(hop, target, options);
   } catch (error) {
@@ -77,11 +81,13 @@ export async function exchange(hop: Hop, pool: ConnectionPool, options: Exchange
   }
 }
 
+type Target = RequestOptions & { tunnel?: Socket };
+
 /** A connection from the pool was closed before the first byte of the answer. */
 class StaleConnection extends Error {}
 
 /** The way to the origin: straight, by asking a proxy, or through one. */
-async function route(hop: Hop, pool: ConnectionPool, options: ExchangeOptions): Promise<RequestOptions> {
+async function route(hop: Hop, pool: ConnectionPool, options: ExchangeOptions): Promise<Target> {
   const { url } = hop;
   const { policy, proxy, ca, signal, resolve } = options;
   const isSecure = url.protocol === "https:";
@@ -110,7 +116,7 @@ async function route(hop: Hop, pool: ConnectionPool, options: ExchangeOptions): 
   }
   const socket = await openTunnel(proxy, { hostname, port }, { ca, signal });
   // No agent: even a fresh one would make a connection of its own.
-  return { hostname, port, path, createConnection: () => socket };
+  return { hostname, port, path, createConnection: () => socket, tunnel: socket };
 }
 
 function send(hop: Hop, target: RequestOptions, options: ExchangeOptions): Promise<Answer> {
@@ -138,10 +144,6 @@ function send(hop: Hop, target: RequestOptions, options: ExchangeOptions): Promi
   // As it was given: it would be sent in upper case.
   outgoing.method = hop.method;
   outgoing.maxHeadersCount = 0;
-  for (const [name, values] of wireHeaders(hop, target.createConnection ? undefined : proxy)) {
-    // Deno wants one string of `host`.
-    outgoing.setHeader(name, values.length === 1 ? values[0]! : values);
-  }
   let reused = false;
   outgoing.on("socket", (socket: Socket) => {
     reused = outgoing.reusedSocket;
@@ -168,6 +170,7 @@ function send(hop: Hop, target: RequestOptions, options: ExchangeOptions): Promi
     });
   });
   outgoing.on("upgrade", (_response, socket) => {
+    socket.on("error", () => {});
     socket.destroy();
     reject(new HttpFailure("protocol", "the origin changed to another protocol"));
   });
@@ -176,7 +179,18 @@ function send(hop: Hop, target: RequestOptions, options: ExchangeOptions): Promi
     const stale = reused && error.code === "ECONNRESET" && !signal.aborted;
     reject(stale ? new StaleConnection("", { cause: error }) : toFailure(error, phase));
   });
-  outgoing.end(hop.body);
+  try {
+    for (const [name, values] of wireHeaders(hop, target.createConnection ? undefined : proxy)) {
+      // Deno wants one string of `host`.
+      outgoing.setHeader(name, values.length === 1 ? values[0]! : values);
+    }
+    outgoing.end(hop.body);
+  } catch (error) {
+    // Headers that contradict each other, such as `trailer` without chunks.
+    signal.removeEventListener("abort", onAbort);
+    reject(toFailure(error, "protocol"));
+    outgoing.destroy();
+  }
   return promise;
 }
 

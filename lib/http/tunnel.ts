@@ -47,6 +47,11 @@ export async function openTunnel(
     fail(refused(response.statusCode));
   });
   asking.on("connect", (response, socket: Socket) => {
+    // Its errors are nobody else's, and one without a listener would end the program.
+    socket.on("error", (error) => {
+      secured?.destroy();
+      fail(toFailure(error, "tls"));
+    });
     if (response.statusCode !== 200) {
       socket.destroy();
       return fail(refused(response.statusCode));

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect } from "bun:test";
 import { Buffer } from "node:buffer";
-import { createServer, connect as dial, type Server } from "node:net";
+import { createServer, connect as dial, type Server, type Socket } from "node:net";
 import { type Certificates, makeCertificates } from "../support/certificates.ts";
 import { call } from "../support/cli.ts";
 import { type Harness, ours, suite, verifies } from "../support/harness.ts";
@@ -249,6 +249,33 @@ suite("http certificates and proxies", { transports: ["stdio"] }, (t) => {
     expect(socks.error.message).toContain("expected http://HOST:PORT");
     expect(socks.error.message).not.toContain("pass");
   });
+
+  verifies(
+    "http proxy: one that breaks off or talks nonsense is an error, and the server lives on",
+    async () => {
+      if (!t.ours) return;
+      const ends: ((client: Socket) => unknown)[] = [
+        (client) => client.end(),
+        (client) => client.resetAndDestroy(),
+        (client) => client.end("no TLS at all"),
+      ];
+      const broken = createServer((client) => {
+        client.on("error", () => {});
+        client.once("data", () => {
+          const end = ends.shift()!;
+          client.write("HTTP/1.1 200 OK\r\n\r\n", () => setTimeout(() => end(client), 20));
+        });
+      });
+      await new Promise<void>((resolve) => broken.listen(0, "127.0.0.1", resolve));
+      const HTTPS_PROXY = `http://127.0.0.1:${(broken.address() as { port: number }).port}`;
+      const https = { url: "https://localhost:9/", timeoutMs: 5000 };
+      const answers = await askOne(t, { env: { HTTPS_PROXY } }, https, https, https, {
+        url: origin.url("/"),
+      });
+      broken.close();
+      expect(answers.map(outcome)).toEqual([[-32603, "tls"], [-32603, "tls"], [-32603, "tls"], 200]);
+    },
+  );
 
   verifies("http policy: a proxy is no way round it", async () => {
     if (!t.ours) return;

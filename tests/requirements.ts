@@ -328,6 +328,8 @@ export const requirements = {
   "files: an error has the system's name, the path and what was done": "protocol §7.3, brief: errors",
   "files: a name that is not UTF-8 is that name where paths are URIs": "protocol §7.2",
   "files: what a server cannot do is said so, and what it can is done": "brief: files, extensions",
+  "files: changes are told as they happen, where the server can": "brief: files, extensions",
+  "files: lines are found where they are, where the server can": "brief: files, extensions",
   "files: an aborted stream ends at once and leaves what it has written": "brief: never hang",
   "client: the end of the server is told, and no call hangs": "client §3.2, §3.4",
   "environments: local and remote show the same events": "brief: architecture",

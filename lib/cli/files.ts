@@ -1,4 +1,4 @@
-/** `exec-server cp`, `ls`, `cat`, `rm`, `mkdir`, `stat` and `watch`: files of environments, from a command line. */
+/** `exec-server cp`, `ls`, `cat`, `rm`, `mkdir`, `stat`, `search` and `watch`: files of environments, from a command line. */
 
 import process from "node:process";
 import type { Client } from "../client/client.ts";

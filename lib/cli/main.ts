@@ -16,7 +16,7 @@ const commands: Record<string, () => Promise<Command>> = {
   env: async () => (await import("./env.ts")).env,
   repl: async () => (await import("./repl.ts")).repl,
   ...Object.fromEntries(
-    ["cp", "ls", "cat", "rm", "mkdir", "stat"].map((name) => [
+    ["cp", "ls", "cat", "rm", "mkdir", "stat", "search", "watch"].map((name) => [
       name,
       async () => (await import("./files.ts")).fileCommand(name),
     ]),

@@ -11,7 +11,10 @@ import {
   mkdirFlags,
   removeCommand,
   removeFlags,
+  watchCommand,
+  watchFlags,
 } from "./path_commands.ts";
+import { searchCommand, searchFlags } from "./search_command.ts";
 
 /** A command about files. */
 export interface FileCommand {
@@ -132,5 +135,23 @@ do that, the file is begun anew. What is interrupted stays as far as it is.`,
     details: "Of a link it shows the link itself.",
     example: "stat --json build-box:notes.txt",
     action: statCommand,
+  }),
+  search: defineThere("search", {
+    usage: "[-iF] PATTERN [PATH…]",
+    summary: "find lines in files, there",
+    flags: searchFlags,
+    needs: 0,
+    details: `PATTERN is a regular expression of RE2. Lines come as PATH:LINE:TEXT; the status
+is 0 when there is one.`,
+    example: "search -i todo build-box:/srv/site",
+    action: searchCommand,
+  }),
+  watch: defineThere("watch", {
+    usage: "[-r] PATH…",
+    summary: "print changes as they happen",
+    flags: watchFlags,
+    details: 'Ends with Ctrl-C. "overflow" means that changes were missed.',
+    example: "watch -r build-box:/srv/site",
+    action: watchCommand,
   }),
 };

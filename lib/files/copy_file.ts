@@ -55,7 +55,7 @@ export async function copyFile(job: FileJob): Promise<void> {
     } catch (error) {
       if (!isCut(error) || begins >= MAX_BEGINS || keepBytes > 0) throw error;
       job.onBytes(-done);
-      job.onWarning(`"${locationText(to)}" is begun anew: its server cannot go on in the middle of a file`);
+      job.onWarning(`"${locationText(to)}" is begun anew, as the connection broke`);
     }
   }
 }

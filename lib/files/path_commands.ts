@@ -1,9 +1,10 @@
-/** `cat`, `rm` and `mkdir`. */
+/** `cat`, `rm`, `mkdir` and `watch`. */
 
 import { FsError } from "../client/fs/error.ts";
 import type { FlagSpecs, Parsed } from "../flags/flags.ts";
-import { type FileContext, fileStatus, forEachPath, usageError } from "./command.ts";
-import type { Location } from "./target.ts";
+import { type FileContext, fileStatus, forEachPath, problemText, usageError } from "./command.ts";
+import { printable } from "./format.ts";
+import { type Location, locationText } from "./target.ts";
 
 export const catFlags = {} as const satisfies FlagSpecs;
 
@@ -19,6 +20,11 @@ export const mkdirFlags = {
     short: "p",
     help: "Make missing parents; one that is there is no failure",
   },
+} as const satisfies FlagSpecs;
+
+export const watchFlags = {
+  recursive: { type: "boolean", short: "r", help: "Watch what is below directories too" },
+  json: { type: "boolean", help: "Print lines of JSON" },
 } as const satisfies FlagSpecs;
 
 class OutputGone extends Error {}
@@ -85,4 +91,39 @@ export async function mkdirCommand(
   return await forEachPath(context, words, async ({ place, path }) => {
     await place.fs.mkdir(path, { recursive: flags.parents, signal });
   });
+}
+
+/** Prints changes until it is interrupted, which is its usual end. */
+export async function watchCommand(
+  context: FileContext,
+  flags: Parsed<typeof watchFlags>["flags"],
+  words: readonly string[],
+): Promise<number> {
+  const { output, signal } = context;
+  const results = await Promise.all(
+    words.map(async (word) => {
+      let location: Location | undefined;
+      try {
+        location = await context.locate(word);
+        const { place, path } = location;
+        for await (const { kind, path: changed } of place.fs.watch(path, {
+          recursive: flags.recursive,
+          signal,
+        })) {
+          const at = locationText({ place, path: changed });
+          output.line(
+            flags.json ? JSON.stringify({ kind, path: at }) : `${kind.padEnd(8)}  ${printable(at)}`,
+          );
+        }
+        output.say(`"${printable(locationText(location))}" is gone`);
+        return fileStatus.failed;
+      } catch (error) {
+        if (signal.aborted) return fileStatus.interrupted;
+        if (!(error instanceof Error)) throw error;
+        output.say(problemText(error, location));
+        return fileStatus.failed;
+      }
+    }),
+  );
+  return Math.max(...results);
 }

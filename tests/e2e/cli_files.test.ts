@@ -386,6 +386,42 @@ test("what was interrupted is named, and --resume goes on behind what is good", 
   expect(JSON.parse(nothing.stdout.trim().split("\n").at(-1)!).bytes).toBe(0);
 });
 
+test("watch prints changes until Ctrl-C, and ends when what it watches goes", async () => {
+  const folder = fresh();
+  mkdirSync(join(folder, "w"));
+  const child = Bun.spawn([...program, "watch", "-r", `socket:${folder}/w`], {
+    env: { ...process.env, CODEX_HOME: home },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  let seen = "";
+  let written = 0;
+  // It says nothing when it begins, so something happens until it is seen.
+  const writing = until(20_000, "line", () => {
+    writeFileSync(join(folder, "w/f"), String(written++));
+    return seen !== "";
+  });
+  for await (const bytes of child.stdout) {
+    seen += new TextDecoder().decode(bytes);
+    child.kill("SIGINT");
+  }
+  await writing;
+  expect(seen).toMatch(new RegExp(`^(created|modified) +socket:${folder}/w/f\n`));
+  expect(await child.exited).toBe(130);
+  expect(await new Response(child.stderr).text()).toBe("");
+  expect(await run(["watch", `socket:${folder}/never`])).toMatchObject({ status: 1, stdout: "" });
+});
+
+test("search prints the lines of the other side", async () => {
+  const folder = fresh();
+  writeFileSync(join(folder, "a.txt"), "one\nA needle\n");
+  const found = await run(["search", "-i", "NEEDLE", `socket:${folder}`]);
+  expect(found).toEqual({ status: 0, stdout: `socket:${folder}/a.txt:2:A needle\n`, stderr: "" });
+  expect(await run(["search", "NEEDLE", `socket:${folder}`])).toMatchObject({ status: 1, stdout: "" });
+  expect((await run(["search", "-F", "(", `socket:${folder}`])).stderr).toBe("");
+  expect((await run(["search", "(", `socket:${folder}`])).stderr).toContain("Cannot search");
+});
+
 test("a reader that goes ends cat with the status of a broken pipe", async () => {
   const folder = fresh();
   writeFileSync(join(folder, "big"), noise(8 * MIB, 4));
@@ -420,10 +456,13 @@ describe("mistakes", () => {
     expect(outcome.stdout).toBe("");
   });
 
-  test.each(["cp", "ls", "cat", "rm", "mkdir", "stat"])("%s --help explains it", async (name) => {
-    const outcome = await run([name, "--help"]);
-    expect(outcome.status).toBe(0);
-    expect(outcome.stdout).toContain(`Usage: exec-server ${name}`);
-    expect(outcome.stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
-  });
+  test.each(["cp", "ls", "cat", "rm", "mkdir", "stat", "search", "watch"])(
+    "%s --help explains it",
+    async (name) => {
+      const outcome = await run([name, "--help"]);
+      expect(outcome.status).toBe(0);
+      expect(outcome.stdout).toContain(`Usage: exec-server ${name}`);
+      expect(outcome.stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    },
+  );
 });

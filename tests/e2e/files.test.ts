@@ -230,6 +230,58 @@ function fileCases(kind: Kind, fs: () => FileSystem, folder: () => string): void
     expect(readFileSync(at("e2"), "utf8")).toBe("whale");
   });
 
+  verifies("files: changes are told as they happen, where the server can", async () => {
+    await fs().mkdir(at("watched"));
+    const watch = fs().watch(at("watched"), { recursive: true, delayMs: 10 });
+    const first = watch.next();
+    if (!ours) {
+      expect((await failure(first)).code).toBe("ERR_UNSUPPORTED");
+      return;
+    }
+    // The watch is there when the server has answered to what came after it.
+    await fs().exists(at("watched"));
+    const seen: string[] = [];
+    const next = async (event: Awaited<typeof first>): Promise<void> => {
+      const { kind, path } = event.value as { kind: string; path: string };
+      seen.push(`${kind} ${path.slice(folder().length + 1)}`);
+    };
+    mkdirSync(at("watched/a b"));
+    await next(await first);
+    await fs().remove(at("watched/a b"));
+    await next(await watch.next());
+    expect(seen).toEqual(["created watched/a b", "removed watched/a b"]);
+    await watch.return();
+  });
+
+  verifies("files: lines are found where they are, where the server can", async () => {
+    await fs().mkdir(at("searched/deep"), { recursive: true });
+    await fs().writeFile(at("searched/a.txt"), "one\nTwo needle\n");
+    await fs().writeFile(at("searched/deep/b.txt"), "needle\nneedle\n");
+    await fs().writeFile(at("searched/deep/c.md"), "needle\n");
+    const search = async (query: string, options = {}): Promise<unknown[]> => {
+      const found: unknown[] = [];
+      const matches = fs().search(at("searched"), query, options);
+      for (;;) {
+        const { done, value } = await matches.next();
+        if (done) return [...found.sort(), value.matches];
+        found.push(`${value.path.slice(at("searched").length + 1)}:${value.line}:${value.text}`);
+      }
+    };
+    if (!ours) {
+      expect((await failure(search("needle"))).code).toBe("ERR_UNSUPPORTED");
+      return;
+    }
+    expect(await search("t.o NEEDLE$", { caseSensitive: false })).toEqual(["a.txt:2:Two needle", 1]);
+    expect(await search("needle", { include: ["*.txt"] })).toEqual([
+      "a.txt:2:Two needle",
+      "deep/b.txt:1:needle",
+      "deep/b.txt:2:needle",
+      3,
+    ]);
+    expect((await search("needle", { maxMatches: 2 })).length).toBe(3);
+    expect((await failure(search("("))).code).toBe("ERR_FS_REFUSED");
+  });
+
   verifies("files: an aborted stream ends at once and leaves what it has written", async () => {
     const controller = new AbortController();
     const stream = fs().readable(at("big"), { signal: controller.signal });

@@ -1,13 +1,16 @@
 /** The files of one environment, local or remote, through one interface. */
 
+import type { SearchMatch, SearchResult } from "../../protocol/fs_tree.ts";
 import { BLOCK_BYTES, BlockReader, checkRange, type ReadRange, readWhole } from "./block_reader.ts";
 import { BlockWriter, type WriteOptions } from "./block_writer.ts";
 import { type DirEntry, dirEntry, type FileInfo, fileInfo, linkInfo, linkText } from "./entries.ts";
 import { attempt, FsError } from "./error.ts";
 import { type FsConnect, type FsOptions, type FsPath, FsSession, shownPath } from "./link.ts";
 import { bytesOfText, fromWire } from "./path.ts";
+import { type SearchOptions, searchPath } from "./search.ts";
 import { fitsWhole, joined, readablePath, tooLargeForWhole, writablePath } from "./streams.ts";
 import { type WalkedEntry, type WalkOptions, walkTree } from "./walk.ts";
+import { type WatchEvent, type WatchOptions, watchPath } from "./watch.ts";
 
 /** Files up to this size are written by one request. */
 const SMALL_BYTES = 4 * BLOCK_BYTES;
@@ -298,6 +301,20 @@ export class FileSystem {
       ...(length === undefined ? {} : { length }),
     };
     return await session.call("fs/hash", params, { path }, options);
+  }
+
+  /** Changes of a file or a directory as they happen (`fsWatch`), until the reader stops or the signal fires. */
+  watch(path: FsPath, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void> {
+    return watchPath(this.#connect, path, options);
+  }
+
+  /** Lines that match, in a file or a tree (`fsSearch`). */
+  search(
+    path: FsPath,
+    query: string,
+    options: SearchOptions = {},
+  ): AsyncGenerator<SearchMatch, SearchResult> {
+    return searchPath(this.#connect, path, query, options);
   }
 
   /** Whether the server can do what its capability of that name says. Throws as every operation does. */

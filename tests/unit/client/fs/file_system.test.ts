@@ -3,8 +3,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { Client } from "../../../../lib/client/client.ts";
 import { fsError } from "../../../../lib/client/fs/error.ts";
+import type { WatchEvent } from "../../../../lib/client/fs/watch.ts";
 import { RpcError } from "../../../../lib/protocol/errors.ts";
-import { within } from "../../../support/deadline.ts";
+import { until, within } from "../../../support/deadline.ts";
 import { FakeDisk } from "./fake_disk.ts";
 
 const clients: Client[] = [];
@@ -106,6 +107,8 @@ test("what a server does not advertise is not asked of it", async () => {
     fs.symlink("a", "/b"),
     fs.readLink("/a"),
     fs.hash("/a"),
+    fs.watch("/a").next(),
+    fs.search("/a", "x").next(),
     fs.writeFile("/a", "x", { atomic: true }),
     fs.writeFile("/a", "x", { fsync: true }),
   ];
@@ -144,6 +147,15 @@ test("exists is false for what is missing only", async () => {
   expect(await codeOf(fs.exists("/a"))).toBe("ERR_DISCONNECTED");
 });
 
+test("what changes nothing is asked again after a break", async () => {
+  const disk = new FakeDisk();
+  disk.put("/a", "x");
+  disk.cut = (_method, _params, count) => (count < 3 ? "after" : undefined);
+  const { fs } = await open(disk);
+  expect((await fs.hash("/a")).size).toBe(1);
+  expect(disk.calls("fs/hash").length).toBe(3);
+});
+
 test("writes that break are not sent again", async () => {
   const disk = new FakeDisk();
   disk.cut = (method) => (method === "fs/writeFile" ? "after" : undefined);
@@ -164,4 +176,78 @@ test("a stream that fails on its way leaves the error to its writer and closes t
   await expect(fs.writeFile("/a", broken)).rejects.toThrow("source broke");
   await fs.exists("/a");
   expect(disk.calls("fs/close").length).toBe(1);
+});
+
+describe("watching", () => {
+  async function begin(): Promise<{
+    disk: FakeDisk;
+    events: WatchEvent[];
+    reading: Promise<void>;
+    controller: AbortController;
+    tell: (changes: unknown[], more?: object) => void;
+  }> {
+    const disk = new FakeDisk();
+    disk.capabilities = { fsWatch: true };
+    const { fs } = await open(disk);
+    const events: WatchEvent[] = [];
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reading = (async () => {
+      for await (const event of fs.watch("/d", { recursive: true, delayMs: 10, signal })) events.push(event);
+    })();
+    reading.catch(() => {});
+    await until(5000, "watch", () => disk.calls("fs/watch").length === 1);
+    const tell = (changes: unknown[], more: object = {}): void => {
+      const { watchId } = disk.calls("fs/watch").at(-1)!;
+      disk.peer.notify("fs/changed", { watchId, changes, ...more });
+    };
+    return { disk, events, reading, controller, tell };
+  }
+
+  test("gives changes in order, until what is watched is gone", async () => {
+    const { disk, events, reading, tell } = await begin();
+    expect(disk.calls("fs/watch")).toEqual([
+      { watchId: expect.any(String), path: "file:///d", recursive: true, delayMs: 10 } as never,
+    ]);
+    disk.peer.notify("fs/changed", { watchId: "another", changes: [{ path: "file:///x", kind: "created" }] });
+    tell([{ path: "file:///d/a%20b", kind: "created" }]);
+    tell([{ path: "file:///d/a%FF", kind: "modified" }], { overflow: false });
+    tell([{ path: "file:///d", kind: "removed" }], { ended: true });
+    await within(5000, "end of the watch", reading);
+    expect(events).toEqual([
+      { kind: "created", path: "/d/a b" },
+      { kind: "modified", path: "/d/a\udcff" },
+      { kind: "removed", path: "/d" },
+    ]);
+  });
+
+  test("asks afresh after a break, and says that changes may be missing", async () => {
+    const { disk, events, tell, controller, reading } = await begin();
+    tell([{ path: "file:///d/a", kind: "created" }]);
+    await until(5000, "event", () => events.length === 1);
+    disk.peer.close({ kind: "lost", message: "cut" });
+    await until(5000, "second watch", () => disk.calls("fs/watch").length === 2);
+    await until(5000, "overflow", () => events.length === 2);
+    tell([{ path: "file:///d/b", kind: "created" }]);
+    await until(5000, "event", () => events.length === 3);
+    expect(events.map(({ kind }) => kind)).toEqual(["created", "overflow", "created"]);
+    controller.abort(new Error("enough"));
+    await expect(within(5000, "end of the watch", reading)).rejects.toThrow("enough");
+    await until(5000, "unwatch", () => disk.calls("fs/unwatch").length === 1);
+  });
+
+  test("what the server has missed is one overflow in place of all that waits", async () => {
+    const { events, tell } = await begin();
+    tell([{ path: "file:///d/a", kind: "created" }], { overflow: true });
+    await until(5000, "overflow", () => events.length === 1);
+    expect(events).toEqual([{ kind: "overflow", path: "/d" }]);
+  });
+
+  test("the end of the session is an error, not the end of the changes", async () => {
+    const { reading } = await begin();
+    await clients.at(-1)!.close();
+    await expect(within(5000, "end of the watch", reading)).rejects.toMatchObject({
+      code: "ERR_DISCONNECTED",
+    });
+  });
 });

@@ -25,6 +25,7 @@ const withoutShapes = new Set([
   "errors.ts",
   "methods.ts",
   "path_uri.ts",
+  "sandbox_modes.ts",
   "schema.ts",
   "version.ts",
 ]);

@@ -300,6 +300,7 @@ export const requirements = {
   "client: starts, reads, writes and ends processes on every server": "client §3.3, brief: client",
   "client: a working directory is given as a path, in the form of each server": "client §3.1",
   "client: a process that is ended tells its status": "client §3.3",
+  "client: a sandbox is asked of servers that enforce it, and of no other": "client §5",
   "client: a megabyte in and out is whole": "brief: bytes are exact",
   "client: output that nobody reads holds up neither calls nor other processes": "brief: never hang",
   "survival: each byte of an output arrives once and in order over a connection that breaks, or its gap is declared":

@@ -5,7 +5,7 @@ import type { Environment } from "../environments/environment.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
 import type { EnvironmentsConfig } from "../environments/toml.ts";
 import { type FlagSpec, parseFlags, suggestion } from "../flags/flags.ts";
-import type { Capabilities } from "../protocol/environment.ts";
+import type { Capabilities, SandboxInfo } from "../protocol/environment.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import { complain, exitStatus, hasColour, print, table } from "./output.ts";
@@ -107,6 +107,8 @@ interface Finding {
   cwd?: string;
   /** What of a process is ended with it: all in its control group, what the process table connects, or its group. */
   ends?: "cgroup" | "processTable" | "processGroup";
+  /** What confines processes there; absent where the server does not say. */
+  sandbox?: SandboxInfo;
   reason?: string;
 }
 
@@ -130,9 +132,10 @@ async function tryOut(environment: Environment): Promise<Finding> {
     const connectMs = performance.now() - start;
     const info = await client.info();
     const samples: number[] = [];
+    let { sandbox } = info;
     for (let i = 0; i < LATENCY_SAMPLES; i++) {
       const sent = performance.now();
-      await client.call("environment/info", null, { timeoutMs: 10_000 });
+      ({ sandbox } = await client.call("environment/info", null, { timeoutMs: 10_000 }));
       samples.push(performance.now() - sent);
     }
     samples.sort((a, b) => a - b);
@@ -145,6 +148,7 @@ async function tryOut(environment: Environment): Promise<Finding> {
       shell: info.shell.path,
       ...(info.cwd ? { cwd: pathFromWire(info.cwd) } : {}),
       ends: endsOf(info.capabilities ?? {}),
+      ...(sandbox ? { sandbox } : {}),
     };
   } catch (error) {
     if (error instanceof ExecServerError || error instanceof RpcError)
@@ -176,10 +180,20 @@ function findingText(finding: Finding): string {
     `shell ${finding.shell}`,
     `cwd ${finding.cwd ?? "unknown"}`,
     endsText[finding.ends ?? "processGroup"],
+    ...(finding.sandbox ? [sandboxText(finding.sandbox)] : []),
     `connected in ${finding.connectMs} ms`,
     `latency ${finding.latencyMs} ms`,
   ];
   return `${mark}  ${finding.id}: ${facts.join(", ")}`;
+}
+
+function sandboxText({ mechanisms, missing }: SandboxInfo): string {
+  if (mechanisms.some((name) => name === "bubblewrap" || name === "seatbelt")) {
+    return `sandboxes by ${mechanisms.join(" and ")}`;
+  }
+  const why = missing.bubblewrap ?? missing.seccomp ?? "";
+  const some = mechanisms.length > 0 ? `some sandboxes (${mechanisms.join(", ")})` : "no sandboxes";
+  return `${some}: bubblewrap does not work: ${why}`;
 }
 
 function paint(text: string, code: number, colour: boolean): string {

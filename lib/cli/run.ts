@@ -7,11 +7,14 @@ import type { Process } from "../client/process.ts";
 import { EnvironmentManager } from "../environments/manager.ts";
 import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
+import { pathFromWire } from "../protocol/path_uri.ts";
 import type { SignalName } from "../protocol/process.ts";
 import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
+import { sandboxOf } from "../protocol/sandbox_modes.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
 import { complain, exitStatus } from "./output.ts";
+import { parseSandboxMode } from "./sandbox_flag.ts";
 import { parseVariables } from "./variables.ts";
 
 export const runFlags = {
@@ -25,6 +28,12 @@ export const runFlags = {
   "no-stdin": { type: "boolean", short: "n", help: "Give the command no input" },
   cwd: { type: "string", value: "DIR", help: "Working directory there (default: that of the server)" },
   env: { type: "list", value: "K=V", help: "A variable for the command (repeatable)" },
+  sandbox: {
+    type: "string",
+    value: "MODE",
+    help: "Confine the command: read-only, workspace-write (--cwd is\nthe workspace) or danger-full-access",
+  },
+  "sandbox-network": { type: "boolean", help: "Leave it the network in --sandbox" },
   timeout: { type: "number", value: "S", help: "End the command after so many seconds (status 124)" },
   "idle-timeout": {
     type: "number",
@@ -49,6 +58,10 @@ export async function run(args: readonly string[]): Promise<number> {
   const { flags, rest } = parseFlags(args, runFlags, { stopAtWord: true });
   if (rest.length === 0) throw new ExecServerError("ERR_USAGE", '"run" needs a command: run -- CMD ARG…');
   const env = parseVariables(flags.env);
+  if (flags.sandbox !== undefined) parseSandboxMode(flags.sandbox);
+  else if (flags["sandbox-network"]) {
+    throw new ExecServerError("ERR_USAGE", '"--sandbox-network" needs "--sandbox"');
+  }
   if (flags.cwd !== undefined && !flags.cwd.startsWith("/")) {
     throw new ExecServerError("ERR_USAGE", `"--cwd" has the value "${flags.cwd}": expected an absolute path`);
   }
@@ -81,6 +94,7 @@ async function runIn(
     stdin: wantsInput ? "pipe" : "null",
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(terminal ? { terminal } : {}),
+    ...(await sandboxFor(flags, client)),
     ...limitsOf(flags, client.capabilities.processLimits ?? false),
   });
   const unlisten = client.onConnectionChange((change) => {
@@ -137,6 +151,16 @@ function limitsOf(flags: RunFlags, isServers: boolean): { limits?: StartLimits }
     ...(flags["max-output"] === undefined ? {} : { outputBytes: Math.floor(flags["max-output"]) }),
   };
   return Object.keys(limits).length === 0 ? {} : { limits: { ...limits, graceMs: GRACE_MS } };
+}
+
+async function sandboxFor(flags: RunFlags, client: Client): Promise<Pick<StartOptions, "sandbox">> {
+  if (flags.sandbox === undefined) return {};
+  const mode = parseSandboxMode(flags.sandbox);
+  if (mode === "danger-full-access") return {};
+  if (!flags["sandbox-network"]) return { sandbox: mode };
+  const { cwd } = await client.info();
+  const workspace = flags.cwd ?? (cwd ? pathFromWire(cwd) : "/");
+  return { sandbox: sandboxOf(mode, [workspace], true) };
 }
 
 /** The server's error says what is wrong, but not with what. */

@@ -3,7 +3,7 @@
 import { suggestion } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import type { SandboxMode } from "../protocol/sandbox.ts";
-import { sandboxModes } from "../sandbox/modes.ts";
+import { sandboxModes } from "../protocol/sandbox_modes.ts";
 
 /** @throws {ExecServerError} `ERR_USAGE` */
 export function parseSandboxMode(value: string): SandboxMode {

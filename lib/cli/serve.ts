@@ -6,7 +6,7 @@ import process from "node:process";
 import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { currentRuntime } from "../runtime/runtime.ts";
-import { ceilingOf, whyNotEnforceable } from "../sandbox/modes.ts";
+import { ceilingOf, whyNotEnforceable } from "../sandbox/ceiling.ts";
 import type { Policy } from "../sandbox/policy.ts";
 import { type Authenticator, capabilityToken, tokenDigest } from "../server/access.ts";
 import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "../server/listen.ts";

@@ -4,8 +4,9 @@ import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { pathFromWire, pathToUri } from "../protocol/path_uri.ts";
 import type { EnvPolicy, StartParams, TerminalSizeParams } from "../protocol/process.ts";
-
 import type { StartLimits } from "../protocol/process_limits.ts";
+import type { Sandbox, SandboxMode } from "../protocol/sandbox.ts";
+import { sandboxOf } from "../protocol/sandbox_modes.ts";
 
 /** What to start. */
 export interface StartOptions {
@@ -31,6 +32,11 @@ export interface StartOptions {
    * the `limit` of its end.
    */
   limits?: StartLimits;
+  /**
+   * How far the process may reach. A mode stands for the usual policy, with `cwd` as the workspace. A server that would
+   * ignore it is not asked.
+   */
+  sandbox?: SandboxMode | Sandbox;
   /** Texts for whoever lists the processes, where the server keeps them. */
   labels?: Readonly<Record<string, string>>;
   /** Handle on the wire. @default A new UUID. */
@@ -51,7 +57,7 @@ const inheritAll: EnvPolicy = {
 
 /**
  * The parameters of `process/start` for a server that told this of itself.
- * @throws {ExecServerError} `ERR_UNSUPPORTED`: it cannot hold a process to the limits.
+ * @throws {ExecServerError} `ERR_UNSUPPORTED`: it cannot hold a process to the limits, or to a sandbox.
  */
 export function startParams(
   processId: string,
@@ -61,11 +67,13 @@ export function startParams(
 ): StartParams {
   const { capabilities = {} } = info;
   refuseUnheld(options.limits, capabilities);
+  const cwd = wireCwd(options.cwd, info);
+  const sandbox = options.sandbox && wireSandbox(options.sandbox, cwd, capabilities);
   const policy = options.envPolicy === undefined ? inheritAll : options.envPolicy;
   return {
     processId,
     argv: [...options.argv],
-    cwd: wireCwd(options.cwd, info),
+    cwd,
     env: { ...options.env },
     tty: options.terminal !== undefined,
     pipeStdin: options.stdin === "pipe",
@@ -74,6 +82,7 @@ export function startParams(
     ...(options.terminal && capabilities.processResize ? { terminalSize: options.terminal } : {}),
     ...(capabilities.processOutputWindow ? { outputWindowBytes } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(sandbox ? { sandbox } : {}),
     ...(options.labels && capabilities.processList ? { labels: { ...options.labels } } : {}),
     ...(capabilities.processStartOnce ? { startOnce: true } : {}),
   };
@@ -94,6 +103,23 @@ function refuseUnheld(limits: StartLimits | undefined, capabilities: Capabilitie
     "ERR_UNSUPPORTED",
     `The server cannot hold a process to these limits: it lacks "${missing}"`,
   );
+}
+
+/** Servers up to 0.138.0 run without a sandbox what should be in one. */
+function wireSandbox(
+  wanted: SandboxMode | Sandbox,
+  cwd: string,
+  capabilities: Capabilities,
+): Sandbox | undefined {
+  if (wanted === "danger-full-access") return undefined;
+  if (!capabilities.processSandbox && !capabilities.sandboxedFileStreaming) {
+    throw new ExecServerError(
+      "ERR_UNSUPPORTED",
+      'The server would run the process without its sandbox: it has neither "processSandbox" nor "sandboxedFileStreaming"',
+    );
+  }
+  if (typeof wanted === "string") return sandboxOf(wanted, [pathFromWire(cwd)]);
+  return { windowsSandboxLevel: "disabled", ...wanted };
 }
 
 /** In the form that the server takes: URIs since 0.169.0, paths before. */

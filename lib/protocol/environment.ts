@@ -1,6 +1,17 @@
 /** Shapes of `environment/*`: what kind of machine a server runs on, and what it can do. */
 
-import { array, boolean, nullable, nullish, object, oneOf, optional, type Schema, string } from "./schema.ts";
+import {
+  array,
+  boolean,
+  nullable,
+  nullish,
+  object,
+  oneOf,
+  optional,
+  record,
+  type Schema,
+  string,
+} from "./schema.ts";
 
 /** The shell that command lines are for. */
 export interface ShellInfo {
@@ -74,6 +85,14 @@ export interface Capabilities {
   processResourceLimits?: boolean;
 }
 
+/** What a server can confine programs with. */
+export interface SandboxInfo {
+  /** What works: `bubblewrap`, `landlock`, `seccomp`, `seatbelt`. */
+  mechanisms: string[];
+  /** Why the others do not. */
+  missing: Record<string, string>;
+}
+
 /** Answer of `environment/info`, and `environmentInfo` in the answer of `initialize`. */
 export interface EnvironmentInfo {
   shell: ShellInfo;
@@ -91,6 +110,8 @@ export interface EnvironmentInfo {
   temporaryDirectories?: string[];
   tempDir?: string;
   capabilities?: Capabilities;
+  /** Ours: not in the answer of `initialize`, as it is found out by trying. */
+  sandbox?: SandboxInfo;
 }
 
 /** Answer of `environment/status`. */
@@ -143,6 +164,7 @@ export const environmentInfo: Schema<EnvironmentInfo> = object<EnvironmentInfo>(
   temporaryDirectories: nullish(array(string)),
   tempDir: nullish(string),
   capabilities: nullish(capabilities),
+  sandbox: nullish(object<SandboxInfo>({ mechanisms: array(string), missing: record(string) })),
 });
 
 export const environmentStatus: Schema<EnvironmentStatus> = object<EnvironmentStatus>({

@@ -134,6 +134,8 @@ export interface Sandbox {
   policyContext?: PolicyContext;
   /** Where `policyContext` has none. */
   workspaceRoots?: string[];
+  /** 0.169.0 wants it: `disabled`, `restricted-token`, `elevated`, `mxc`. Not looked at here. */
+  windowsSandboxLevel?: string;
 }
 
 const network: Schema<NetworkPermission> = oneOf("restricted", "enabled");
@@ -257,6 +259,7 @@ const shape = object<Sandbox>({
     object<PolicyContext>({ cwd: nullish(string), workspaceRoots: nullish(array(string)) }),
   ),
   workspaceRoots: optional(array(string)),
+  windowsSandboxLevel: nullish(string),
 });
 
 export const sandbox: Schema<Sandbox> & Pick<typeof shape, "members"> = {

@@ -3,6 +3,7 @@
 import process from "node:process";
 import { isatty } from "node:tty";
 import type { EnvironmentManager } from "../environments/manager.ts";
+import type { SandboxMode } from "../protocol/sandbox.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { History } from "./history.ts";
 import { runInteractive } from "./interactive.ts";
@@ -20,6 +21,8 @@ export interface ReplOptions {
   environmentId?: string | undefined;
   /** Lines of former sessions, and of this one; null to keep none. Not used for scripts. */
   historyFile: string | null;
+  /** Lines are run in it, with the folder where a shell begins as the workspace. */
+  sandbox?: SandboxMode;
 }
 
 /** What a shell says of a program that wrote to nobody. */
@@ -34,7 +37,7 @@ const BROKEN_PIPE = 128 + 13;
  * @throws {ExecServerError} `ERR_UNKNOWN_ENVIRONMENT`, `ERR_NO_DEFAULT_ENVIRONMENT`; nothing was started.
  */
 export async function runRepl(options: ReplOptions): Promise<number> {
-  const { manager, runtime, environmentId } = options;
+  const { manager, runtime, environmentId, sandbox } = options;
   manager.get(environmentId);
   const isInteractive = isatty(0) && isatty(1);
   const stdout = runtime.stdout();
@@ -46,7 +49,7 @@ export async function runRepl(options: ReplOptions): Promise<number> {
   };
   if (!isInteractive) {
     const screen = new Screen({ ...screenOptions, columns: () => 80 });
-    const session = new Session({ manager, screen, history: new History(null) });
+    const session = new Session({ manager, screen, sandbox, history: new History(null) });
     return await runScript(session, runtime, environmentId);
   }
   using terminal = new Terminal(runtime.stdin());
@@ -56,7 +59,13 @@ export async function runRepl(options: ReplOptions): Promise<number> {
     stderrElsewhere: !isatty(2),
     columns: () => terminal.size.columns,
   });
-  const session = new Session({ manager, screen, history: new History(options.historyFile), terminal });
+  const session = new Session({
+    manager,
+    screen,
+    sandbox,
+    history: new History(options.historyFile),
+    terminal,
+  });
   try {
     await runInteractive(session, terminal, environmentId);
   } finally {

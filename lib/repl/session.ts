@@ -2,8 +2,10 @@
 
 import process from "node:process";
 import type { Client } from "../client/client.ts";
+import type { Environment } from "../environments/environment.ts";
 import type { EnvironmentManager } from "../environments/manager.ts";
 import type { SignalName } from "../protocol/process.ts";
+import type { SandboxMode } from "../protocol/sandbox.ts";
 import { commands, findCommand, UsageError, unknownCommand } from "./commands.ts";
 import type { ReplContext, Settings } from "./context.ts";
 import { describeStatus } from "./exit_status.ts";
@@ -35,6 +37,7 @@ export interface SessionOptions {
   history: History;
   /** Absent: nobody sits there. */
   terminal?: Terminal;
+  sandbox?: SandboxMode | undefined;
 }
 
 export class Session implements ReplContext {
@@ -49,6 +52,7 @@ export class Session implements ReplContext {
   /** The loop is to end. */
   ended = false;
   readonly #terminal: Terminal | undefined;
+  readonly #makeShell: (environment: Environment) => Shell;
   readonly #shells = new Map<string, Shell>();
   /** All that have not ended. */
   readonly #active = new Set<Job>();
@@ -61,7 +65,9 @@ export class Session implements ReplContext {
   #interrupt: AbortController | undefined;
   #leaving = false;
 
-  constructor({ manager, screen, history, terminal }: SessionOptions) {
+  constructor({ manager, screen, history, terminal, sandbox }: SessionOptions) {
+    this.#makeShell = (environment) =>
+      new Shell(environment, (...args) => this.#onConnected(...args), sandbox);
     this.manager = manager;
     this.screen = screen;
     this.history = history;
@@ -88,7 +94,7 @@ export class Session implements ReplContext {
 
   async use(id: string): Promise<boolean> {
     const environment = this.manager.get(id);
-    const shell = this.#shells.get(id) ?? new Shell(environment, (...args) => this.#onConnected(...args));
+    const shell = this.#shells.get(id) ?? this.#makeShell(environment);
     // A program that has ended is started again, and a lost session is given up, only when it is asked for.
     if (shell.client && !shell.client.connected) await this.#hangUp(shell);
     if (!(await this.connect(shell))) return false;
@@ -100,7 +106,7 @@ export class Session implements ReplContext {
   /** Goes to an environment before anything is known of it. */
   begin(id: string | undefined): Shell {
     const environment = this.manager.get(id);
-    this.shell = new Shell(environment, (...args) => this.#onConnected(...args));
+    this.shell = this.#makeShell(environment);
     this.#shells.set(environment.id, this.shell);
     return this.shell;
   }

@@ -6,6 +6,8 @@ import type { Environment } from "../environments/environment.ts";
 import type { EnvironmentInfo } from "../protocol/environment.ts";
 import { RpcError } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
+import type { SandboxMode } from "../protocol/sandbox.ts";
+import { sandboxOf } from "../protocol/sandbox_modes.ts";
 import type { TerminalSize } from "../runtime/runtime.ts";
 import { Job } from "./job.ts";
 import { lineLabels } from "./process_commands.ts";
@@ -36,10 +38,22 @@ export class Shell {
   /** Variables that only the terminal of a line had. */
   #terminalVariables: Readonly<Record<string, string>> = {};
 
+  readonly #sandbox: SandboxMode | undefined;
+
   /** @param onConnected Called for every fresh connection. */
-  constructor(environment: Environment, onConnected: (shell: Shell, client: Client) => void) {
+  constructor(
+    environment: Environment,
+    onConnected: (shell: Shell, client: Client) => void,
+    sandbox?: SandboxMode,
+  ) {
     this.environment = environment;
     this.#onConnected = onConnected;
+    this.#sandbox = sandbox;
+  }
+
+  /** Where the shell began: `cd` does not widen what may be written. */
+  #workspace(): string[] {
+    return this.info?.cwd ? [pathFromWire(this.info.cwd)] : [];
   }
 
   get id(): string {
@@ -113,6 +127,7 @@ export class Shell {
       env: env ?? {},
       ...(env ? { envPolicy: null } : {}),
       ...(cwd === undefined ? {} : { cwd }),
+      ...(this.#sandbox === undefined ? {} : { sandbox: sandboxOf(this.#sandbox, this.#workspace()) }),
       ...options,
     });
   }

@@ -110,7 +110,7 @@ function launch(
         const empty = lend(kernel.open("/dev/null", constants.O_RDONLY));
         extraFds.push(...new Array<number>(masks).fill(empty));
       }
-      placeholders = new Placeholders(runtime, missing);
+      placeholders = holdNames(runtime, missing);
       child = runtime.spawn({
         ...options,
         file: bubblewrap.path,
@@ -140,6 +140,14 @@ function launch(
     throw toRefusal(error);
   });
   return { child: new GatedChild(child, launched, ended), sandboxType: "linuxSeccomp", launched };
+}
+
+function holdNames(runtime: Runtime, paths: readonly string[]): Placeholders {
+  try {
+    return new Placeholders(runtime, paths);
+  } catch (error) {
+    throw new CannotEnforce((error as Error).message);
+  }
 }
 
 const launchers = new Map<string, Uint8Array>();

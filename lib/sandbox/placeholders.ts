@@ -1,52 +1,93 @@
 /**
- * Folders that stand on the disk while a sandbox holds a missing name. Bubblewrap makes them, as it needs something to mount
- * on; they are empty, and go with the last sandbox that uses them, also when this program is killed.
+ * Folders that stand on the disk while a sandbox holds a missing name, as a mount needs a place. They are empty and bear a time
+ * that nobody has by chance, so that every server knows them for what they are; each server that uses one has a shared lock
+ * on it, and the last removes it. When this program is killed, a shell does.
  */
 
 import { Buffer } from "node:buffer";
-import { readdirSync, readFileSync, rmdirSync } from "node:fs";
-import type { Child, Runtime } from "../runtime/runtime.ts";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, utimesSync } from "node:fs";
+import process from "node:process";
+import type { Child, Kernel, Runtime } from "../runtime/runtime.ts";
 import { type Disk, realDisk } from "./disk.ts";
 
-/** How many sandboxes use a folder. */
-const users = new Map<string, number>();
+/** A folder of ours: how many sandboxes of this program use it, and our lock. */
+interface Held {
+  users: number;
+  fd: number;
+}
+
+const held = new Map<string, Held>();
 const POLL_MS = 2;
 /** A killed sandbox is gone much sooner. */
 const GONE_WITHIN_MS = 5000;
 /** The shell goes when there has been nothing to look after for so long. */
 const IDLE_MS = 1000;
+/** 5 November 1985, 00:53:20.123. What is put into a folder changes its time. */
+const MARK_MS = 500_000_000_123;
+const MAX_TRIES = 100;
+const LOCK_SHARED = 1;
+const LOCK_EXCLUSIVE = 2;
+const DO_NOT_WAIT = 4;
+const UNLOCK = 8;
+const flockNumber = process.arch === "arm64" ? 32 : 73;
+const O_DIRECTORY_ONLY = process.arch === "arm64" ? 0o40000 : 0o200000;
 
-/** Whether a folder only stands for a missing one. */
+/** Whether a folder only stands for a missing one, as far as this program has made it so. */
 export function isPlaceholder(path: string): boolean {
-  return users.has(path);
+  return held.has(path) && isMarked(path);
 }
 
 export function hasPlaceholders(): boolean {
-  return users.size > 0;
+  return held.size > 0;
 }
 
 /** Somebody makes the folder that stands for a missing one: it stays. */
 export function adoptPlaceholder(path: string): void {
-  users.delete(path);
+  if (!held.delete(path)) return;
+  const seconds = (performance.timeOrigin + performance.now()) / 1000;
+  utimesSync(path, seconds, seconds);
+}
+
+/** Also one of another server's. */
+function isMarked(path: string): boolean {
+  try {
+    const stat = lstatSync(path);
+    return stat.isDirectory() && stat.mtimeMs === MARK_MS && readdirSync(path).length === 0;
+  } catch {
+    return false;
+  }
 }
 
 /** The disk as it is without placeholders. */
 export const diskWithoutPlaceholders: Disk = {
   ...realDisk,
-  kindOf: (path) => (users.has(path) ? "missing" : realDisk.kindOf(path)),
+  kindOf: (path) => {
+    const kind = realDisk.kindOf(path);
+    return kind === "folder" && isMarked(path) ? "missing" : kind;
+  },
 };
 
 /** Held from before a sandbox begins until it has ended. */
 export class Placeholders {
-  readonly #paths: readonly string[];
+  readonly #paths: string[] = [];
+  readonly #kernel: Kernel | undefined;
   readonly #janitor: Janitor;
   #members: number[] = [];
 
+  /** @throws {Error} One cannot be made; those before it have been given back. */
   constructor(runtime: Runtime, paths: readonly string[]) {
-    this.#paths = paths;
     this.#janitor = janitorOf(runtime);
     if (paths.length === 0) return;
-    for (const path of paths) users.set(path, (users.get(path) ?? 0) + 1);
+    this.#kernel = runtime.kernel();
+    try {
+      for (const path of paths) {
+        hold(this.#kernel!, path);
+        this.#paths.push(path);
+      }
+    } catch (error) {
+      for (const path of this.#paths.splice(0)) release(this.#kernel!, path);
+      throw error;
+    }
     this.#janitor.watch();
   }
 
@@ -56,27 +97,63 @@ export class Placeholders {
   }
 
   async ended(): Promise<void> {
+    if (this.#paths.length === 0) return;
     const end = performance.now() + GONE_WITHIN_MS;
     while (this.#members.some(isAlive) && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    for (const path of this.#paths) {
-      // It may have been adopted.
-      if (!users.has(path)) continue;
-      const left = users.get(path)! - 1;
-      if (left > 0) {
-        users.set(path, left);
-        continue;
-      }
-      users.delete(path);
-      try {
-        rmdirSync(path);
-      } catch {
-        // Not made, or not empty and so not ours.
-      }
-    }
-    if (this.#paths.length > 0) this.#janitor.watch();
+    for (const path of this.#paths.splice(0)) release(this.#kernel!, path);
+    this.#janitor.watch();
   }
+}
+
+/** Makes the folder, or joins those who have it. */
+function hold(kernel: Kernel, path: string): void {
+  const known = held.get(path);
+  if (known && isMarked(path)) {
+    known.users++;
+    return;
+  }
+  // Somebody has removed it, and with it what the lock was on.
+  if (known) kernel.close(known.fd);
+  for (let i = 0; i < MAX_TRIES; i++) {
+    try {
+      mkdirSync(path, 0o755);
+      utimesSync(path, MARK_MS / 1000, MARK_MS / 1000);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+    const fd = kernel.open(path, O_DIRECTORY_ONLY);
+    // It has just been removed, or is about to be.
+    if (fd < 0) continue;
+    const locked = kernel.call(flockNumber, fd, LOCK_SHARED | DO_NOT_WAIT) === 0;
+    if (locked && isMarked(path)) {
+      held.set(path, { users: (known?.users ?? 0) + 1, fd });
+      return;
+    }
+    kernel.close(fd);
+    if (locked) break;
+  }
+  if (known) held.delete(path);
+  throw new Error(`"${path}" cannot be held: it has just been made by somebody else`);
+}
+
+/** Removes the folder unless somebody else has it. Two who let go at once must not both leave it to the other. */
+function release(kernel: Kernel, path: string): void {
+  const found = held.get(path);
+  // It may have been adopted.
+  if (!found || --found.users > 0) return;
+  held.delete(path);
+  const { fd } = found;
+  const isOurs = (): boolean => kernel.call(flockNumber, fd, LOCK_EXCLUSIVE | DO_NOT_WAIT) === 0;
+  if (isOurs() || (kernel.call(flockNumber, fd, UNLOCK) === 0 && isOurs())) {
+    try {
+      if (isMarked(path)) rmdirSync(path);
+    } catch {
+      // Somebody has put something into it: it is not ours any more.
+    }
+  }
+  kernel.close(fd);
 }
 
 /** Numbers of the children of a process. */
@@ -121,7 +198,8 @@ while read -r line; do last=$line; done
 sleep 1
 for word in $last; do
   path=$(printf '%b.' "$word")
-  rmdir -- "\${path%.}"
+  path=\${path%.}
+  if command -v flock; then flock -n "$path" rmdir -- "$path"; else rmdir -- "$path"; fi
 done
 `;
 
@@ -139,16 +217,16 @@ class Janitor {
   watch(): void {
     clearTimeout(this.#idle);
     this.#idle = undefined;
-    if (users.size === 0 && !this.#shell) return;
+    if (held.size === 0 && !this.#shell) return;
     this.#shell ??= this.#start();
-    const words = [...users.keys()].map((path) =>
+    const words = [...held.keys()].map((path) =>
       [...Buffer.from(path)].map((byte) => `\\0${byte.toString(8)}`).join(""),
     );
     this.#shell?.stdin?.write(Buffer.from(`${words.join(" ")}\n`)).catch(() => {
       this.#dismiss();
-      if (users.size > 0) this.watch();
+      if (held.size > 0) this.watch();
     });
-    if (users.size === 0) this.#idle = setTimeout(() => this.#dismiss(), IDLE_MS);
+    if (held.size === 0) this.#idle = setTimeout(() => this.#dismiss(), IDLE_MS);
   }
 
   #start(): Child | undefined {

@@ -12,6 +12,7 @@ import { type Sandbox, sandbox as sandboxSchema } from "../protocol/sandbox.ts";
 import { DecodeError } from "../protocol/schema.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { sandboxInfo } from "../sandbox/ceiling.ts";
 import { realDisk } from "../sandbox/disk.ts";
 import { compileGlob } from "../sandbox/glob.ts";
 import { follow } from "../sandbox/ground.ts";
@@ -50,7 +51,7 @@ const changes = new Set([
 ]);
 const ofHandles = new Set(["fs/readBlock", "fs/writeBlock", "fs/close"]);
 /** These know no sandbox and touch no disk. */
-const pure = new Set(["fs/join", "fs/parent"]);
+const pure = new Set(["fs/join", "fs/parent", "fs/unwatch", "fs/cancelSearch"]);
 
 /** How long one that nobody uses is kept. One that can write keeps missing names held, for others to see. */
 const READER_IDLE_MS = 60_000;
@@ -67,9 +68,12 @@ type Handler = (params: Params) => unknown;
 
 /** The service of files with sandboxes, and with a policy that no request reaches beyond. */
 export function confinedFiles(runtime: Runtime, files: Service, ceiling: Policy): Service {
+  const ending = new Set<Promise<void>>();
   return {
     ...files,
+    ended: () => Promise.all(ending),
     capabilities: { ...files.capabilities, sandboxedFileStreaming: true },
+    info: () => ({ sandbox: sandboxInfo(runtime) }),
     open: (link) => {
       const inner = files.open(link);
       const confined = new ConfinedFiles(runtime, inner, ceiling);
@@ -78,7 +82,10 @@ export function confinedFiles(runtime: Runtime, files: Service, ceiling: Policy)
         handlers: confined.handlers,
         dispose: () => {
           inner.dispose();
-          confined.dispose();
+          for (const gone of confined.dispose()) {
+            ending.add(gone);
+            gone.then(() => ending.delete(gone));
+          }
         },
       };
     },
@@ -91,6 +98,8 @@ class ConfinedFiles {
   readonly #ceiling: Policy;
   /** By policy. */
   readonly #helpers = new Map<string, Kept>();
+  /** Those that are not used again, or not any more, and not yet gone. */
+  readonly #single = new Set<FileHelper>();
   /** Where a handle was opened, by its id. */
   readonly #handles = new Map<string, FileHelper>();
 
@@ -108,14 +117,15 @@ class ConfinedFiles {
     ) as Partial<Handlers>;
   }
 
-  dispose(): void {
-    for (const { helper, idle } of this.#helpers.values()) {
-      clearTimeout(idle);
-      helper.end();
-    }
+  /** Ends all helpers; each of the answers settles with one of them. */
+  dispose(): Promise<void>[] {
+    const helpers = new Set([...this.#helpers.values()].map(({ helper }) => helper));
+    for (const helper of [...this.#handles.values(), ...this.#single]) helpers.add(helper);
+    for (const { idle } of this.#helpers.values()) clearTimeout(idle);
     this.#helpers.clear();
-    for (const helper of new Set(this.#handles.values())) helper.end();
     this.#handles.clear();
+    for (const helper of helpers) helper.end();
+    return [...helpers].map(({ gone }) => gone);
   }
 
   #request(method: string, params: Params, direct: Handler): unknown {
@@ -196,7 +206,7 @@ class ConfinedFiles {
     if (policy.denyGlobs.length > 0) {
       // What patterns match is known when a helper begins, so here each call has one of its own.
       const helper = new FileHelper(this.#runtime, policy);
-      helper.onIdle = () => helper.end();
+      this.#endWhenIdle(helper);
       return helper;
     }
     const key = policyKey(policy);
@@ -228,8 +238,14 @@ class ConfinedFiles {
   #letGo(key: string, kept: Kept): void {
     clearTimeout(kept.idle);
     if (this.#helpers.get(key) === kept) this.#helpers.delete(key);
+    this.#endWhenIdle(kept.helper);
     if (kept.helper.users === 0) kept.helper.end();
-    else kept.helper.onIdle = () => kept.helper.end();
+  }
+
+  #endWhenIdle(helper: FileHelper): void {
+    helper.onIdle = () => helper.end();
+    this.#single.add(helper);
+    helper.gone.then(() => this.#single.delete(helper));
   }
 }
 

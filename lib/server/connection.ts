@@ -56,7 +56,7 @@ export class ServerConnection {
     this.#options = options;
     this.#handlers = {
       initialize: (params: InitializeParams) => this.#initialize(params),
-      "environment/info": () => this.#info(),
+      "environment/info": () => this.#wholeInfo(),
       "environment/status": () => ({ status: "ready" }),
     };
     this.#peer = new Peer(channel, {
@@ -201,6 +201,11 @@ export class ServerConnection {
     );
     const info = environmentInfo();
     return { ...info, capabilities: Object.assign({ ...info.capabilities }, ...added) };
+  }
+
+  #wholeInfo(): EnvironmentInfo {
+    const added = (this.#options.services ?? []).map((service) => service.info?.());
+    return Object.assign(this.#info(), ...added);
   }
 
   #hold(): () => void {

@@ -131,6 +131,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
         connection.close({ kind: "goingAway", message: "the server is ending" });
       }
       await sessions.dispose();
+      await allEnded(services);
       cgroups?.close();
     },
   };
@@ -170,15 +171,19 @@ export function serveStdio(runtime: Runtime, options: ServerOptions = {}): Strea
 export function serveChannel(runtime: Runtime, channel: Channel, options: ServerOptions = {}): StreamServer {
   const cgroups = openCgroups(options);
   const sessions = sessionStore(runtime, options, 0, cgroups);
+  const services = connectionServices(runtime, options, cgroups);
   const gone = Promise.withResolvers<CloseReason>();
   const connection = new ServerConnection(channel, {
     sessions,
-    services: connectionServices(runtime, options, cgroups),
+    services,
     // Whoever started us may take all the time it wants.
     handshakeMs: options.handshakeMs ?? MAX_TIMER_MS,
     onClose: gone.resolve,
   });
-  const ended = gone.promise.then(() => sessions.dispose()).then(() => cgroups?.close());
+  const ended = gone.promise
+    .then(() => sessions.dispose())
+    .then(() => allEnded(services))
+    .then(() => cgroups?.close());
   return {
     ended,
     close: async () => {
@@ -197,6 +202,10 @@ function connectionServices(
   const files = fileService(runtime).map((service) => confinedFiles(runtime, service, ceiling));
   const services = [...files, processService(cgroups)];
   return ceiling.network ? [httpService(options.http), ...services] : services;
+}
+
+async function allEnded(services: readonly Service[]): Promise<void> {
+  await Promise.all(services.map((service) => service.ended?.()));
 }
 
 function sessionStore(

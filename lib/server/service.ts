@@ -1,6 +1,6 @@
 /** Families of methods that belong to a connection, not to its session: they begin and end with it. */
 
-import type { Capabilities } from "../protocol/environment.ts";
+import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import type { ClientNotifications, Handlers, ServerNotifications } from "../protocol/methods.ts";
 
 /** The connection, as its services see it. */
@@ -23,6 +23,10 @@ export interface Service {
   readonly capabilities: Readonly<Capabilities>;
   /** And what besides where the connection can send bytes raw. */
   readonly rawCapabilities?: Readonly<Capabilities>;
+  /** What it adds to the answer of `environment/info`; asked for there only, as it may take some time. */
+  info?(): Partial<EnvironmentInfo>;
+  /** Settles when nothing is left of what its connections, all over by now, have begun. */
+  ended?(): Promise<unknown>;
   /** Begins on a connection that has been initialised. */
   open(link: ConnectionLink): OpenService;
 }

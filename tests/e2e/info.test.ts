@@ -64,7 +64,16 @@ suite("info", { transports: ["stdio"] }, (t) => {
         expect(Object.keys(info)).toEqual(["shell"]);
         return;
       }
-      const { shell: _, executorVersion, providerId, capabilities: __, prependPathDirs, ...rest } = info;
+      const {
+        shell: _,
+        executorVersion,
+        providerId,
+        capabilities: __,
+        prependPathDirs,
+        sandbox,
+        ...rest
+      } = info;
+      expect(sandbox === undefined).toBe(!t.ours);
       // The peer has a folder of helpers beside it.
       expect(prependPathDirs.length).toBe(t.ours ? 0 : 1);
       expect(executorVersion).toMatch(/^\d+\.\d+\.\d+/);

@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { ConfinedServer, cannotBe, type User } from "../support/confined_server.ts";
 import { until } from "../support/deadline.ts";
 import { isAlive } from "../support/proc.ts";
-import type { RawProcess } from "../support/raw_process.ts";
+import { RawProcess } from "../support/raw_process.ts";
 import { at, glob, managed, noBubblewrap, readOnly, special, workspaceWrite } from "../support/sandbox.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -201,6 +201,25 @@ asEachUser("files", (get) => {
     await first.write("\n");
     expect((await first.closed()).stdout).toBe("");
     expect(readdirSync(a.work)).toEqual([]);
+  });
+
+  test("two servers hold a missing name together, and the last one gives it back", async () => {
+    const a = get();
+    const other = await ConfinedServer.start({ user: a.user });
+    try {
+      const params = { ...a.server.params("read -r line; mkdir .git && echo made"), pipeStdin: true };
+      const held = { ...params, sandbox: workspaceWrite(a.work) };
+      const first = await new RawProcess(a.server.client).start(held);
+      const second = await new RawProcess(other.client).start(held);
+      await first.write("\n");
+      expect((await first.closed()).stdout).toBe("");
+      expect(existsSync(join(a.work, ".git"))).toBe(true);
+      await second.write("\n");
+      expect((await second.closed()).stdout).toBe("");
+      expect(readdirSync(a.work)).toEqual([]);
+    } finally {
+      await other.close();
+    }
   });
 
   test("a single file can be what is writable, and nothing beside it", async () => {

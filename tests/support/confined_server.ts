@@ -87,6 +87,10 @@ export class ConfinedServer {
       stderr: "inherit",
     });
     const { value } = await within(20_000, "address of the server", child.stdout.getReader().read());
+    if (value === undefined) {
+      await folder.remove({ strict: true });
+      throw new Error("The server ended before it listened");
+    }
     const url = new TextDecoder().decode(value).trim();
     const client = await (await RawClient.websocket(url)).initialize();
     return new ConfinedServer(folder, child, client, isOther);

@@ -41,22 +41,22 @@ describe("relative paths", () => {
   const there: Place = {
     id: "lab",
     fs: {} as FileSystem,
-    folder: async () => "/work",
+    folder: async () => "/srv/app",
     home: async () => "/home/u",
   };
   const cases: [path: string, absolute: string, isFolder: boolean][] = [
     ["/x", "/x", false],
     ["/x/", "/x/", true],
-    ["a", "/work/a", false],
-    ["a/..", "/work/a/..", true],
-    [".", "/work/.", true],
-    ["", "/work/.", true],
+    ["a", "/srv/app/a", false],
+    ["a/..", "/srv/app/a/..", true],
+    [".", "/srv/app/.", true],
+    ["", "/srv/app/.", true],
     ["~", "/home/u", true],
     ["~/", "/home/u", true],
     ["~/a", "/home/u/a", false],
-    ["./~", "/work/./~", false],
-    ["a~", "/work/a~", false],
-    ["...", "/work/...", false],
+    ["./~", "/srv/app/./~", false],
+    ["a~", "/srv/app/a~", false],
+    ["...", "/srv/app/...", false],
   ];
   test.each(cases)("%j", async (path, absolute, isFolder) => {
     expect(await locate(there, path)).toEqual({ place: there, path: absolute, isFolder });
@@ -67,7 +67,7 @@ describe("relative paths", () => {
     const here = herePlace({} as FileSystem, "/cwd");
     expect((await locate(here, "~")).path).toBe("/cwd/~");
     expect(locationText(await locate(here, "a"))).toBe("/cwd/a");
-    expect(locationText(await locate(there, "a"))).toBe("lab:/work/a");
+    expect(locationText(await locate(there, "a"))).toBe("lab:/srv/app/a");
   });
 });
 

@@ -8,6 +8,8 @@ export interface ProcessOptions {
   stdin?: boolean;
   /** Variables besides `PATH`. The control is told by `BYTES` what to write, and by `TAKES` what to take. */
   env?: Record<string, string>;
+  /** A confinement. */
+  sandbox?: object;
 }
 
 /** Everything that is awaited ends with the connection or with the deadline of the case. */
@@ -76,7 +78,7 @@ export async function startProcess(
   link: Link,
   id: string,
   argv: readonly string[],
-  { terminal = false, stdin = false, env = {} }: ProcessOptions,
+  { terminal = false, stdin = false, env = {}, sandbox }: ProcessOptions,
 ): Promise<BenchProcess> {
   const process = new BenchProcess(link, id);
   await link.call("process/start", {
@@ -87,6 +89,7 @@ export async function startProcess(
     tty: terminal,
     pipeStdin: stdin,
     arg0: null,
+    ...(sandbox && { sandbox }),
   });
   return process;
 }

@@ -8,6 +8,7 @@ import { input, stdioInput } from "./families/input.ts";
 import { pipes, stdioPipes } from "./families/pipes.ts";
 import { processes, stdioProcesses } from "./families/processes.ts";
 import { metadataRequests, requests, stdioRequests } from "./families/requests.ts";
+import { sandbox } from "./families/sandbox.ts";
 import { startup } from "./families/startup.ts";
 import { stdioTerminals, terminals } from "./families/terminals.ts";
 import { waiting } from "./families/waiting.ts";
@@ -25,6 +26,7 @@ export const families: readonly Family[] = [
   files,
   hugeFiles,
   http,
+  sandbox,
   ...crowds,
   ...waiting,
   stdioRequests,

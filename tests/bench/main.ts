@@ -3,7 +3,7 @@
  * Needs `npm run build` and the Codex release that `npm test` installs.
  */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -83,7 +83,8 @@ async function measure(flags: Flags, pattern: RegExp): Promise<Result> {
   const rounds = flags.rounds === undefined ? (flags.quick ? 1 : 3) : Number(flags.rounds);
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new UsageError(`Cannot use --rounds "${flags.rounds}": wanted a whole number from 1`);
-  const folder = mkdtempSync(join(tmpdir(), "exec-server-bench-"));
+  // The peer sets up no sandbox when its home is below the folder for temporary files.
+  const folder = mkdtempSync(join(existsSync("/var/tmp") ? "/var/tmp" : tmpdir(), "exec-server-bench-"));
   // The servers are sessions of their own and do not get what the terminal sends us.
   for (const [signal, status] of [
     ["SIGINT", 130],

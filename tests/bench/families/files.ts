@@ -176,9 +176,9 @@ const trees: Case[] = [
     },
   },
   {
-    figures: [milliseconds("fs.walk_ms", "walking 20,000 entries in 200 directories")],
+    figures: [milliseconds("fs.walk_ms", "walking 50,000 entries in 200 directories")],
     run: async (bench) => {
-      const path = uri(manyFiles(bench, "walk", 200, bench.size(100), ""));
+      const path = uri(manyFiles(bench, "walk", 200, bench.size(249), ""));
       const options = {
         ...{ maxDepth: 64, maxDirectories: 10_000, maxEntries: 50_000 },
         ...{ followDirectorySymlinks: false, pruneHiddenDirectories: false },

@@ -1,12 +1,22 @@
 /** The real codex clients, with our server as their only environment. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/deadline.ts";
 import { startFaultProxy } from "../support/fault_proxy.ts";
 import { type ModelProvider, startModelProvider, type Turn } from "../support/model_provider.ts";
+import { noBubblewrap } from "../support/sandbox.ts";
 
 const root = join(import.meta.dir, "..", "..");
 const clients = [
@@ -44,7 +54,7 @@ describe("codex exec works on our server", () => {
     codex: string,
     cwd: string,
     turns: readonly Turn[],
-    through = url,
+    { through = url, confinement = ["--dangerously-bypass-approvals-and-sandbox"] } = {},
   ): Promise<ModelProvider> {
     const model = startModelProvider([...turns, { say: "all done" }]);
     // Codex makes no helper links below the temporary folder, and says so on stderr each time.
@@ -58,7 +68,7 @@ describe("codex exec works on our server", () => {
         join(home, "environments.toml"),
         `default = "box"\ninclude_local = false\n[[environments]]\nid = "box"\nurl = "${through}"\n`,
       );
-      const flags = ["--dangerously-bypass-approvals-and-sandbox", "--skip-git-repo-check"];
+      const flags = [...confinement, "--skip-git-repo-check"];
       const client = Bun.spawn([codex, "exec", ...flags, "do it"], {
         env: { ...process.env, CODEX_HOME: home },
         cwd,
@@ -104,7 +114,7 @@ describe("codex exec works on our server", () => {
         try {
           const command = `touch ${begun}; for i in 1 2 3 4 5 6 7 8 9; do echo line $i; sleep 0.1; done; exit 4`;
           const turns = [{ command }, { command: "echo after the cut" }];
-          const { outputs } = await exec(codex!, folder, turns, proxy.url);
+          const { outputs } = await exec(codex!, folder, turns, { through: proxy.url });
           await cutting;
           expect([proxy.cuts, proxy.connections]).toEqual([1, 2]);
           // 0.138.0 takes the command for failed and opens another session; 0.169.0 resumes its own.
@@ -164,4 +174,35 @@ describe("codex exec works on our server", () => {
       90_000,
     );
   }
+
+  const codex = process.env.EXEC_SERVER_CODEX_169;
+  // 0.138.0 would wrap the command in a program of its own machine.
+  test.skipIf(!codex || noBubblewrap !== undefined)(
+    "client 0.169.0: a sandboxed turn writes in its folder and nowhere else (needs the release and bubblewrap)",
+    async () => {
+      // Not below the folder for temporary files, which the policy lets be written.
+      const folder = mkdtempSync(join(homedir(), ".exec-server-test-"));
+      const work = join(folder, "work");
+      mkdirSync(work);
+      try {
+        const turns = [
+          { command: "echo in > inside && cat inside" },
+          { command: `echo out > ${join(folder, "outside")}` },
+          { command: "echo > /dev/tcp/127.0.0.1/9" },
+        ];
+        const { outputs } = await exec(codex!, work, turns, {
+          confinement: ["--sandbox", "workspace-write"],
+        });
+        expect(outputs[0]).toContain("exited with code 0");
+        expect(readFileSync(join(work, "inside"), "utf8")).toBe("in\n");
+        expect(outputs[1]).toContain("Read-only file system");
+        expect(existsSync(join(folder, "outside"))).toBe(false);
+        expect(outputs[2]).toContain("Operation not permitted");
+        expect(readdirSync(work)).toEqual(["inside"]);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    90_000,
+  );
 });

@@ -32,6 +32,8 @@ export interface WatchOptions {
 const gone = inotify.deleteSelf | inotify.moveSelf | inotify.unmount;
 const appeared = inotify.create | inotify.movedTo;
 const disappeared = inotify.delete | inotify.movedFrom;
+/** What the system calls a file that is written before it has a name (`O_TMPFILE`), as ours are. */
+const nameless = /^#\d+$/;
 
 export class PathWatch {
   readonly #files: FileCalls;
@@ -124,10 +126,19 @@ export class PathWatch {
       if (mask & inotify.create) this.#log.add(inside, "created");
       else if (mask & inotify.movedTo) this.#log.add(inside, "arrived");
       else if (mask & disappeared) this.#log.add(inside, "removed");
-      else this.#log.add(inside, "modified");
+      else if (!nameless.test(name) || this.#isThere(inside)) this.#log.add(inside, "modified");
       if (mask & inotify.isDirectory && this.#options.recursive) this.#onDirectory(inside, mask);
     }
     this.#plan();
+  }
+
+  #isThere(below: string): boolean {
+    try {
+      this.#files.stat(AT_FDCWD, joined(this.#real, below), { follow: false });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #onDirectory(below: string, mask: number): void {

@@ -178,6 +178,19 @@ suite("fs/watch", { servers: ours, transports: ["websocket"] }, (t) => {
     expect(changes.flags.every(({ watchId }) => watchId === "w")).toBe(true);
   });
 
+  verifies("fs/watch: tells what happens in a directory", "written through the server", async () => {
+    const path = folderOfAll(t);
+    const changes = await watched(path(), path(), { delayMs: 0 });
+    // A new file is written before it has a name, for which the system makes one up.
+    await changes.client.call("writeFile", { path: path("new"), dataBase64: "bmV3" });
+    await changes.until("new", "created");
+    writeFileSync(path("#1"), "");
+    await changes.until("#1", "created");
+    writeFileSync(path("#1"), "changed");
+    await changes.until("#1", "modified");
+    expect([...new Set(changes.all.map(([name]) => name))]).toEqual(["new", "#1"]);
+  });
+
   verifies("fs/watch: a whole tree, with what is made later", async () => {
     const path = folderOfAll(t);
     mkdirSync(path("d/deep"));

@@ -11,12 +11,12 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/deadline.ts";
 import { startFaultProxy } from "../support/fault_proxy.ts";
 import { type ModelProvider, startModelProvider, type Turn } from "../support/model_provider.ts";
-import { noBubblewrap } from "../support/sandbox.ts";
+import { beyondTemporary, noBubblewrap } from "../support/sandbox.ts";
 
 const root = join(import.meta.dir, "..", "..");
 const clients = [
@@ -58,7 +58,7 @@ describe("codex exec works on our server", () => {
   ): Promise<ModelProvider> {
     const model = startModelProvider([...turns, { say: "all done" }]);
     // Codex makes no helper links below the temporary folder, and says so on stderr each time.
-    const home = mkdtempSync(join(homedir(), ".exec-server-test-"));
+    const home = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
     try {
       writeFileSync(
         join(home, "config.toml"),
@@ -181,7 +181,7 @@ describe("codex exec works on our server", () => {
     "client 0.169.0: a sandboxed turn writes in its folder and nowhere else (needs the release and bubblewrap)",
     async () => {
       // Not below the folder for temporary files, which the policy lets be written.
-      const folder = mkdtempSync(join(homedir(), ".exec-server-test-"));
+      const folder = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
       const work = join(folder, "work");
       mkdirSync(work);
       try {

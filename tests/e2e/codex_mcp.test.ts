@@ -2,13 +2,13 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { program } from "../support/cli.ts";
 import { everythingServer, missingMcp } from "../support/mcp.ts";
 import { FakeMcpServer } from "../support/mcp_http_server.ts";
 import { startModelProvider } from "../support/model_provider.ts";
 import { codex138, codex169 } from "../support/programs.ts";
+import { beyondTemporary } from "../support/sandbox.ts";
 
 describe("codex exec uses MCP servers of our server", () => {
   let server: Bun.Subprocess<"ignore", "pipe", "inherit">;
@@ -49,7 +49,7 @@ describe("codex exec uses MCP servers of our server", () => {
           { say: "all done" },
         ]);
         // Codex makes no helper links below the temporary folder, and says so on stderr each time.
-        const home = mkdtempSync(join(homedir(), ".exec-server-test-"));
+        const home = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
         mkdirSync(join(home, "bridge"));
         const node = Bun.which("node")!;
         const [command, ...first] = program;

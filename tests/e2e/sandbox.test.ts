@@ -10,14 +10,20 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { type Harness, ours, suite, verifies } from "../support/harness.ts";
 import { RawProcess } from "../support/raw_process.ts";
-import { managed, noBubblewrap, readOnly, special, workspaceWrite } from "../support/sandbox.ts";
+import {
+  beyondTemporary,
+  managed,
+  noBubblewrap,
+  readOnly,
+  special,
+  workspaceWrite,
+} from "../support/sandbox.ts";
 
 /** Codex makes no helper links below the temporary folder, and its sandbox needs them. */
-const codexHome = mkdtempSync(join(homedir(), ".exec-server-test-"));
+const codexHome = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
 afterAll(() => rmSync(codexHome, { recursive: true, force: true }));
 
 const launch = { env: { CODEX_HOME: codexHome } };

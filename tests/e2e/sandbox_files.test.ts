@@ -12,17 +12,25 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConfinedServer, cannotBe } from "../support/confined_server.ts";
 import { until } from "../support/deadline.ts";
 import { type Harness, ours, suite, verifies } from "../support/harness.ts";
 import { childrenOf } from "../support/proc.ts";
-import { at, glob, managed, noBubblewrap, readOnly, special, workspaceWrite } from "../support/sandbox.ts";
+import {
+  at,
+  beyondTemporary,
+  glob,
+  managed,
+  noBubblewrap,
+  readOnly,
+  special,
+  workspaceWrite,
+} from "../support/sandbox.ts";
 
 /** Codex makes no helper links below the temporary folder, and its sandbox needs them. */
-const codexHome = mkdtempSync(join(homedir(), ".exec-server-test-"));
+const codexHome = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
 afterAll(() => rmSync(codexHome, { recursive: true, force: true }));
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");

@@ -2,14 +2,14 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { connectWebsocket, currentRuntime } from "../../mod.ts";
 import { call } from "../support/cli.ts";
 import { ConfinedServer, cannotBe, type User } from "../support/confined_server.ts";
 import { suite, verifies } from "../support/harness.ts";
-import { managed, noBubblewrap, special } from "../support/sandbox.ts";
+import { beyondTemporary, managed, noBubblewrap, special } from "../support/sandbox.ts";
 
 setDefaultTimeout(30_000);
 
@@ -41,12 +41,12 @@ describe.skipIf(noBubblewrap !== undefined)(
     });
 
     const attempts =
-      (): string => `touch ${root}/in; touch /etc/out ${homedir()}/.exec-server-out; mkdir ${root}/.git;
+      (): string => `touch ${root}/in; touch /etc/out ${beyondTemporary}/.exec-server-out; mkdir ${root}/.git;
     (exec 3<>/dev/tcp/127.0.0.1/9) 2>&1 | grep -o 'not permitted'`;
     const expectHeld = (): void => {
       expect(existsSync(join(root, "in"))).toBe(true);
       expect(existsSync("/etc/out")).toBe(false);
-      expect(existsSync(join(homedir(), ".exec-server-out"))).toBe(false);
+      expect(existsSync(join(beyondTemporary, ".exec-server-out"))).toBe(false);
       expect(readdirSync(root)).toEqual(["in"]);
     };
 
@@ -130,7 +130,7 @@ test("serve says what is wrong with its flags", async () => {
 describe.skipIf(noBubblewrap !== undefined)("on the command line", () => {
   let folder = "";
   beforeAll(() => {
-    folder = realpathSync(mkdtempSync(join(homedir(), ".exec-server-test-")));
+    folder = realpathSync(mkdtempSync(join(beyondTemporary, ".exec-server-test-")));
   });
   afterEach(() => {
     for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
@@ -142,7 +142,7 @@ describe.skipIf(noBubblewrap !== undefined)("on the command line", () => {
   });
 
   test("run --sandbox confines the command to its folder", async () => {
-    const command = ["-n", "--", "sh", "-c", `touch in; touch ${homedir()}/.exec-server-out`];
+    const command = ["-n", "--", "sh", "-c", `touch in; touch ${beyondTemporary}/.exec-server-out`];
     const held = await call(["run", "--sandbox", "workspace-write", ...command], options());
     expect([held.status, held.stderr]).toEqual([1, expect.stringContaining("Read-only file system")]);
     expect(readdirSync(folder)).toEqual(["in"]);
@@ -182,7 +182,7 @@ describe.skipIf(noBubblewrap !== undefined)("on the command line", () => {
 });
 
 /** Codex makes no helper links below the temporary folder, and its sandbox needs them. */
-const codexHome = mkdtempSync(join(homedir(), ".exec-server-test-"));
+const codexHome = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
 afterAll(() => rmSync(codexHome, { recursive: true, force: true }));
 
 suite("sandbox of the client", {

@@ -1,7 +1,17 @@
 /** Sandboxes as a client asks for them, and what this machine has to make them. */
 
 import { spawnSync } from "node:child_process";
+import { homedir, tmpdir } from "node:os";
 import { pathToFileURL } from "node:url";
+
+/**
+ * A folder outside those for temporary files, which `workspace-write` lets be written, and below which Codex makes no
+ * helper links. That is the home directory, unless somebody has it there.
+ */
+export const beyondTemporary: string =
+  [homedir(), "/var/tmp"].find((path) =>
+    ["/tmp", tmpdir()].every((other) => !`${path}/`.startsWith(`${other}/`)),
+  ) ?? homedir();
 
 /** Why bubblewrap cannot be used here; undefined when it can. Tests of what only it can do are skipped then. */
 export const noBubblewrap: string | undefined = whyNoBubblewrap();

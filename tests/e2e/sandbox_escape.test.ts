@@ -491,7 +491,7 @@ asEachUser("others", (get) => {
   test("a program that leaves its session ends with the sandbox", async () => {
     const a = get();
     const told = await a.run(
-      "(setsid sh -c 'while :; do date > alive; sleep 0.01; done' &) ; until [ -s alive ]; do sleep 0.01; done; cat alive",
+      "(setsid sh -c 'while :; do date > next; mv next alive; sleep 0.01; done' &) ; until [ -s alive ]; do sleep 0.01; done; cat alive",
     );
     expect(told.exitCode).toBe(0);
     const first = readFileSync(join(a.work, "alive"), "utf8");

@@ -1,6 +1,6 @@
 /** File requests where the system says no, and while somebody else changes the same files. */
 
-import { afterAll, beforeAll, expect } from "bun:test";
+import { beforeAll, expect } from "bun:test";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -146,7 +146,6 @@ for (;;) {
 
 suite("fs while others change the files", { servers: ours, transports: ["websocket"] }, (t) => {
   let path: (name?: string) => string;
-  let swapping: ReturnType<typeof spawn> | undefined;
 
   beforeAll(() => {
     path = folderOfAll(t);
@@ -154,20 +153,22 @@ suite("fs while others change the files", { servers: ours, transports: ["websock
     writeFileSync(path("outside/deep/secret"), "secret");
     writeFileSync(path("outside/x"), "secret");
   });
-  afterAll(() => swapping?.kill("SIGKILL"));
 
   /** Does something again and again while a directory is swapped with a link. */
   async function whileSwapped(inside: string, action: () => Promise<void>): Promise<void> {
-    swapping = spawn(process.execPath, ["-e", swapper, inside, path("outside")], {
+    const swapping = spawn(process.execPath, ["-e", swapper, inside, path("outside")], {
       stdio: ["ignore", "pipe", "ignore"],
     });
     // Once there is nothing to swap it ends by itself.
     const ended = once(swapping, "exit");
-    await once(swapping.stdout!, "data");
-    const end = performance.now() + 250;
-    while (performance.now() < end) await action();
-    swapping.kill("SIGKILL");
-    await ended;
+    try {
+      await once(swapping.stdout!, "data");
+      const end = performance.now() + 250;
+      while (performance.now() < end) await action();
+    } finally {
+      swapping.kill("SIGKILL");
+      await ended;
+    }
     for (const name of [inside, `${inside}.real`]) rmSync(name, { recursive: true, force: true });
   }
 

@@ -252,6 +252,7 @@ export const requirements = {
   "http/request: a body that is not whole is an error, never a short answer": "protocol §3.1",
   "http/request: a slow request holds up nothing else": "protocol §3.2, §6",
   "http/request: a request with an effect is sent once, on a connection that was kept too": "brief: http",
+  "http/request: a connection is used again, but not after anything odd": "brief: http",
   "http/request: the end of the connection ends its requests": "protocol §3.2",
   "http/request: a streamed body comes in deltas from 1 with one end": "protocol §3.2",
   "http/request: a long body is whole, in deltas of bounded size": "protocol §3.2",

@@ -110,7 +110,7 @@ function skipStep(name, why) {
 async function group(name, action) {
   const from = performance.now();
   console.log(`\n===== ${name}`);
-  const { passed, failed, skipped, missing, names } = await action();
+  const { passed, failed, skipped, missing } = await action();
   testsRun += passed + failed - missing.length;
   total.passed += passed;
   total.skipped += skipped;
@@ -120,7 +120,6 @@ async function group(name, action) {
   );
   if (missing.length > 0)
     toMend.push(`${name}: not in the report: ${missing.join(", ")}: mend the error it ends with`);
-  toMend.push(...names);
   if (failed > missing.length)
     toMend.push(`${name}: again alone: \`npm test -- ${filters.join(" ") || `./${name}/`}\``);
 }

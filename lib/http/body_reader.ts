@@ -1,16 +1,22 @@
-/**
- * The body of an answer, pulled. It listens from the first moment: a stream that fails drops what it holds, and what
- * has come before the failure is still to be delivered.
- */
+/** The body of an answer, pulled. What has come before a failure is still delivered. */
 
-import type { IncomingMessage } from "node:http";
-import { HttpFailure, toFailure } from "./failure.ts";
+import { HttpFailure } from "./failure.ts";
 
 /** The origin is held back while so much waits here. */
 const HIGH_WATER_BYTES = 512 * 1024;
 
+/** The connection that a body comes from. */
+export interface BodySource {
+  pause(): void;
+  resume(): void;
+  /** Ends it now: nothing more of the body is wanted. */
+  destroy(): void;
+}
+
 export class BodyReader {
-  readonly #message: IncomingMessage;
+  readonly #source: BodySource;
+  /** Length that was announced; undefined when it was not. */
+  readonly announcedBytes: number | undefined;
   #queue: Uint8Array[] = [];
   #queued = 0;
   #received = 0;
@@ -20,21 +26,9 @@ export class BodyReader {
   #end: { failure: HttpFailure | null } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(message: IncomingMessage) {
-    this.#message = message;
-    message.on("data", (bytes: Uint8Array) => this.#onData(bytes));
-    message.on("end", () => this.#finish(message.complete ? null : this.#cut()));
-    message.on("error", (error: NodeJS.ErrnoException) => {
-      const isCut = error.code === "ECONNRESET" || error.code === "ERR_STREAM_PREMATURE_CLOSE";
-      this.#finish(isCut ? this.#cut() : toFailure(error, "protocol"));
-    });
-    message.on("close", () => this.#finish(this.#cut()));
-  }
-
-  /** Length that was announced; undefined when it was not. */
-  get announcedBytes(): number | undefined {
-    const length = this.#message.headers["content-length"];
-    return length === undefined ? undefined : Number(length);
+  constructor(source: BodySource, announcedBytes: number | undefined) {
+    this.#source = source;
+    this.announcedBytes = announcedBytes;
   }
 
   /** The next bytes, never empty; null at the end of a whole body. @throws {HttpFailure} It is not whole. */
@@ -43,10 +37,7 @@ export class BodyReader {
       const bytes = this.#queue.shift();
       if (bytes) {
         this.#queued -= bytes.length;
-        if (this.#paused && this.#queued < HIGH_WATER_BYTES / 2) {
-          this.#paused = false;
-          this.#message.resume();
-        }
+        if (this.#paused && this.#queued < HIGH_WATER_BYTES / 2) this.#resume();
         return bytes;
       }
       if (this.#end?.failure) throw this.#end.failure;
@@ -61,27 +52,49 @@ export class BodyReader {
   drop(): void {
     this.#dropped = true;
     this.#queue = [];
-    this.#message.resume();
+    this.#resume();
   }
 
-  /** Closes the connection. What has not been read is gone, and reading fails with the reason. */
+  /**
+   * Closes the connection. What has not been read is gone, and reading fails with the reason. A body that has ended
+   * has no connection any more, which may be with another request by now.
+   */
   destroy(reason: HttpFailure): void {
     this.#queue = [];
+    if (this.#end) return;
     this.#finish(reason);
-    this.#message.destroy();
+    this.#source.destroy();
   }
 
-  #onData(bytes: Uint8Array): void {
-    if (this.#end || bytes.length === 0) return;
+  /** The connection brought bytes, never none. */
+  push(bytes: Uint8Array): void {
+    if (this.#end) return;
     this.#received += bytes.length;
     if (this.#dropped) return;
     this.#queue.push(bytes);
     this.#queued += bytes.length;
     if (!this.#paused && this.#queued >= HIGH_WATER_BYTES) {
       this.#paused = true;
-      this.#message.pause();
+      this.#source.pause();
     }
     this.#wake?.();
+  }
+
+  /** The body is whole. */
+  complete(): void {
+    this.#resume();
+    this.#finish(null);
+  }
+
+  /** The connection was lost before the body was whole, or what came is none. */
+  fail(failure?: HttpFailure): void {
+    this.#finish(failure ?? this.#cut());
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (!this.#end) this.#source.resume();
   }
 
   #finish(failure: HttpFailure | null): void {
@@ -90,8 +103,7 @@ export class BodyReader {
   }
 
   #cut(): HttpFailure {
-    const length = this.announcedBytes;
-    const of = length === undefined ? "" : ` of ${length}`;
+    const of = this.announcedBytes === undefined ? "" : ` of ${this.announcedBytes}`;
     return new HttpFailure("protocol", `the connection ended after ${this.#received}${of} bytes`);
   }
 }

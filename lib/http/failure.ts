@@ -19,7 +19,7 @@ export class HttpFailure extends Error {
 /** What an exchange is about; a failure without a better sign is of that kind. */
 export type Phase = "connect" | "tls" | "protocol";
 
-/** Makes a failure out of what `node:http`, `node:tls` or the resolver threw. */
+/** Makes a failure out of what a connection, `node:tls` or the resolver threw. */
 export function toFailure(error: unknown, phase: Phase): HttpFailure {
   if (error instanceof HttpFailure) return error;
   const { code = "", message } = error as NodeJS.ErrnoException;

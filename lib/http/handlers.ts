@@ -11,11 +11,14 @@ import type {
 } from "../protocol/http.ts";
 import type { Family, Handlers } from "../protocol/methods.ts";
 import { timerMs } from "../protocol/timer.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { readWhole, sendBody, type Window } from "./body.ts";
 import { authorities } from "./certificates.ts";
-import { type Answer, ConnectionPool, exchange } from "./exchange.ts";
+import { ConnectionPool } from "./connection_pool.ts";
+import { exchange } from "./exchange.ts";
 import { HttpFailure, RedirectFailure, requestError, toFailure } from "./failure.ts";
 import { responseHeaders } from "./headers.ts";
+import type { Answer } from "./origin_connection.ts";
 import { HttpPolicy } from "./policy.ts";
 import { proxyFor } from "./proxies.ts";
 import { type Hop, MAX_REDIRECTS, nextHop } from "./redirects.ts";
@@ -53,6 +56,7 @@ interface Active {
 
 export class HttpRequests implements Pick<Handlers, Family<"http">> {
   readonly #link: HttpLink;
+  readonly #runtime: Runtime;
   readonly #options: HttpOptions;
   readonly #policy: HttpPolicy;
   readonly #lent: ReadonlySet<string>;
@@ -60,8 +64,9 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
   readonly #active = new Set<Active>();
   #over = false;
 
-  constructor(link: HttpLink, options: HttpOptions = {}) {
+  constructor(link: HttpLink, runtime: Runtime, options: HttpOptions = {}) {
     this.#link = link;
+    this.#runtime = runtime;
     this.#options = options;
     this.#policy = options.policy ?? new HttpPolicy();
     this.#lent = new Set(options.lentVariables);
@@ -161,6 +166,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
       for (let redirects = 0; ; redirects++) {
         signal.throwIfAborted();
         const answer = await exchange(hop, this.#pool, {
+          runtime: this.#runtime,
           policy: this.#policy,
           proxy: proxyFor(hop.url, this.#env),
           ca: hop.url.protocol === "https:" ? authorities(this.#env) : undefined,

@@ -76,22 +76,23 @@ export class RequestHeaders {
     return new RequestHeaders([...this.#entries].filter(([name, { lent }]) => !drop(name, lent)));
   }
 
-  /** For `node:http`, which writes one byte for each character: text beyond ASCII is sent as UTF-8. */
-  lines(): [name: string, values: string[]][] {
-    return [...this.#entries].map(([name, { values }]) => [
-      name,
-      values.map((value) => Buffer.from(value).toString("latin1")),
-    ]);
+  /** As they go out, one character a byte: text beyond ASCII is sent as UTF-8. */
+  lines(): string {
+    let lines = "";
+    for (const [name, { values }] of this.#entries) {
+      for (const value of values) lines += `${name}: ${Buffer.from(value).toString("latin1")}\r\n`;
+    }
+    return lines;
   }
 }
 
-/** Header lines of an answer out of the names and values that `node:http` has as they came. */
+/** Header lines of an answer out of names, in lower case, and values in turn, as they came. */
 export function responseHeaders(raw: readonly string[]): HttpHeader[] {
   const grouped = new Map<string, HttpHeader[]>();
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const value = raw[i + 1]!;
     if (!/^[\t\x20-\x7e]*$/.test(value)) continue;
-    const name = raw[i]!.toLowerCase();
+    const name = raw[i]!;
     const header = { name, value };
     const known = grouped.get(name);
     if (known) known.push(header);

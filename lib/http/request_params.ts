@@ -49,11 +49,17 @@ function lentVariable(name: string, header: string, env: Variables, lent: Readon
 
 /** Another length would cut the body, or have the origin wait for the rest. */
 function checkLength(headers: RequestHeaders, body: Uint8Array | undefined): void {
-  const wrong = headers.values("content-length").find((text) => Number(text) !== (body?.length ?? 0));
-  if (wrong === undefined) return;
-  throw invalid(
-    `header content-length is ${JSON.stringify(wrong)}, but the body has ${body?.length ?? 0} bytes`,
-  );
+  const length = body?.length ?? 0;
+  const wrong = headers
+    .values("content-length")
+    .find((text) => !/^\d+$/.test(text) || Number(text) !== length);
+  if (wrong !== undefined) {
+    throw invalid(`header content-length is ${JSON.stringify(wrong)}, but the body has ${length} bytes`);
+  }
+  const coding = headers.values("transfer-encoding").join(", ");
+  if (headers.has("transfer-encoding") && !/^chunked$/i.test(coding)) {
+    throw invalid(`header transfer-encoding is ${JSON.stringify(coding)}: only chunked can be sent`);
+  }
 }
 
 function parseUrl(text: string): URL {

@@ -1,7 +1,6 @@
 /** Names to addresses, with the policy asked about each before anything connects to it. */
 
 import { lookup } from "node:dns/promises";
-import type { LookupFunction } from "node:net";
 import { parseAddress } from "./addresses.ts";
 import { HttpFailure } from "./failure.ts";
 import type { HttpPolicy } from "./policy.ts";
@@ -47,18 +46,4 @@ export async function allowedAddresses(
   });
   if (allowed.length > 0) return allowed;
   throw refusal ?? new HttpFailure("dns", `cannot resolve "${hostname}": no address`);
-}
-
-/** For `node:net`: the connection goes to an address that was checked, whatever the name says a moment later. */
-export function checkedLookup(port: number, policy: HttpPolicy, resolve?: Resolve): LookupFunction {
-  return (hostname, options, done) => {
-    allowedAddresses(hostname, port, policy, resolve).then(
-      (addresses) => {
-        if (options.all) return done(null, addresses as never);
-        const [first] = addresses;
-        done(null, first!.address, first!.family);
-      },
-      (error) => done(error as NodeJS.ErrnoException, "", 4),
-    );
-  };
 }

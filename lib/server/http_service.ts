@@ -1,9 +1,10 @@
 /** `http/*` as a service of connections. */
 
 import { type HttpOptions, HttpRequests } from "../http/handlers.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Service } from "./service.ts";
 
-export function httpService(options: HttpOptions = {}): Service {
+export function httpService(runtime: Runtime, options: HttpOptions = {}): Service {
   return {
     capabilities: {
       httpRequestCancel: true,
@@ -12,7 +13,7 @@ export function httpService(options: HttpOptions = {}): Service {
       ...((options.lentVariables ?? []).length > 0 ? { httpHeaderEnvVars: true } : {}),
     },
     open: (link) => {
-      const requests = new HttpRequests(link, options);
+      const requests = new HttpRequests(link, runtime, options);
       return {
         handlers: {
           "http/request": requests["http/request"],

@@ -201,7 +201,7 @@ function connectionServices(
   const { ceiling = unrestricted } = options;
   const files = fileService(runtime).map((service) => confinedFiles(runtime, service, ceiling));
   const services = [...files, processService(cgroups)];
-  return ceiling.network ? [httpService(options.http), ...services] : services;
+  return ceiling.network ? [httpService(runtime, options.http), ...services] : services;
 }
 
 async function allEnded(services: readonly Service[]): Promise<void> {

@@ -1,13 +1,21 @@
 /**
- * Which HTTP client can do what `http/request` asks for: each is held to the wire, on the runtime that runs this.
+ * Which HTTP client can do what `http/request` asks for, and how fast: each is held to the wire, on the runtime that
+ * runs this. `ours` is that of `lib/http`.
  * `bun tests/bench/http_clients.ts`, `deno run -A tests/bench/http_clients.ts`. `undici` is tried where it is installed.
  */
 
 import { Buffer } from "node:buffer";
-import { request as nodeRequest } from "node:http";
+import { Agent, request as nodeRequest } from "node:http";
 import { createServer, type Socket } from "node:net";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
+import { ConnectionPool } from "../../lib/http/connection_pool.ts";
+import { exchange } from "../../lib/http/exchange.ts";
+import { RequestHeaders } from "../../lib/http/headers.ts";
+import type { Answer } from "../../lib/http/origin_connection.ts";
+import { HttpPolicy } from "../../lib/http/policy.ts";
+import { currentRuntime } from "../../lib/runtime/runtime.ts";
+import { quantile, samples } from "./statistics.ts";
 
 interface Reply {
   headers: [string, string][];
@@ -17,7 +25,35 @@ interface Reply {
 /** Asks `url` at the loopback address, whatever its name. */
 type Ask = (url: string, headers: [string, string][], body?: string) => Promise<Reply>;
 
+const runtime = await currentRuntime();
+const policy = new HttpPolicy();
+const pool = new ConnectionPool();
+const agent = new Agent({ keepAlive: true });
+
 const clients: Record<string, Ask> = {
+  ours: async (url, headers, body) => {
+    const answer = await exchange(
+      {
+        method: body === undefined ? "GET" : "POST",
+        url: new URL(url),
+        headers: RequestHeaders.from(
+          headers.map(([name, value]) => ({ name, value })),
+          () => "",
+        ),
+        body: body === undefined ? undefined : Buffer.from(body),
+      },
+      pool,
+      {
+        ...{ runtime, policy, proxy: undefined, ca: undefined },
+        signal: new AbortController().signal,
+        resolve: async () => [{ address: "127.0.0.1", family: 4 }],
+      },
+    );
+    const pairs = answer.rawHeaders.flatMap((name, i) =>
+      i % 2 === 0 ? [[name, answer.rawHeaders[i + 1]!] as [string, string]] : [],
+    );
+    return { headers: pairs, body: piecesOf(answer.body) };
+  },
   fetch: async (url, headers, body) => {
     const response = await fetch(url, {
       method: body === undefined ? "GET" : "POST",
@@ -33,6 +69,7 @@ const clients: Record<string, Ask> = {
         {
           method: body === undefined ? "GET" : "POST",
           headers: headers.flat() as never,
+          agent,
           lookup: ((_name: string, options: { all?: boolean }, done: (...args: unknown[]) => void) =>
             options.all
               ? done(null, [{ address: "127.0.0.1", family: 4 }])
@@ -50,6 +87,10 @@ const clients: Record<string, Ask> = {
       request.end(body);
     }),
 };
+
+async function* piecesOf(body: Answer["body"]): AsyncGenerator<Uint8Array> {
+  for (let piece = await body.read(); piece; piece = await body.read()) yield piece;
+}
 
 try {
   const name = "undici";
@@ -206,6 +247,18 @@ for (const [name, ask] of Object.entries(clients)) {
     console.log(
       `  ${found === undefined ? "yes" : "NO "} ${question}${found === undefined ? "" : ` (${found})`}`,
     );
+  }
+}
+
+console.log("\nsmall requests one by one, after 500: p50, p99");
+for (const [name, ask] of Object.entries(clients)) {
+  const once = async (): Promise<void> => void (await text(await ask(`${base}/`, [["accept", "*/*"]])));
+  try {
+    await samples({ most: 500, least: 500, maxMs: 10_000 }, once);
+    const found = await samples({ most: 100, least: 100, maxMs: 10_000 }, once);
+    console.log(`  ${name}: ${Math.round(quantile(found, 0.5))} us, ${Math.round(quantile(found, 0.99))} us`);
+  } catch {
+    console.log(`  ${name}: no answer`);
   }
 }
 process.exit(0);

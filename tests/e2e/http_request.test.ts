@@ -298,7 +298,7 @@ suite("http request", { transports: ["websocket"] }, (t) => {
   });
 
   verifies("http/request: a body that is not whole is an error, never a short answer", async () => {
-    for (const path of ["/cut", "/cut-chunk", "/bad-chunk"]) {
+    for (const path of ["/cut", "/cut-chunk", "/bad-chunk", "/reset"]) {
       const [code, message, kind] = await refusal(path);
       expect(code).toBe(-32603);
       expect(message).toStartWith("failed to read http/request response body: error decoding response body");
@@ -361,6 +361,20 @@ suite("http request", { transports: ["websocket"] }, (t) => {
       expect(count("/hang?late")).toBe(1);
     },
   );
+
+  verifies("http/request: a connection is used again, but not after anything odd", async () => {
+    const from = origin.connections;
+    for (let i = 0; i < 5; i++) expect(text(await result("/"))).toBe("ok");
+    if (t.ours) expect(origin.connections - from).toBeLessThanOrEqual(1);
+    for (const path of ["/twice", "/longer", "/later"]) {
+      expect(["first", "abc"]).toContain(text(await result(path)));
+      // Nobody can tell an answer that comes too early from a right one; before the next request it must end it all.
+      if (path === "/later" && t.ours) {
+        await within(3000, "end of the connection", (await origin.waitFor(path)).gone);
+      }
+      if (path !== "/later" || t.ours) expect(text(await result("/", { method: "POST" }))).toBe("ok");
+    }
+  });
 
   verifies("http/request: the end of the connection ends its requests", async () => {
     const client = await t.fresh();

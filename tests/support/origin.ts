@@ -73,6 +73,18 @@ const answers: Record<string, Answer> = {
   "cut-chunk": (socket) => void socket.end(`${chunked}${chunk("abc")}`),
   "bad-chunk": (socket) => void socket.end(`${chunked}${chunk("abc")}zz\r\n`),
   "until-close": (socket) => void socket.end("HTTP/1.1 200 OK\r\n\r\nto the end"),
+  // The same, but for the orderly end.
+  reset: (socket) =>
+    void socket.write("HTTP/1.1 200 OK\r\n\r\nnot to the end", () =>
+      setTimeout(() => socket.resetAndDestroy(), 50),
+    ),
+  // An answer, and one to a request that was never made.
+  twice: (socket) => void socket.write(ok("first") + ok("smuggled")),
+  // The same, when the connection is already free.
+  later: (socket) => {
+    socket.write(ok("first"));
+    setTimeout(() => socket.write(ok("smuggled")), 30);
+  },
   // More than was said: what is behind belongs to nobody.
   longer: (socket) => void socket.write("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcdef"),
   // /bytes/N: so many bytes, of which each tells its place.

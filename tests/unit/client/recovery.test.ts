@@ -1,4 +1,4 @@
-import { describe, expect, spyOn, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { retry } from "../../../lib/client/recovery.ts";
 import { ExecServerError, RpcError } from "../../../lib/protocol/errors.ts";
 import { UpgradeRefused } from "../../../lib/transport/websocket.ts";
@@ -84,42 +84,51 @@ describe("the time", () => {
 });
 
 describe("the pauses", () => {
-  /** The pauses that are asked for until so many attempts have failed, in ms; none is waited for. */
-  async function pausesOf(failures: number, random: () => number, pausesBefore = 0): Promise<number[]> {
-    const pauses: number[] = [];
-    const skip = (call: () => void, ms: number): number => {
-      pauses.push(ms);
-      queueMicrotask(call);
-      return 0;
-    };
-    const timers = spyOn(globalThis, "setTimeout").mockImplementation(skip as never);
-    const chance = spyOn(Math, "random").mockImplementation(random);
-    let attempts = 0;
-    const attempt = async (): Promise<void> => {
-      if (attempts++ < failures) throw new ExecServerError("ERR_CONNECT", "x");
-    };
+  /** The pauses before so many attempts, in ms. */
+  async function pausesOf(count: number, pausesBefore: number): Promise<number[]> {
+    const random = Math.random;
+    Math.random = () => 0.5;
+    const starts = [performance.now()];
     try {
+      const attempt = async (): Promise<void> => {
+        starts.push(performance.now());
+        if (starts.length <= count) throw new ExecServerError("ERR_CONNECT", "x");
+      };
       await retry(attempt, { firstDelayMs: 20, maxDelayMs: 60 }, forever, pausesBefore);
     } finally {
-      timers.mockRestore();
-      chance.mockRestore();
+      Math.random = random;
     }
-    return pauses;
+    return starts.slice(1).map((at, i) => at - starts[i]!);
   }
-  const middle = (): number => 0.5;
 
   test("grow from the first to the longest; the first attempt needs none", async () => {
-    expect(await pausesOf(0, middle)).toEqual([]);
-    expect(await pausesOf(4, middle)).toEqual([20, 40, 60, 60]);
+    const [first, second, third, fourth] = await pausesOf(4, 0);
+    expect(first).toBeLessThan(15);
+    expect(second).toBeGreaterThan(18);
+    expect(third).toBeGreaterThan(38);
+    expect(fourth).toBeGreaterThan(58);
+    expect(fourth).toBeLessThan(75);
   });
 
   test("go on from those that were made before", async () => {
-    expect(await pausesOf(2, middle, 2)).toEqual([40, 60, 60]);
+    const [first, second] = await pausesOf(2, 2);
+    expect(first).toBeGreaterThan(38);
+    expect(second).toBeGreaterThan(58);
   });
 
   test("vary by half", async () => {
-    expect(await pausesOf(1, () => 0)).toEqual([10]);
-    expect(await pausesOf(1, () => 0.999)).toEqual([20 * 1.499]);
+    const pauses: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      let attempts = 0;
+      let from = 0;
+      const attempt = async (): Promise<void> => {
+        if (++attempts === 2) return void pauses.push(performance.now() - from);
+        from = performance.now();
+        throw new ExecServerError("ERR_CONNECT", "x");
+      };
+      await retry(attempt, { firstDelayMs: 20, maxDelayMs: 20 }, forever);
+    }
+    expect(Math.max(...pauses) - Math.min(...pauses)).toBeGreaterThan(5);
   });
 
   test("end with the stop", async () => {

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { toFailure } from "../../../lib/http/failure.ts";
 import { type HttpOptions, HttpRequests } from "../../../lib/http/handlers.ts";
+import { bunRuntime } from "../../../lib/runtime/bun.ts";
 import { Origin } from "../../support/origin.ts";
 
 let origin: Origin;
@@ -17,6 +18,7 @@ async function withRequests(
 ): Promise<void> {
   const requests = new HttpRequests(
     { send: () => {}, sendBase64: () => {}, ready: () => undefined },
+    bunRuntime(),
     { env: {}, ...options },
   );
   try {
@@ -38,6 +40,24 @@ describe("a name that changes its mind", () => {
       const other = { method: "GET", url: "http://rebind.test:9/", requestId: "b" };
       const third = await requests["http/request"](other).catch((error) => error);
       expect([third.code, third.data]).toEqual([-32600, { kind: "policy" }]);
+    });
+  });
+
+  test("is checked for secured connections too", async () => {
+    const resolve = async () => [{ address: "169.254.169.254", family: 4 }];
+    await withRequests({ resolve }, async (requests) => {
+      const asked = requests["http/request"]({ method: "GET", url: "https://rebind.test/", requestId: "a" });
+      expect((await asked.catch((error) => error)).data).toEqual({ kind: "policy" });
+    });
+  });
+
+  test("is tried by all its addresses, until one answers", async () => {
+    const resolve = async () => ["127.0.0.9", "::1", "127.0.0.1"].map((address) => ({ address, family: 4 }));
+    await withRequests({ resolve }, async (requests) => {
+      const ask = (port: number) =>
+        requests["http/request"]({ method: "GET", url: `http://several.test:${port}/`, requestId: "a" });
+      expect((await ask(origin.port)).status).toBe(200);
+      expect((await ask(1).catch((error) => error)).data).toEqual({ kind: "connect" });
     });
   });
 
@@ -63,20 +83,19 @@ describe("a connection that was kept and turns out closed", () => {
     });
   });
 
-  test("fails a POST, which is sent once", async () => {
+  test.each(["POST", "PUT", "DELETE", "PATCH"])("fails a %s, which is sent once", async (method) => {
     await withRequests({}, async (requests) => {
       origin.seen.length = 0;
       const ask = () =>
         requests["http/request"]({
-          method: "POST",
+          method,
           url: origin.url("/once"),
           requestId: "p",
           bodyBase64: new Uint8Array(1),
         });
       expect((await ask()).status).toBe(200);
       const failure = await ask().catch((error) => error);
-      // A runtime may not have reused it; where it did, nothing was sent twice.
-      if (failure.status !== 200) expect(failure.data).toEqual({ kind: "protocol" });
+      expect(failure.data).toEqual({ kind: "protocol" });
       expect(origin.seen).toHaveLength(2);
     });
   });

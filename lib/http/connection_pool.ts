@@ -1,0 +1,73 @@
+/** Connections that are kept open for the next request. */
+
+import type { OriginConnection } from "./origin_connection.ts";
+
+/** Origins commonly close after five seconds; a request must not meet that. */
+const IDLE_MS = 4000;
+/** So many wait at most. */
+const MAX_IDLE = 256;
+
+interface Idle {
+  key: string;
+  connection: OriginConnection;
+  since: number;
+}
+
+/** A pool belongs to one policy: what is in it goes to addresses that passed. */
+export class ConnectionPool {
+  /** Oldest first. */
+  #idle: Idle[] = [];
+  readonly #open = new Set<OriginConnection>();
+  #sweeping: ReturnType<typeof setTimeout> | undefined;
+  #over = false;
+
+  /** Has the connection come back here whenever it is free. The key says where it leads, how, and whom it trusts. */
+  adopt(key: string, connection: OriginConnection): void {
+    this.#open.add(connection);
+    connection.onFree = () => this.#keep(key, connection);
+    connection.onOver = () => {
+      this.#open.delete(connection);
+      this.#idle = this.#idle.filter((idle) => idle.connection !== connection);
+    };
+    if (connection.isOver) connection.onOver();
+  }
+
+  /** The connection that was used last, which is the least likely to be closed. */
+  take(key: string): OriginConnection | undefined {
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const idle = this.#idle[i]!;
+      if (idle.key !== key || idle.connection.isOver) continue;
+      this.#idle.splice(i, 1);
+      return idle.connection;
+    }
+    return undefined;
+  }
+
+  /** Closes what is open, with whatever is on its way; what comes later is not kept. */
+  destroy(): void {
+    this.#over = true;
+    clearTimeout(this.#sweeping);
+    for (const connection of [...this.#open]) connection.destroy();
+  }
+
+  #keep(key: string, connection: OriginConnection): void {
+    if (this.#over) {
+      connection.destroy();
+      return;
+    }
+    if (this.#idle.length >= MAX_IDLE) this.#idle.shift()!.connection.destroy();
+    this.#idle.push({ key, connection, since: performance.now() });
+    this.#sweeping ??= setTimeout(() => this.#sweep(), IDLE_MS);
+  }
+
+  #sweep(): void {
+    this.#sweeping = undefined;
+    const now = performance.now();
+    for (const { connection, since } of [...this.#idle]) {
+      // A timer may be a little early.
+      if (now - since >= IDLE_MS - 50) connection.destroy();
+    }
+    const [oldest] = this.#idle.filter(({ connection }) => !connection.isOver);
+    if (oldest) this.#sweeping = setTimeout(() => this.#sweep(), IDLE_MS - (now - oldest.since));
+  }
+}

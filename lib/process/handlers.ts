@@ -172,7 +172,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
           ...(terminal ? { terminal } : {}),
         });
       cgroup = this.#cgroups?.take(params.limits);
-      const { child, sandboxType, launched } = cgroup ? cgroup.enclose(spawn) : spawn();
+      const { child, sandboxType, launched, wasDenied } = cgroup ? cgroup.enclose(spawn) : spawn();
       holdTo(params.limits, cgroup, child);
       this.#guardian.started(child.pid, child.outputFiles());
       const process = new ManagedProcess(processId, child, this.#observer, {
@@ -182,6 +182,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
         limits: params.limits,
         cgroup,
         isConfined: sandboxType !== "none",
+        wasDenied,
       });
       const answer: StartResult = { processId, sandboxType };
       const result = launched

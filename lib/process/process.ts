@@ -28,6 +28,8 @@ export interface ProcessOptions {
   cgroup?: Cgroup | undefined;
   /** It runs in a sandbox, which may be why it fails. @default {false} */
   isConfined?: boolean;
+  /** Whether its sandbox is known to have refused something. */
+  wasDenied?: (() => boolean) | undefined;
 }
 
 /** Larger pieces are cut, so that others on the connection get their turn. */
@@ -96,7 +98,7 @@ export class ManagedProcess {
       outputWindowBytes === undefined
         ? Number.POSITIVE_INFINITY
         : Math.min(outputWindowBytes, options.retention.maxBytes * 0.75);
-    if (options.isConfined) this.#denial = new DenialWatch();
+    if (options.isConfined) this.#denial = new DenialWatch(options.wasDenied);
     this.#stdinClosed = child.stdin === null;
     const { limits } = options;
     if (limits) {

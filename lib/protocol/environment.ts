@@ -87,7 +87,7 @@ export interface Capabilities {
 
 /** What a server can confine programs with. */
 export interface SandboxInfo {
-  /** What works: `bubblewrap`, `landlock`, `seccomp`, `seatbelt`. */
+  /** What works: `bubblewrap`, `names` (besides bubblewrap: new names), `landlock`, `seccomp`, `seatbelt`. */
   mechanisms: string[];
   /** Why the others do not. */
   missing: Record<string, string>;

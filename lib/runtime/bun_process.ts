@@ -1,6 +1,6 @@
 /** What children need on Bun: the C library by `bun:ffi`. */
 
-import { dlopen, type FFIFunction, FFIType, ptr } from "bun:ffi";
+import { dlopen, type FFIFunction, FFIType, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import process from "node:process";
 import { waitOnBun } from "./bun_epoll.ts";
 import { spawnFallback } from "./bun_fallback.ts";
@@ -69,12 +69,25 @@ export function openLibc(): Libc {
           const args = new Array<FFIType>(SYSTEM_CALL_ARGUMENTS).fill(FFIType.u64);
           return dlopen(name, { syscall: { args, returns: FFIType.i64_fast } }).symbols.syscall as SystemCall;
         }),
+        errno: openErrno(name),
       } as unknown as Libc;
     } catch {
       // The next name; which of them exists depends on the distribution.
     }
   }
   throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
+}
+
+/** Where the library keeps it for this thread, so that no second call can set it. */
+function openErrno(name: string): () => number {
+  let place: Int32Array | undefined;
+  return () => {
+    if (!place) {
+      const { symbols } = dlopen(name, { __errno_location: { args: [], returns: FFIType.ptr } });
+      place = new Int32Array(toArrayBuffer(symbols.__errno_location() as Pointer, 0, 4));
+    }
+    return place[0]!;
+  };
 }
 
 type SystemCall = Libc["systemCall"];

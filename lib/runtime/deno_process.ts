@@ -48,6 +48,7 @@ function openLibc(name: string): Libc {
     ...openOptional(name),
     addressOf: (memory: Uint8Array<ArrayBuffer>) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory)),
     systemCall: openSystemCall(name),
+    errno: openErrno(name),
   } as unknown as Libc;
 }
 
@@ -59,6 +60,18 @@ function openSystemCall(name: string): Libc["systemCall"] {
   return (number, ...args) => {
     call ??= open();
     return Number(call(BigInt(number), ...args.map(BigInt)));
+  };
+}
+
+/** Where the library keeps it for this thread, so that no second call can set it. */
+function openErrno(name: string): () => number {
+  let place: Int32Array | undefined;
+  return () => {
+    if (!place) {
+      const { symbols } = Deno.dlopen(name, { __errno_location: { parameters: [], result: "pointer" } });
+      place = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(symbols.__errno_location()!, 4));
+    }
+    return place[0]!;
   };
 }
 

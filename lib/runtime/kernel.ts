@@ -18,11 +18,32 @@ const ALL_SEALS = 0xf;
 const AT_FDCWD = -100;
 const number =
   arch === "arm64"
-    ? { memfdCreate: 279, pwrite: 68, openat: 56 }
-    : { memfdCreate: 319, pwrite: 18, openat: 257 };
+    ? { memfdCreate: 279, pwrite: 68, openat: 56, socketpair: 199, recvmsg: 212 }
+    : { memfdCreate: 319, pwrite: 18, openat: 257, socketpair: 53, recvmsg: 47 };
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+/** A head of 16 bytes and one descriptor, padded. */
+const CONTROL_BYTES = 24;
 const encoder = new TextEncoder();
 
 export function createKernel({ libc, reactor }: Spawner): Kernel {
+  /** Out of a message that is there; undefined when the sender has gone without one. */
+  const receiveDescriptor = (socket: number): number | undefined => {
+    const byte = new Uint8Array(8);
+    const vector = new Uint8Array(new BigUint64Array([libc.addressOf(byte), 1n]).buffer);
+    const control = new Uint8Array(CONTROL_BYTES);
+    const header = new BigUint64Array([0n, 0n, libc.addressOf(vector), 1n, libc.addressOf(control), 24n, 0n]);
+    const count = call(number.recvmsg, socket, new Uint8Array(header.buffer), MSG_CMSG_CLOEXEC);
+    // The memory is reached by address only, which no garbage collector sees.
+    void byte[0];
+    void vector[0];
+    const view = new DataView(control.buffer);
+    const isDescriptor = view.getInt32(8, true) === SOL_SOCKET && view.getInt32(12, true) === SCM_RIGHTS;
+    return count > 0 && isDescriptor ? view.getInt32(16, true) : undefined;
+  };
   const call = (systemCall: number, ...args: readonly (number | Uint8Array)[]): number => {
     const given = args.map((arg) =>
       typeof arg === "number" ? BigInt.asUintN(64, BigInt(arg)) : libc.addressOf(arg),
@@ -33,8 +54,39 @@ export function createKernel({ libc, reactor }: Spawner): Kernel {
     for (const arg of args) if (typeof arg !== "number") void arg[0];
     return result;
   };
+  const attempt = (systemCall: number, ...args: readonly (number | Uint8Array)[]): number => {
+    // Found before it is needed: finding it makes calls of its own.
+    libc.errno();
+    const result = call(systemCall, ...args);
+    return result < 0 ? -libc.errno() : result;
+  };
+  const forget = (fd: number): void => {
+    reactor.forget(fd);
+    libc.close(fd);
+  };
   return {
     call,
+    attempt,
+    readable: (fd) => reactor.readable(fd),
+    forget,
+    handover: () => {
+      const ends = new Int32Array(2);
+      const flags = SOCK_STREAM | O_CLOEXEC | O_NONBLOCK;
+      if (call(number.socketpair, AF_UNIX, flags, 0, new Uint8Array(ends.buffer)) !== 0) {
+        throw new SpawnError(EMFILE, osErrorText(EMFILE));
+      }
+      const [ours, fd] = ends as unknown as [number, number];
+      libc.fcntl(fd, F_SETFL, 0);
+      const receive = async (): Promise<number | undefined> => {
+        await reactor.readable(ours);
+        try {
+          return receiveDescriptor(ours);
+        } finally {
+          forget(ours);
+        }
+      };
+      return { fd, receive };
+    },
     open: (path, flags) => call(number.openat, AT_FDCWD, encoder.encode(`${path}\0`), flags | O_CLOEXEC),
     close: (fd) => void libc.close(fd),
     memoryFile: (bytes) => {

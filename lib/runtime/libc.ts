@@ -62,6 +62,8 @@ export interface Libc extends Calls<typeof libcSignatures>, Partial<Calls<typeof
   addressOf(memory: Uint8Array): bigint;
   /** `syscall` with as many arguments as there can be; memory by its address. Loaded at the first use. */
   systemCall(number: number, ...args: readonly (number | bigint)[]): number;
+  /** Of the last call that failed, until the next one. Loaded at the first use. */
+  errno(): number;
 }
 
 /** How many arguments a system call can have, its number included. */

@@ -69,6 +69,14 @@ export interface Kernel {
   close(fd: number): void;
   /** One system call; memory is passed by its address. Answers below 0 where it fails. */
   call(number: number, ...args: readonly (number | Uint8Array)[]): number;
+  /** The same, and the number of the error below 0. */
+  attempt(number: number, ...args: readonly (number | Uint8Array)[]): number;
+  /** Settles when a descriptor can be read, with whether the other side is gone. One wait at a time for each. */
+  readable(fd: number): Promise<boolean>;
+  /** Ends a wait, and closes. */
+  forget(fd: number): void;
+  /** A way to be given a descriptor by a program: the end for the program is the caller's to hand on and close. */
+  handover(): { fd: number; receive: () => Promise<number | undefined> };
 }
 
 /** How a child ended: exactly one of the two is set. */

@@ -7,10 +7,11 @@ import { bubblewrapPlan } from "./bubblewrap.ts";
 import { filterProgram } from "./filter.ts";
 import { GatedChild } from "./gated_child.ts";
 import { CannotEnforce } from "./ground.ts";
-import { makeRuleset } from "./landlock.ts";
+import { makeNamesRuleset, makeRuleset } from "./landlock.ts";
 import { watchLaunch } from "./launch_status.ts";
 import { launcherFd, launcherProgram } from "./launcher.ts";
 import { forgetMechanisms, type Mechanisms, mechanisms } from "./mechanisms.ts";
+import { NameGuard } from "./name_guard.ts";
 import { diskWithoutPlaceholders, Placeholders } from "./placeholders.ts";
 import { type Plan, planFor } from "./plan.ts";
 import type { Policy } from "./policy.ts";
@@ -31,6 +32,8 @@ export interface Confined {
    * @throws {RpcError} The sandbox could not be made.
    */
   launched?: Promise<void>;
+  /** Whether it has been kept from making a name. Absent where nobody would know. */
+  wasDenied?: () => boolean;
 }
 
 /**
@@ -78,6 +81,8 @@ function launch(
   const lent = [writeFd];
   let placeholders = new Placeholders(runtime, []);
   let child: Child;
+  let guard: NameGuard | undefined;
+  let listener: (() => Promise<number | undefined>) | undefined;
   try {
     const self = `/proc/self/fd/${launcherFd.self}`;
     const command = [options.file, ...options.argv];
@@ -90,7 +95,15 @@ function launch(
     const extraFds = [writeFd, launcher];
     if (plan.kind === "bubblewrap") {
       if (!bubblewrap.works) throw new CannotEnforce(bubblewrap.why);
-      const argsFd = launcherFd.self + 1;
+      const { newNames } = plan.grounded;
+      if (newNames) {
+        extraFds.push(lend(makeNamesRuleset(kernel, architecture, newNames.heldLinks.length > 0)));
+        const { fd, receive } = kernel.handover();
+        extraFds.push(lend(fd));
+        guard = new NameGuard(kernel, architecture, newNames);
+        listener = receive;
+      }
+      const argsFd = launcherFd.status + extraFds.length;
       const {
         options: words,
         masks,
@@ -132,6 +145,8 @@ function launch(
     throw error;
   } finally {
     for (const fd of lent) kernel.close(fd);
+    // With no end left for the program it settles at once where nothing was started.
+    listener?.().then((fd) => (fd === undefined ? undefined : guard!.serve(fd)));
   }
   // The end is told when nothing of the sandbox is left on the disk.
   const ended = child.exited.then((status) => placeholders.ended().then(() => status));
@@ -139,7 +154,12 @@ function launch(
     if (error instanceof CannotEnforce) forgetMechanisms();
     throw toRefusal(error);
   });
-  return { child: new GatedChild(child, launched, ended), sandboxType: "linuxSeccomp", launched };
+  return {
+    child: new GatedChild(child, launched, ended),
+    sandboxType: "linuxSeccomp",
+    launched,
+    ...(guard && { wasDenied: () => guard!.hasDenied }),
+  };
 }
 
 function holdNames(runtime: Runtime, paths: readonly string[]): Placeholders {
@@ -158,12 +178,15 @@ function launcherFor(
   policy: Policy,
   dropPwd: boolean,
 ): Uint8Array {
-  const fileRules = plan.kind === "landlock";
-  const key = `${policy.network} ${fileRules} ${dropPwd}`;
+  const newNames = plan.kind === "bubblewrap" ? plan.grounded.newNames : undefined;
+  const names = newNames && (newNames.heldLinks.length > 0 ? "removals" : "made");
+  const withoutNamespaces = plan.kind === "landlock";
+  const key = `${policy.network} ${withoutNamespaces} ${dropPwd} ${names}`;
   let program = launchers.get(key);
   if (!program) {
-    const filter = filterProgram({ architecture, network: policy.network, withoutNamespaces: fileRules });
-    program = launcherProgram({ architecture, filter, fileRules, dropPwd });
+    const filter = filterProgram({ architecture, network: policy.network, withoutNamespaces, names });
+    const fileRules = withoutNamespaces || names !== undefined;
+    program = launcherProgram({ architecture, filter, fileRules, dropPwd, handOver: names !== undefined });
     launchers.set(key, program);
   }
   return program;

@@ -16,8 +16,14 @@ const longest = Math.max(...words.map(({ length }) => length));
 
 /** Looks at the output of one process as it comes. */
 export class DenialWatch {
+  readonly #wasDenied: () => boolean;
   readonly #tails = new Map<string, string>();
   #said = false;
+
+  /** @param wasDenied Whether it is known that something was refused. */
+  constructor(wasDenied: () => boolean = () => false) {
+    this.#wasDenied = wasDenied;
+  }
 
   output(stream: string, bytes: Uint8Array): void {
     if (this.#said) return;
@@ -33,6 +39,6 @@ export class DenialWatch {
 
   /** What it comes to for this exit status. */
   denied(exitCode: number): boolean {
-    return exitCode === FILTERED || (exitCode !== 0 && this.#said);
+    return exitCode === FILTERED || (exitCode !== 0 && (this.#wasDenied() || this.#said));
   }
 }

@@ -12,6 +12,8 @@ export interface FilterOptions {
    * attributes, shared memory and other processes' limits, which are then refused everywhere.
    */
   withoutNamespaces: boolean;
+  /** Calls that make names wait for a guard's answer; with `removals` those that take names away do too. */
+  names?: "made" | "removals" | undefined;
 }
 
 /** Read or change other programs, or go past this filter. */
@@ -83,6 +85,29 @@ const withoutNamespaces: readonly CallName[] = [
   "move_pages",
 ];
 
+/** How each makes names. Those that open do so with `O_CREAT` only; `openat2` tells it in memory. */
+const makesNames: readonly CallName[] = [
+  "creat",
+  "openat2",
+  "mkdir",
+  "mkdirat",
+  "mknod",
+  "mknodat",
+  "symlink",
+  "symlinkat",
+  "link",
+  "linkat",
+  "rename",
+  "renameat",
+  "renameat2",
+];
+const opens = [
+  ["open", 1],
+  ["openat", 2],
+] as const;
+const removesNames: readonly CallName[] = ["unlink", "unlinkat"];
+
+const O_CREAT = 0x40;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_SEQPACKET = 5;
@@ -97,9 +122,12 @@ const LOAD = 0x20;
 const AND = 0x54;
 const JUMP_EQUAL = 0x15;
 const JUMP_AT_LEAST = 0x35;
+const JUMP_ANY_BIT = 0x45;
 const RETURN = 0x06;
 const ALLOW = 0x7fff0000;
 const KILL = 0x80000000;
+/** Waits until whoever has the listener answers. */
+const ASK = 0x7fc00000;
 const EPERM = 0x00050001;
 const NUMBER_AT = 0;
 const ARCHITECTURE_AT = 4;
@@ -138,6 +166,20 @@ export function filterProgram(options: FilterOptions): Uint8Array {
         [RETURN, EPERM],
         [RETURN, ALLOW],
       ]);
+    }
+  }
+  if (options.names) {
+    for (const name of makesNames) program.block(number(name), [[RETURN, ASK]]);
+    for (const [name, flags] of opens) {
+      program.block(number(name), [
+        [LOAD, argumentAt(flags)],
+        [JUMP_ANY_BIT, O_CREAT, 0, 1],
+        [RETURN, ASK],
+        [RETURN, ALLOW],
+      ]);
+    }
+    if (options.names === "removals") {
+      for (const name of removesNames) program.block(number(name), [[RETURN, ASK]]);
     }
   }
   if (options.withoutNamespaces) {

@@ -24,6 +24,11 @@ export function compileGlob(pattern: string): Glob {
   return { pattern, base: plain.join("/") || "/", matches: (path) => regex.test(path) };
 }
 
+/** A plain path as a pattern of itself. */
+export function escapeGlob(path: string): string {
+  return path.replace(/[*?[\]{}\\]/g, (character) => `[${character}]`);
+}
+
 function globSource(pattern: string): string {
   let source = "";
   let depth = 0;

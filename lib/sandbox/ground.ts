@@ -5,7 +5,8 @@
 
 import { posix } from "node:path";
 import type { Disk, FileKind } from "./disk.ts";
-import { compileGlob, ScanTooLarge, scanGlobs } from "./glob.ts";
+import { compileGlob, escapeGlob, ScanTooLarge, scanGlobs } from "./glob.ts";
+import type { NewNames } from "./name_rules.ts";
 import { accessAt, isWithin, orderRules, type Policy, protectedGitFolder, type Rule } from "./policy.ts";
 
 /** A place that differs from what is around it. */
@@ -27,6 +28,8 @@ export interface Grounded {
   places: readonly Place[];
   /** Names of the policy that are links in folders that are out of reach: name and where it leads. */
   links: readonly { path: string; target: string }[];
+  /** What no mount can hold; undefined where there is nothing of the kind. */
+  newNames: NewNames | undefined;
 }
 
 /** The policy cannot be enforced on this disk, by any mechanism. */
@@ -64,22 +67,20 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
     found.set(grounded, real);
     rules.push(grounded);
   }
-  const writableLink = (rule: Rule, all: readonly Rule[]): string | undefined =>
-    found
-      .get(rule)
-      ?.links.find(({ path }) => accessAt({ ...policy, rules: all }, posix.dirname(path)) === "write")?.path;
   const ordered = orderRules(rules);
+  const writableLinks = (rule: Rule): string[] =>
+    (found.get(rule)?.links ?? [])
+      .map(({ path }) => path)
+      .filter((path) => accessAt({ ...policy, rules: ordered }, posix.dirname(path)) === "write");
   const kept = ordered.filter((rule) => {
-    const link = writableLink(rule, ordered);
-    if (link === undefined) return true;
-    if (rule.access === "write") return false;
-    throw new CannotEnforce(
-      `"${link}" is a symbolic link in a writable folder, which anybody could replace: \`${rule.access}\` cannot be held there`,
-    );
+    if (writableLinks(rule).length === 0) return true;
+    // Anybody can lead it elsewhere; what is there would become writable.
+    return rule.access !== "write";
   });
   // A writable folder that is not there gives nothing, and has no names to protect.
   const there = kept.filter((rule) => rule.access !== "write" || found.get(rule)?.kind !== "missing");
-  const places = placesOf({ ...policy, rules: there }, found, disk);
+  const heldLinks = [...new Set(there.flatMap(writableLinks))];
+  const places = placesOf({ ...policy, rules: there }, found, disk, heldLinks);
   const masks = maskedGlobs(policy, there, places, disk);
   const links = there
     .flatMap((rule) => found.get(rule)?.links ?? [])
@@ -89,6 +90,7 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
     base: base === "deny" ? "none" : base,
     places: [...places, ...masks],
     links: [...byPath.values()],
+    newNames: newNamesOf(policy, there, heldLinks, disk),
   };
 }
 
@@ -96,7 +98,8 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
 function worktreeRules(policy: Policy, disk: Disk): Rule[] {
   return policy.rules.flatMap((rule): Rule[] => {
     if (rule.access !== "read" || posix.basename(rule.path) !== ".git") return [];
-    const folder = disk.kindOf(rule.path) === "file" ? protectedGitFolder(disk.head(rule.path)) : undefined;
+    const { kind, path } = follow(rule.path, disk);
+    const folder = kind === "file" ? protectedGitFolder(disk.head(path)) : undefined;
     if (folder === undefined) return [];
     return [
       { path: posix.resolve(posix.dirname(rule.path), folder), access: "read", skipMissing: true },
@@ -104,8 +107,29 @@ function worktreeRules(policy: Policy, disk: Disk): Rule[] {
   });
 }
 
-function placesOf(policy: Policy, found: ReadonlyMap<Rule, Found>, disk: Disk): Place[] {
+/** Where nothing can be made, nothing has to be kept from being made. */
+function newNamesOf(
+  policy: Policy,
+  rules: readonly Rule[],
+  heldLinks: readonly string[],
+  disk: Disk,
+): NewNames | undefined {
+  const isWritable = rules.some(({ access }) => access === "write");
+  const denied = isWritable
+    ? policy.denyGlobs.flatMap((pattern) => [pattern, realPattern(pattern, disk)])
+    : [];
+  if (denied.length === 0 && heldLinks.length === 0) return undefined;
+  return { denied: [...new Set(denied)], heldLinks };
+}
+
+function placesOf(
+  policy: Policy,
+  found: ReadonlyMap<Rule, Found>,
+  disk: Disk,
+  heldLinks: readonly string[],
+): Place[] {
   const places = new Map<string, Place>();
+  for (const link of heldLinks) pin(places, policy, posix.dirname(link));
   const { rules } = policy;
   for (const [i, rule] of rules.entries()) {
     const { path, access } = rule;
@@ -163,7 +187,15 @@ function firstMissing(path: string, disk: Disk): string | undefined {
   }
 }
 
-/** What patterns match now. A match that is made later is not held. */
+/** Paths are compared as they are without links. */
+function realPattern(pattern: string, disk: Disk): string {
+  const { base } = compileGlob(pattern);
+  const real = follow(base, disk);
+  if (base === "/" || real.kind === "unreachable") return pattern;
+  return `${escapeGlob(real.path)}${pattern.slice(base.length)}`;
+}
+
+/** What patterns match now. */
 function maskedGlobs(policy: Policy, rules: readonly Rule[], places: readonly Place[], disk: Disk): Place[] {
   if (policy.denyGlobs.length === 0) return [];
   let matches: string[];

@@ -14,6 +14,8 @@ export interface FileRule {
 
 /** Version 6 keeps signals and local sockets inside; without that a policy would leak. */
 export const WANTED_VERSION = 6;
+/** Version 2, of Linux 5.19, has all that {@link makeNamesRuleset} needs; the filter's listener has by then what it needs. */
+export const NAMES_VERSION = 2;
 
 const RULE_PATH_BENEATH = 1;
 const CREATE_VERSION = 1;
@@ -26,11 +28,26 @@ const right = {
   writeFile: 1 << 1,
   readFile: 1 << 2,
   readFolder: 1 << 3,
+  removeFile: 1 << 5,
+  makeDevice: (1 << 6) | (1 << 11),
+  makeFolder: 1 << 7,
+  makeFile: 1 << 8,
+  makePipe: 1 << 10,
+  makeLink: 1 << 12,
+  moveBetweenFolders: 1 << 13,
   truncate: 1 << 14,
   ioctlDevice: 1 << 15,
 } as const;
 /** All 16 rights of versions 1 to 5, from executing to device requests. */
 const allRights = 0xffff;
+/** All but a local socket, which holds nothing. */
+const makeRights =
+  right.makeDevice |
+  right.makeFolder |
+  right.makeFile |
+  right.makePipe |
+  right.makeLink |
+  right.moveBetweenFolders;
 const readRights = right.execute | right.readFile | right.readFolder;
 /** What can be allowed of something that is no folder. */
 const fileRights = right.execute | right.writeFile | right.readFile | right.truncate | right.ioctlDevice;
@@ -40,6 +57,15 @@ const scopes = 0b11;
 /** Devices that every program expects to write. */
 const devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
 
+/** Keeps from making names, so that a guard has to do it, and from taking them away where asked. */
+export function makeNamesRuleset(kernel: Kernel, architecture: Architecture, removals: boolean): number {
+  const handled = new BigUint64Array([BigInt(makeRights | (removals ? right.removeFile : 0))]);
+  const create = callNumber(architecture, "landlock_create_ruleset")!;
+  const ruleset = kernel.call(create, new Uint8Array(handled.buffer), handled.byteLength, 0);
+  if (ruleset < 0) throw new CannotEnforce("the kernel made no file rules");
+  return ruleset;
+}
+
 /** The version of the kernel's; 0 where it has none. */
 export function landlockVersion(kernel: Kernel, architecture: Architecture): number {
   const create = callNumber(architecture, "landlock_create_ruleset")!;
@@ -47,7 +73,11 @@ export function landlockVersion(kernel: Kernel, architecture: Architecture): num
 }
 
 /** @throws {CannotEnforce} What is narrower than what is around it cannot be expressed. */
-export function landlockRules({ base, places }: Grounded): FileRule[] {
+export function landlockRules({ base, places, newNames }: Grounded): FileRule[] {
+  if (newNames)
+    throw cannot(
+      newNames.denied[0] ? `the pattern "${newNames.denied[0]}"` : `the link "${newNames.heldLinks[0]}"`,
+    );
   const rules: FileRule[] = base === "none" ? [] : [{ path: "/", access: base }];
   for (const place of places) {
     switch (place.kind) {

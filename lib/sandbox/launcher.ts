@@ -6,7 +6,8 @@
  * cannot be started is an error of the start with its number, and not a message in the output. A shell could do none of it,
  * and this program again would take a hundred times as long.
  *
- * Arguments: own name, file, then `argv` of the program. Descriptors: 3 the pipe, 4 the launcher itself, 5 the file rules.
+ * Arguments: own name, file, then `argv` of the program. Descriptors: 3 the pipe, 4 the launcher itself, 5 the file rules,
+ * 6 the socket for the filter's listener.
  */
 
 import { type Architecture, type CallName, callNumber } from "./system_calls.ts";
@@ -20,10 +21,12 @@ export interface LauncherOptions {
   fileRules: boolean;
   /** Take the variable PWD out, which bubblewrap has put in. */
   dropPwd: boolean;
+  /** The filter asks: hand its listener over by descriptor 6. */
+  handOver?: boolean;
 }
 
 /** Descriptors of the launcher. */
-export const launcherFd = { status: 3, self: 4, fileRules: 5 } as const;
+export const launcherFd = { status: 3, self: 4, fileRules: 5, listener: 6 } as const;
 
 /** It runs. */
 export const launcherStarted = 0x53;
@@ -38,6 +41,7 @@ export const launcherStep = {
   descriptors: 6,
   filter: 7,
   program: 8,
+  listener: 9,
 } as const;
 
 const BASE = 0x400000;
@@ -48,6 +52,11 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const SECCOMP_SET_MODE_FILTER = 1;
+/** With a listener; what it has taken up is given up by deadly signals only, so that nothing is done twice. */
+const NEW_LISTENER_WAIT_KILLABLE = (1 << 3) | (1 << 5);
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const DESCRIPTOR_AT = 16;
 const CAPABILITY_VERSION = 0x20080522;
 const EXIT_STATUS = 127;
 
@@ -101,7 +110,19 @@ export function launcherProgram(options: LauncherOptions): Uint8Array {
   }
   call("descriptors", "close", launcherFd.self);
   call("descriptors", "fcntl", launcherFd.status, F_SETFD, FD_CLOEXEC);
-  call("filter", "seccomp", SECCOMP_SET_MODE_FILTER, 0, filterHeader);
+  if (options.handOver) {
+    const vector = data.put(new Uint8Array(new BigUint64Array([BigInt(started), 1n]).buffer));
+    const control = data.put(new Uint8Array(new Uint32Array([20, 0, SOL_SOCKET, SCM_RIGHTS, 0, 0]).buffer));
+    const message = data.put(
+      new Uint8Array(new BigUint64Array([0n, 0n, BigInt(vector), 1n, BigInt(control), 24n, 0n]).buffer),
+    );
+    call("filter", "seccomp", SECCOMP_SET_MODE_FILTER, NEW_LISTENER_WAIT_KILLABLE, filterHeader);
+    code.store(control + DESCRIPTOR_AT);
+    call("listener", "sendmsg", launcherFd.listener, message, 0);
+    call("listener", "close", launcherFd.listener);
+  } else {
+    call("filter", "seccomp", SECCOMP_SET_MODE_FILTER, 0, filterHeader);
+  }
   call("signals", "rt_sigprocmask", SIG_SETMASK, zeros, 0, 8);
   code.end(launcherStep.program, failure);
   return elf(architecture, data.bytes(), code.bytes());
@@ -136,6 +157,8 @@ interface Code {
   begin(options: { dropPwd: boolean }): void;
   /** A system call; goes to the end with `step` when it fails. */
   call(step: number, number: number, args: readonly number[]): void;
+  /** Puts the 32-bit result of the last call in a place. */
+  store(at: number): void;
   /** Starts the program; writes what failed and ends. */
   end(step: number, failureAt: number): void;
   bytes(): Uint8Array;
@@ -183,6 +206,10 @@ class X64Code implements Code {
     this.#add(0x85, 0xc0); // test eax, eax
     this.#add(0x0f, 0x88, 0, 0, 0, 0); // js fail
     this.#jumps.push(this.#code.length);
+  }
+
+  store(at: number): void {
+    this.#add(0x89, 0x04, 0x25, ...le32(at)); // mov [at], eax
   }
 
   end(step: number, failureAt: number): void {
@@ -237,6 +264,11 @@ class Arm64Code implements Code {
     this.#add(0xd4000001); // svc #0
     this.#jumps.push(this.#code.length);
     this.#add(0);
+  }
+
+  store(at: number): void {
+    this.#constant(9, at);
+    this.#add(0xb9000120); // str w0, [x9]
   }
 
   end(step: number, failureAt: number): void {

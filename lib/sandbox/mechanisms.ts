@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import process from "node:process";
 import type { Kernel } from "../runtime/runtime.ts";
-import { landlockVersion, WANTED_VERSION } from "./landlock.ts";
+import { landlockVersion, NAMES_VERSION, WANTED_VERSION } from "./landlock.ts";
 import { type Architecture, auditArch } from "./system_calls.ts";
 
 /** Something that works, or why it does not. */
@@ -20,6 +20,8 @@ export interface Mechanisms {
   }>;
   /** File rules of the kernel: policies without exceptions in what they allow. */
   landlock: Tried<{ version: number }>;
+  /** What bubblewrap needs besides to hold names that are not there yet. */
+  names: Tried<object>;
   /** The filter of system calls, which the other two need too. */
   seccomp: Tried<{ architecture: Architecture }>;
   /** macOS. */
@@ -52,6 +54,7 @@ function tryAll(kernel: Kernel | undefined): Mechanisms {
     seccomp,
     bubblewrap: failed ?? tryBubblewrap(),
     landlock: failed ?? tryLandlock(kernel!, (seccomp as { architecture: Architecture }).architecture),
+    names: failed ?? tryNames(kernel!, (seccomp as { architecture: Architecture }).architecture),
     seatbelt: trySeatbelt(),
   };
 }
@@ -127,6 +130,12 @@ function tryLandlock(kernel: Kernel, architecture: Architecture): Mechanisms["la
   const why =
     version === 0 ? "the kernel has none" : `the kernel has version ${version}, wanted ${WANTED_VERSION}`;
   return { works: false, why };
+}
+
+function tryNames(kernel: Kernel, architecture: Architecture): Mechanisms["names"] {
+  const version = landlockVersion(kernel, architecture);
+  if (version >= NAMES_VERSION) return { works: true };
+  return { works: false, why: `Landlock of the kernel has version ${version}, wanted ${NAMES_VERSION}` };
 }
 
 function trySeatbelt(): Mechanisms["seatbelt"] {

@@ -19,12 +19,17 @@ export type Plan =
 /** @throws {CannotEnforce} No mechanism that works here can express the policy; says why for each. */
 export function planFor(policy: Policy, works: () => Mechanisms, disk: Disk): Plan {
   if (isUnrestricted(policy)) return { kind: "none" };
-  const { bubblewrap, landlock, seccomp, seatbelt } = works();
+  const { bubblewrap, landlock, names, seccomp, seatbelt } = works();
   if (seatbelt.works) return { kind: "seatbelt" };
   if (!seccomp.works) throw new CannotEnforce(`this server cannot confine anything: ${seccomp.why}`);
   if (hasAllFiles(policy)) return { kind: "filter" };
   const grounded = groundPolicy(policy, disk);
-  if (bubblewrap.works) return { kind: "bubblewrap", grounded };
+  if (bubblewrap.works) {
+    if (grounded.newNames && !names.works) {
+      throw new CannotEnforce(`patterns and links in a writable folder cannot be held: ${names.why}`);
+    }
+    return { kind: "bubblewrap", grounded };
+  }
   if (!landlock.works) {
     throw new CannotEnforce(
       `bubblewrap does not work (${bubblewrap.why}), nor does Landlock (${landlock.why})`,

@@ -12,7 +12,7 @@ import type {
   SpecialPathValue,
 } from "../protocol/sandbox.ts";
 import { DecodeError } from "../protocol/schema.ts";
-import { compileGlob } from "./glob.ts";
+import { compileGlob, escapeGlob } from "./glob.ts";
 import { isWithin, orderRules, type Policy, type Rule, unrestricted } from "./policy.ts";
 
 /** Where a request is going to be carried out. */
@@ -200,10 +200,6 @@ function checkedGlob(pattern: string): string {
   } catch {
     throw invalid(`glob pattern \`${pattern}\` cannot be read`);
   }
-}
-
-function escapeGlob(path: string): string {
-  return path.replace(/[*?[\]{}\\]/g, (character) => `[${character}]`);
 }
 
 function invalid(message: string): RpcError {

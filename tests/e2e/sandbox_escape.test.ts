@@ -3,101 +3,15 @@
  * attempt has done is looked up outside, where the sandbox cannot tell tales.
  */
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import {
-  existsSync,
-  linkSync,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { expect, test } from "bun:test";
+import { existsSync, linkSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { ConfinedServer, cannotBe, type User } from "../support/confined_server.ts";
+import { type Attempt, asEachUser } from "../support/attempt.ts";
+import { ConfinedServer } from "../support/confined_server.ts";
 import { until } from "../support/deadline.ts";
 import { isAlive } from "../support/proc.ts";
 import { RawProcess } from "../support/raw_process.ts";
-import { at, glob, managed, noBubblewrap, readOnly, special, workspaceWrite } from "../support/sandbox.ts";
-
-const TIMEOUT_MS = 30_000;
-
-/** Runs a suite as each user, with a server of its own. */
-function asEachUser(title: string, body: (s: () => Attempt) => void, withoutNamespaces = false): void {
-  for (const user of ["root", "ordinary"] as const) {
-    const missing = cannotBe(user) ?? (withoutNamespaces ? undefined : noBubblewrap);
-    if (missing !== undefined) {
-      test.skip(`${title} as ${user}: ${missing}`, () => {});
-      continue;
-    }
-    describe(`${title} as ${user}`, () => {
-      let attempt: Attempt | undefined;
-      beforeAll(async () => {
-        attempt = new Attempt(await ConfinedServer.start({ user, withoutNamespaces }), user);
-      }, TIMEOUT_MS);
-      afterEach(() => attempt!.clear());
-      afterAll(() => attempt?.server.close(), TIMEOUT_MS);
-      body(() => attempt!);
-    });
-  }
-}
-
-/** A workspace, what lies beside it, and ways to look at both. */
-class Attempt {
-  readonly server: ConfinedServer;
-  readonly user: User;
-  readonly outside: string;
-  readonly #running: RawProcess[] = [];
-
-  constructor(server: ConfinedServer, user: User) {
-    this.server = server;
-    this.user = user;
-    this.outside = server.makeFolder("outside");
-    this.clear();
-  }
-
-  get work(): string {
-    return this.server.work;
-  }
-
-  /** A process that is not confined, until the end of the test. */
-  async free(command: string): Promise<RawProcess> {
-    const process = await this.server.start(command);
-    this.#running.push(process);
-    return process;
-  }
-
-  /** Everything in the workspace by the user itself, so that it owns it. */
-  async prepare(command: string): Promise<void> {
-    const told = await this.server.run(`set -e; ${command}`);
-    expect(told.stderr).toBe("");
-    expect(told.exitCode).toBe(0);
-  }
-
-  async run(command: string, sandbox: object = workspaceWrite(this.work), more: object = {}) {
-    return await this.server.run(command, { sandbox, ...more });
-  }
-
-  get victim(): string {
-    return join(this.outside, "victim");
-  }
-
-  /** Nothing beside the workspace has changed. */
-  expectOutsideUntouched(): void {
-    expect(readdirSync(this.outside)).toEqual(["victim"]);
-    expect(readFileSync(this.victim, "utf8")).toBe("safe");
-  }
-
-  async clear(): Promise<void> {
-    for (const process of this.#running.splice(0)) await process.end();
-    for (const folder of [this.work, this.outside]) {
-      for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
-    }
-    writeFileSync(this.victim, "safe");
-    if (this.server.isOther) this.server.own(this.victim);
-  }
-}
+import { at, glob, managed, readOnly, special, workspaceWrite } from "../support/sandbox.ts";
 
 asEachUser("files", (get) => {
   test("a link out of the workspace leads to what cannot be changed, one within it works", async () => {
@@ -180,13 +94,35 @@ asEachUser("files", (get) => {
     expect(readFileSync(join(a.work, "store/ok"), "utf8")).toBe("ok\n");
   });
 
-  test("a .git that is a link cannot be held, so nothing is started", async () => {
+  test("a .git that is a link is held, and so is what it leads to", async () => {
     const a = get();
-    symlinkSync(a.outside, join(a.work, ".git"));
-    const started = a.run("touch ran");
-    expect(started).rejects.toThrow(/"[^"]*\.git" is a symbolic link/);
-    await started.catch(() => {});
-    expect(existsSync(join(a.work, "ran"))).toBe(false);
+    await a.prepare(
+      "mkdir -p store/git; echo ref > store/git/HEAD; ln -s store/git .git; echo x > file; ln -s file l",
+    );
+    const told = await a.run(`
+      rm .git; mv .git g; ln -sfn ${a.outside} .git; rm -rf .git; mkdir fresh; mv -T fresh .git; cp -d --remove-destination l .git
+      echo x > .git/HEAD; echo x > store/git/HEAD; echo x > .git/new; mv store s; mv store/git g; ln .git h; unlink .git
+      cat .git/HEAD; echo ok > store/ok; rm l; ln -s store l; mv l m; rm file; cat m/ok; ls -d fresh`);
+    expect(told.stdout).toBe("ref\nok\nfresh\n");
+    expect(readlinkSync(join(a.work, ".git"))).toBe("store/git");
+    expect(readdirSync(join(a.work, "store/git"))).toEqual(["HEAD"]);
+    expect(readFileSync(join(a.work, "store/git/HEAD"), "utf8")).toBe("ref\n");
+    expect(readdirSync(a.work).sort()).toEqual([".git", "fresh", "m", "store"]);
+  });
+
+  test("a .git that is a link out of the workspace, or to nothing, is held too", async () => {
+    const a = get();
+    for (const target of [a.outside, "missing"]) {
+      await a.clear();
+      await a.prepare(`ln -s ${target} .git`);
+      const told = await a.run(
+        "rm .git; mkdir .git/hooks; rm -r missing; echo x > .git/victim; echo x > .git; echo ok > fine; cat fine",
+      );
+      expect(told.stdout).toBe("ok\n");
+      expect(readlinkSync(join(a.work, ".git"))).toBe(target);
+      expect(readdirSync(a.work).sort()).toEqual([".git", "fine"]);
+    }
+    a.expectOutsideUntouched();
   });
 
   test("two sandboxes hold a missing name together, and the last one gives it back", async () => {
@@ -312,22 +248,22 @@ asEachUser("files", (get) => {
     expect(readFileSync(join(a.outside, "new"), "utf8")).toBe("out\n");
   });
 
-  test("a link among the names of a policy is followed where nobody can replace it, else refused", async () => {
+  test("a link among the names of a policy is held where it narrows, and passed over where it would widen", async () => {
     const a = get();
     await a.prepare("mkdir real; echo keep > real/file; ln -s real link");
-    const held = managed(a.work, [
-      special("root", "read"),
-      special("project_roots", "write"),
-      at(join(a.work, "link"), "read"),
-    ]);
-    await a.run("true", held).then(
-      () => expect.unreachable(),
-      (error: Error) => expect(error.message).toContain("is a symbolic link in a writable folder"),
+    const rules = [special("root", "read"), special("project_roots", "write")];
+    const held = managed(a.work, [...rules, at(join(a.work, "link"), "read")]);
+    const kept = await a.run(
+      "echo x > link/file; rm link; mv real r; ln -sfn . link; echo ok > new; cat new",
+      held,
     );
+    expect(kept.stdout).toBe("ok\n");
+    expect(readlinkSync(join(a.work, "link"))).toBe("real");
+    expect(readFileSync(join(a.work, "real/file"), "utf8")).toBe("keep\n");
     const followed = managed(a.work, [special("root", "read"), at(join(a.work, "link"), "write")]);
-    await a.run("echo changed > link/file; echo x > new", followed);
+    await a.run("echo changed > link/file; echo x > other", followed);
     expect(readFileSync(join(a.work, "real/file"), "utf8")).toBe("changed\n");
-    expect(existsSync(join(a.work, "new"))).toBe(false);
+    expect(existsSync(join(a.work, "other"))).toBe(false);
   });
 
   test("mounts and rights cannot be had back", async () => {

@@ -9,7 +9,12 @@ import { seatbeltArguments } from "../../../lib/sandbox/seatbelt.ts";
 
 const x64 = 0xc000003e;
 const arm64 = 0xc00000b7;
-const verdicts: Record<number, string> = { 2147418112: "allow", 2147483648: "kill", 327681: "EPERM" };
+const verdicts: Record<number, string> = {
+  2147418112: "allow",
+  2147483648: "kill",
+  327681: "EPERM",
+  2143289344: "ask",
+};
 
 /** What the program answers for a call. */
 function verdict(program: Uint8Array, arch: number, nr: number, ...args: number[]): string {
@@ -27,6 +32,7 @@ function verdict(program: Uint8Array, arch: number, nr: number, ...args: number[
     else if (code === 0x54) accumulator = (accumulator & operand) >>> 0;
     else if (code === 0x15) at += jump(accumulator === operand);
     else if (code === 0x35) at += jump(accumulator >= operand);
+    else if (code === 0x45) at += jump((accumulator & operand) !== 0);
     else if (code === 0x06) return verdicts[operand] ?? `unknown ${operand}`;
     else throw new Error(`Unknown instruction ${code}`);
   }
@@ -99,6 +105,29 @@ describe("the filter", () => {
     );
   });
 
+  test("asks about calls that make names, on demand, and about opening only with O_CREAT", () => {
+    const base = { architecture: "x64", network: true, withoutNamespaces: false } as const;
+    const made = filterProgram({ ...base, names: "made" });
+    const removals = filterProgram({ ...base, names: "removals" });
+    // creat, openat2, mkdir, mkdirat, mknod, mknodat, symlink, symlinkat, link, linkat, rename, renameat, renameat2
+    const makers = [85, 437, 83, 258, 133, 259, 88, 266, 86, 265, 82, 264, 316];
+    expect(makers.map((nr) => verdict(made, x64, nr))).toEqual(makers.map(() => "ask"));
+    expect(makers.map((nr) => verdict(open, x64, nr))).toEqual(makers.map(() => "allow"));
+    // open and openat, with O_RDWR | O_CREAT, O_RDWR | O_TRUNC
+    expect([verdict(made, x64, 2, 0, 0o102), verdict(made, x64, 2, 0, 0o1002)]).toEqual(["ask", "allow"]);
+    expect([verdict(made, x64, 257, 0, 0, 0o102), verdict(made, x64, 257, 0, 0, 0o1002)]).toEqual([
+      "ask",
+      "allow",
+    ]);
+    // unlink, unlinkat
+    expect([87, 263].map((nr) => verdict(removals, x64, nr))).toEqual(["ask", "ask"]);
+    expect([87, 263].map((nr) => verdict(made, x64, nr))).toEqual(["allow", "allow"]);
+    // openat with O_CREAT, openat2, mkdirat, mknodat, symlinkat, linkat, renameat, renameat2, unlinkat
+    const other = filterProgram({ ...base, architecture: "arm64", names: "removals" });
+    const numbers = [56, 437, 34, 33, 36, 37, 38, 276, 35];
+    expect(numbers.map((nr) => verdict(other, arm64, nr, 0, 0, 0o100))).toEqual(numbers.map(() => "ask"));
+  });
+
   test("has the numbers of the other architecture", () => {
     const other = filterProgram({ architecture: "arm64", network: false, withoutNamespaces: true });
     // ptrace, connect, io_uring_setup, fchmodat, shmget; read, write, execve
@@ -117,7 +146,7 @@ test("the launcher is an executable of its architecture, with its entry inside",
     ["arm64", 183],
   ] as const) {
     const filter = filterProgram({ architecture, network: true, withoutNamespaces: true });
-    const program = launcherProgram({ architecture, filter, fileRules: true, dropPwd: true });
+    const program = launcherProgram({ architecture, filter, fileRules: true, dropPwd: true, handOver: true });
     const view = new DataView(program.buffer);
     expect(new TextDecoder().decode(program.subarray(1, 4))).toBe("ELF");
     expect(view.getUint16(18, true)).toBe(machine);
@@ -130,6 +159,12 @@ test("the launcher is an executable of its architecture, with its entry inside",
 });
 
 describe("whether it was denied", () => {
+  test("by what is known, with another status than 0", () => {
+    const known = new DenialWatch(() => true);
+    expect([known.denied(1), known.denied(0)]).toEqual([true, false]);
+    expect(new DenialWatch(() => false).denied(1)).toBe(false);
+  });
+
   const judge = (exitCode: number, ...pieces: string[]): boolean => {
     const watch = new DenialWatch();
     for (const piece of pieces) watch.output("stderr", new TextEncoder().encode(piece));

@@ -247,26 +247,6 @@ describe("places", () => {
 
   const refused: [name: string, disk: Record<string, string>, rules: Rules, why: string][] = [
     [
-      "a .git that is a link",
-      { "/ws/.git": "-> /out", "/out/x": "file" },
-      [
-        ["/", "read"],
-        ["/ws", "write"],
-        ["/ws/.git", "read"],
-      ],
-      '"/ws/.git" is a symbolic link in a writable folder',
-    ],
-    [
-      "an exception behind a link that anybody could replace",
-      { "/ws/a": "-> b", "/ws/b/secret": "file" },
-      [
-        ["/", "read"],
-        ["/ws", "write"],
-        ["/ws/a/secret", "deny"],
-      ],
-      '"/ws/a" is a symbolic link',
-    ],
-    [
       "a writable /proc",
       { "/proc/sys": "folder" },
       [["/proc/sys", "write"]],
@@ -276,6 +256,41 @@ describe("places", () => {
   for (const [name, disk, rules, why] of refused) {
     test(`refuses ${name}`, () => expect(() => groundPolicy(policyOf(rules), diskOf(disk))).toThrow(why));
   }
+});
+
+describe("what no mount can hold", () => {
+  const grounded = (rules: Rules, disk: Record<string, string>, denyGlobs: string[] = []) =>
+    groundPolicy(policyOf(rules, { denyGlobs }), diskOf(disk));
+  const writable: Rules = [
+    ["/", "read"],
+    ["/ws", "write"],
+  ];
+
+  test("a link in a writable folder that a narrower rule goes by, with the folders above it", () => {
+    const disk = { "/ws/.git": "-> /out", "/out/x": "file", "/ws/a/b": "-> c", "/ws/a/c/secret": "file" };
+    const { newNames, places } = grounded(
+      [...writable, ["/ws/.git", "read"], ["/ws/a/b/secret", "deny"]],
+      disk,
+    );
+    expect(newNames).toEqual({ denied: [], heldLinks: ["/ws/.git", "/ws/a/b"] });
+    expect(places.map(show)).toEqual(["/ws write", "/ws/a pin", "/ws/a/c pin", "/ws/a/c/secret deny file"]);
+  });
+
+  test("what a worktree's link leads to names a folder as well", () => {
+    const disk = { "/ws/.git": "-> g", "/ws/g": "gitdir: store", "/ws/store/HEAD": "file" };
+    const { places } = grounded([...writable, ["/ws/.git", "read"]], disk);
+    expect(places.map(show)).toEqual(["/ws write", "/ws/g read", "/ws/store read"]);
+  });
+
+  test("patterns, as they are without links too, where something can be made", () => {
+    const disk = { "/link": "-> /ws", "/ws/x": "file" };
+    expect(grounded(writable, disk, ["/link/**/.env"]).newNames).toEqual({
+      denied: ["/link/**/.env", "/ws/**/.env"],
+      heldLinks: [],
+    });
+    expect(grounded([["/", "read"]], disk, ["/ws/**/.env"]).newNames).toBeUndefined();
+    expect(grounded(writable, disk).newNames).toBeUndefined();
+  });
 });
 
 describe("bubblewrap", () => {
@@ -342,12 +357,14 @@ describe("the choice of a mechanism", () => {
     kernelSettings: [],
   };
   const landlock = { works: true as const, version: 7 };
-  const all: Mechanisms = { seccomp, bubblewrap, landlock, seatbelt: no("not macOS") };
+  const names = { works: true as const };
+  const all: Mechanisms = { seccomp, bubblewrap, landlock, names, seatbelt: no("not macOS") };
   const withoutBubblewrap = { ...all, bubblewrap: no("not installed") };
   const nothing: Mechanisms = {
     seccomp: no("not Linux"),
     bubblewrap: no(""),
     landlock: no(""),
+    names: no(""),
     seatbelt: no(""),
   };
   const readOnly = policyOf([["/", "read"]]);
@@ -385,6 +402,24 @@ describe("the choice of a mechanism", () => {
       "cannot confine anything: not Linux",
     );
     expect(() => kindOf(readOnly, nothing)).toThrow(CannotEnforce);
+  });
+
+  test("refuses patterns and links in a writable folder where the kernel has too little for them", () => {
+    const globs = policyOf(
+      [
+        ["/", "read"],
+        ["/ws", "write"],
+      ],
+      { denyGlobs: ["/ws/**/.env"] },
+    );
+    expect(kindOf(globs, all)).toBe("bubblewrap");
+    expect(() => kindOf(globs, { ...all, names: no("an old kernel") })).toThrow(
+      "patterns and links in a writable folder cannot be held: an old kernel",
+    );
+    expect(kindOf(write, { ...all, names: no("an old kernel") })).toBe("bubblewrap");
+    expect(() => kindOf(globs, withoutBubblewrap)).toThrow(
+      'only bubblewrap could hold the pattern "/ws/**/.env"',
+    );
   });
 
   test("Landlock takes places that only add", () => {

@@ -1,0 +1,86 @@
+/** What tests that try to get out of a sandbox share: a server as each user, a workspace, and what lies beside it. */
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ConfinedServer, cannotBe, type User } from "./confined_server.ts";
+import type { RawProcess } from "./raw_process.ts";
+import { noBubblewrap, workspaceWrite } from "./sandbox.ts";
+
+const TIMEOUT_MS = 30_000;
+
+/** Runs a suite as each user, with a server of its own. */
+export function asEachUser(title: string, body: (s: () => Attempt) => void, withoutNamespaces = false): void {
+  for (const user of ["root", "ordinary"] as const) {
+    const missing = cannotBe(user) ?? (withoutNamespaces ? undefined : noBubblewrap);
+    if (missing !== undefined) {
+      test.skip(`${title} as ${user}: ${missing}`, () => {});
+      continue;
+    }
+    describe(`${title} as ${user}`, () => {
+      let attempt: Attempt | undefined;
+      beforeAll(async () => {
+        attempt = new Attempt(await ConfinedServer.start({ user, withoutNamespaces }), user);
+      }, TIMEOUT_MS);
+      afterEach(() => attempt!.clear());
+      afterAll(() => attempt?.server.close(), TIMEOUT_MS);
+      body(() => attempt!);
+    });
+  }
+}
+
+/** A workspace, what lies beside it, and ways to look at both. */
+export class Attempt {
+  readonly server: ConfinedServer;
+  readonly user: User;
+  readonly outside: string;
+  readonly #running: RawProcess[] = [];
+
+  constructor(server: ConfinedServer, user: User) {
+    this.server = server;
+    this.user = user;
+    this.outside = server.makeFolder("outside");
+    this.clear();
+  }
+
+  get work(): string {
+    return this.server.work;
+  }
+
+  /** A process that is not confined, until the end of the test. */
+  async free(command: string): Promise<RawProcess> {
+    const process = await this.server.start(command);
+    this.#running.push(process);
+    return process;
+  }
+
+  /** Everything in the workspace by the user itself, so that it owns it. */
+  async prepare(command: string): Promise<void> {
+    const told = await this.server.run(`set -e; ${command}`);
+    expect(told.stderr).toBe("");
+    expect(told.exitCode).toBe(0);
+  }
+
+  async run(command: string, sandbox: object = workspaceWrite(this.work), more: object = {}) {
+    return await this.server.run(command, { sandbox, ...more });
+  }
+
+  get victim(): string {
+    return join(this.outside, "victim");
+  }
+
+  /** Nothing beside the workspace has changed. */
+  expectOutsideUntouched(): void {
+    expect(readdirSync(this.outside)).toEqual(["victim"]);
+    expect(readFileSync(this.victim, "utf8")).toBe("safe");
+  }
+
+  async clear(): Promise<void> {
+    for (const process of this.#running.splice(0)) await process.end();
+    for (const folder of [this.work, this.outside]) {
+      for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
+    }
+    writeFileSync(this.victim, "safe");
+    if (this.server.isOther) this.server.own(this.victim);
+  }
+}

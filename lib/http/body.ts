@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { BodyReader } from "./body_reader.ts";
+import type { Cancellation } from "./cancellation.ts";
 import { bodyError, bodyErrorText, HttpFailure, toFailure } from "./failure.ts";
 import type { HttpLink } from "./handlers.ts";
 
@@ -20,10 +21,12 @@ export interface Window {
 }
 
 /** @throws {RpcError} The body is not whole, or too large. */
-export async function readWhole(body: BodyReader, signal: AbortSignal): Promise<Uint8Array> {
+export async function readWhole(body: BodyReader, cancellation: Cancellation): Promise<Uint8Array> {
+  const whole = body.takeWhole();
+  if (whole) return whole;
   const pieces: Uint8Array[] = [];
   let size = 0;
-  const release = destroyOnAbort(body, signal);
+  const release = destroyAtEnd(body, cancellation);
   try {
     for (let piece = await body.read(); piece; piece = await body.read()) {
       size += piece.length;
@@ -50,24 +53,24 @@ export interface Delivery {
   requestId: string;
   window: Window;
   link: HttpLink;
-  signal: AbortSignal;
+  cancellation: Cancellation;
 }
 
 /** Sends the deltas up to the last one. Never rejects. */
 export async function sendBody(body: BodyReader, delivery: Delivery): Promise<void> {
-  const { window, link, signal } = delivery;
+  const { window, link, cancellation } = delivery;
   // By hand, as base64 needs no escaping, and `JSON.stringify` over large pieces costs as much as all the rest.
   const head = `{"method":"http/request/bodyDelta","params":{"requestId":${JSON.stringify(delivery.requestId)},"seq":`;
   let seq = 0;
-  const release = destroyOnAbort(body, signal);
+  const release = destroyAtEnd(body, cancellation);
   try {
     for (let piece = await body.read(); piece; piece = await body.read()) {
       for (let at = 0; at < piece.length; at += MAX_DELTA_BYTES) {
         const delta = piece.subarray(at, at + MAX_DELTA_BYTES);
         const wait = link.ready();
-        if (wait) await orAbort(wait, signal);
-        if (window.bytes !== undefined) await windowOpen(window, window.bytes, signal);
-        signal.throwIfAborted();
+        if (wait) await orEnd(wait, cancellation);
+        if (window.bytes !== undefined) await windowOpen(window, window.bytes, cancellation);
+        cancellation.throwIfOver();
         seq++;
         if (window.bytes !== undefined) window.unacknowledged.push({ seq, bytes: delta.length });
         link.sendBase64(`${head}${seq},"deltaBase64":"`, delta, '","done":false,"error":null}}');
@@ -83,18 +86,18 @@ export async function sendBody(body: BodyReader, delivery: Delivery): Promise<vo
   }
 }
 
-function destroyOnAbort(body: BodyReader, signal: AbortSignal): () => void {
-  const onAbort = (): void => body.destroy(signal.reason as HttpFailure);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
-  return () => signal.removeEventListener("abort", onAbort);
+function destroyAtEnd(body: BodyReader, cancellation: Cancellation): () => void {
+  const onEnd = (reason: HttpFailure): void => body.destroy(reason);
+  if (cancellation.reason) onEnd(cancellation.reason);
+  cancellation.add(onEnd);
+  return () => cancellation.remove(onEnd);
 }
 
-async function windowOpen(window: Window, most: number, signal: AbortSignal): Promise<void> {
+async function windowOpen(window: Window, most: number, cancellation: Cancellation): Promise<void> {
   // At least one delta is always on its way.
   while (window.unacknowledged.length > 0 && waiting(window) >= most) {
     window.open = Promise.withResolvers();
-    await orAbort(window.open.promise, signal);
+    await orEnd(window.open.promise, cancellation);
   }
 }
 
@@ -102,15 +105,14 @@ function waiting({ unacknowledged }: Window): number {
   return unacknowledged.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-async function orAbort(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => {});
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+async function orEnd(promise: Promise<void>, cancellation: Cancellation): Promise<void> {
+  cancellation.throwIfOver();
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => {});
+  cancellation.add(ended.reject);
   try {
-    await Promise.race([promise, aborted.promise]);
+    await Promise.race([promise, ended.promise]);
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    cancellation.remove(ended.reject);
   }
 }

@@ -48,6 +48,13 @@ export class BodyReader {
     }
   }
 
+  /** All that there is of a body that has come whole and in one piece, as a short one does; else undefined. */
+  takeWhole(): Uint8Array | undefined {
+    if (!this.#end || this.#end.failure || this.#queue.length !== 1) return undefined;
+    this.#queued = 0;
+    return this.#queue.pop();
+  }
+
   /** Reads on for nobody, so that the connection can be used again. */
   drop(): void {
     this.#dropped = true;

@@ -3,6 +3,7 @@
 import type { TLSSocket } from "node:tls";
 import { isIP } from "../protocol/ip_address.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { Cancellation } from "./cancellation.ts";
 import { HttpFailure, type Phase, toFailure } from "./failure.ts";
 import { nodeTls } from "./node_modules.ts";
 import { streamOfSocket } from "./node_stream.ts";
@@ -29,8 +30,7 @@ export interface DialOptions {
   policy: HttpPolicy;
   /** Authorities to trust; undefined for the runtime's own. */
   ca: string[] | undefined;
-  /** Aborted with an {@link HttpFailure}. */
-  signal: AbortSignal;
+  cancellation: Cancellation;
   resolve?: Resolve | undefined;
 }
 
@@ -40,8 +40,9 @@ const NEXT_ADDRESS_MS = 250;
 /** @throws {HttpFailure} */
 export async function dial(way: Way, options: DialOptions): Promise<OriginConnection> {
   const { hostname, port, proxy, secure } = way;
-  const { signal, ca } = options;
-  signal.throwIfAborted();
+  const { ca, cancellation } = options;
+  cancellation.throwIfOver();
+  const { signal } = cancellation;
   if (proxy && secure) {
     const socket = await openTunnel(proxy, { hostname, port }, { ca, signal });
     return streamOfSocket(socket, (stream) => new OriginConnection(stream));

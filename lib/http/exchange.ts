@@ -28,7 +28,7 @@ const repeatable: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
  * @throws {HttpFailure}
  */
 export async function exchange(hop: Hop, pool: ConnectionPool, options: ExchangeOptions): Promise<Answer> {
-  const { signal, proxy, policy, resolve } = options;
+  const { cancellation, proxy, policy, resolve } = options;
   const way = wayTo(hop.url, proxy, options.ca);
   policy.checkHost(way.hostname, way.port);
   if (proxy) {
@@ -42,20 +42,22 @@ export async function exchange(hop: Hop, pool: ConnectionPool, options: Exchange
   const kept = pool.take(way.key);
   if (kept) {
     try {
-      return await kept.ask(request, signal);
+      return await kept.ask(request, cancellation);
     } catch (error) {
-      if (!(error instanceof StaleConnection) || !repeatable.has(hop.method) || signal.aborted) throw error;
+      if (!(error instanceof StaleConnection) || !repeatable.has(hop.method) || cancellation.reason)
+        throw error;
     }
   }
   const connection = await dial(way, options);
   pool.adopt(way.key, connection);
-  return await connection.ask(request, signal);
+  return await connection.ask(request, cancellation);
 }
 
 function wayTo(url: URL, proxy: HttpProxy | undefined, ca: readonly string[] | undefined): Way {
   const secure = url.protocol === "https:";
   const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const { hostname: host } = url;
+  const hostname = host.startsWith("[") ? host.slice(1, -1) : host;
   const via = proxy ? ` by ${proxy.hostname} ${proxy.port} ${proxy.authorization ?? ""}` : "";
   // A proxy takes requests for all origins over one connection, if they are not secured.
   const origin = proxy && !secure ? "" : `${hostname} ${port}`;
@@ -95,7 +97,9 @@ function requestBytes(hop: Hop, proxy: HttpProxy | undefined): RequestBytes {
   else if (body !== undefined && !headers.has("content-length")) {
     head += `content-length: ${body.length}\r\n`;
   }
-  const isLast = headers.values("connection").some((value) => /(^|,)\s*close\s*(,|$)/i.test(value));
+  const isLast =
+    headers.has("connection") &&
+    headers.values("connection").some((value) => /(^|,)\s*close\s*(,|$)/i.test(value));
   return { method, head: `${head}\r\n`, body, isLast };
 }
 

@@ -13,6 +13,7 @@ import type { Family, Handlers } from "../protocol/methods.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { readWhole, sendBody, type Window } from "./body.ts";
+import { Cancellation } from "./cancellation.ts";
 import { authorities } from "./certificates.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { exchange } from "./exchange.ts";
@@ -31,7 +32,10 @@ export interface HttpOptions {
   policy?: HttpPolicy;
   /** Variables of the server whose values clients may send without seeing them. @default {[]} */
   lentVariables?: readonly string[];
-  /** Where proxies, certificates and lent variables are looked up. @default That of the program. */
+  /**
+   * Where proxies, certificates and lent variables are looked up.
+   * @default That of the program, as it is at the first request of a connection.
+   */
   env?: Readonly<Record<string, string | undefined>>;
   /** @default As the system does. */
   resolve?: Resolve;
@@ -49,7 +53,7 @@ export interface HttpLink {
 /** A request that is running. */
 interface Active {
   requestId: string;
-  abort: AbortController;
+  cancellation: Cancellation;
   /** There for streamed answers only. */
   window: Window | undefined;
 }
@@ -58,6 +62,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
   readonly #link: HttpLink;
   readonly #runtime: Runtime;
   readonly #options: HttpOptions;
+  #copiedEnv: Readonly<Record<string, string | undefined>> | undefined;
   readonly #policy: HttpPolicy;
   readonly #lent: ReadonlySet<string>;
   readonly #pool = new ConnectionPool();
@@ -83,7 +88,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
     const hop = firstHop(params, this.#env, this.#lent);
     const active: Active = {
       requestId,
-      abort: new AbortController(),
+      cancellation: new Cancellation(),
       window: streamResponse ? { bytes: params.windowBytes, unacknowledged: [], open: undefined } : undefined,
     };
     this.#active.add(active);
@@ -92,8 +97,8 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
 
   readonly "http/request/cancel" = ({ requestId }: CancelParams): CancelResult => {
     const found = [...this.#active].filter((active) => active.requestId === requestId);
-    for (const { abort } of found) {
-      abort.abort(new HttpFailure("cancelled", "the request was cancelled by the client"));
+    for (const { cancellation } of found) {
+      cancellation.cancel(new HttpFailure("cancelled", "the request was cancelled by the client"));
     }
     return { cancelled: found.length > 0 };
   };
@@ -110,12 +115,14 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
   dispose(): void {
     this.#over = true;
     const reason = new HttpFailure("cancelled", "the client has gone");
-    for (const { abort } of this.#active) abort.abort(reason);
+    for (const { cancellation } of this.#active) cancellation.cancel(reason);
     this.#pool.destroy();
   }
 
+  /** A copy, as each look into the environment itself is a call of the runtime. */
   get #env(): Readonly<Record<string, string | undefined>> {
-    return this.#options.env ?? process.env;
+    this.#copiedEnv ??= this.#options.env ?? { ...process.env };
+    return this.#copiedEnv;
   }
 
   #stream(requestId: string): Active | undefined {
@@ -123,7 +130,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
   }
 
   async #run(active: Active, hop: Hop, params: HttpRequestParams): Promise<HttpRequestResult> {
-    const { signal } = active.abort;
+    const { cancellation } = active;
     const timer = this.#limit(active, params.timeoutMs);
     const finish = (): void => {
       clearTimeout(timer);
@@ -132,16 +139,16 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
     };
     let streaming = false;
     try {
-      const answer = await this.#follow(hop, params.redirectPolicy ?? "follow", signal);
+      const answer = await this.#follow(hop, params.redirectPolicy ?? "follow", cancellation);
       const result = { status: answer.status, headers: responseHeaders(answer.rawHeaders) };
       if (!active.window) {
-        return { ...result, bodyBase64: await readWhole(answer.body, signal) };
+        return { ...result, bodyBase64: await readWhole(answer.body, cancellation) };
       }
       streaming = true;
       const { window, requestId } = active;
       // In a later turn: the answer must have gone out before the first delta.
       setImmediate(() => {
-        sendBody(answer.body, { requestId, window, link: this.#link, signal }).finally(finish);
+        sendBody(answer.body, { requestId, window, link: this.#link, cancellation }).finally(finish);
       });
       return { ...result, bodyBase64: new Uint8Array(0) };
     } finally {
@@ -152,7 +159,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
   #limit(active: Active, timeoutMs: number | undefined): ReturnType<typeof setTimeout> | undefined {
     if (timeoutMs === undefined) return undefined;
     const expire = (): void => {
-      active.abort.abort(new HttpFailure("timeout", `not done in ${timeoutMs} ms`));
+      active.cancellation.cancel(new HttpFailure("timeout", `not done in ${timeoutMs} ms`));
     };
     if (timeoutMs > 0) return setTimeout(expire, timerMs(timeoutMs));
     expire();
@@ -160,17 +167,17 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
   }
 
   /** @throws {RpcError} There is no answer. */
-  async #follow(first: Hop, policy: "follow" | "stop", signal: AbortSignal): Promise<Answer> {
+  async #follow(first: Hop, policy: "follow" | "stop", cancellation: Cancellation): Promise<Answer> {
     try {
       let hop = first;
       for (let redirects = 0; ; redirects++) {
-        signal.throwIfAborted();
+        cancellation.throwIfOver();
         const answer = await exchange(hop, this.#pool, {
           runtime: this.#runtime,
           policy: this.#policy,
           proxy: proxyFor(hop.url, this.#env),
           ca: hop.url.protocol === "https:" ? authorities(this.#env) : undefined,
-          signal,
+          cancellation,
           resolve: this.#options.resolve,
         });
         if (policy === "stop") return answer;

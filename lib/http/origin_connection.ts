@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import { BodyReader } from "./body_reader.ts";
+import type { Cancellation } from "./cancellation.ts";
 import { HttpFailure, toFailure } from "./failure.ts";
 import { type ResponseHead, ResponseParser, type ResponseTaker } from "./response_parser.ts";
 
@@ -64,28 +65,28 @@ export class OriginConnection implements StreamHandlers, ResponseTaker {
 
   /**
    * Sends a request and waits for the head of its answer. The body must be read or destroyed.
-   * @param signal Aborted with an {@link HttpFailure}: the connection is closed, and whoever waits gets it.
+   * @param cancellation The connection is closed, and whoever waits gets the reason.
    * @throws {HttpFailure} {@link StaleConnection} where it was kept open and nothing came.
    */
-  ask(request: RequestBytes, signal: AbortSignal): Promise<Answer> {
+  ask(request: RequestBytes, cancellation: Cancellation): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const onAbort = (): void => {
-      reject(signal.reason);
+    if (cancellation.reason || this.#isOver) {
       this.destroy();
-    };
-    if (signal.aborted || this.#isOver) {
-      this.destroy();
-      reject(signal.aborted ? signal.reason : new StaleConnection("protocol", "the connection was closed"));
+      reject(cancellation.reason ?? new StaleConnection("protocol", "the connection was closed"));
       return promise;
     }
-    signal.addEventListener("abort", onAbort, { once: true });
+    const onEnd = (reason: HttpFailure): void => {
+      reject(reason);
+      this.destroy();
+    };
+    cancellation.add(onEnd);
     this.#exchange = {
       parser: new ResponseParser(request.method, this),
       isLast: request.isLast,
       body: undefined,
       resolve,
       reject,
-      release: () => signal.removeEventListener("abort", onAbort),
+      release: () => cancellation.remove(onEnd),
     };
     this.#heard = false;
     this.#send(request);

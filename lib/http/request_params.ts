@@ -26,9 +26,10 @@ export function firstHop(params: HttpRequestParams, env: Variables, lent: Readon
     const credentials = `${decoded(url.username)}:${decoded(url.password)}`;
     headers = headers.setFirst("authorization", `Basic ${Buffer.from(credentials).toString("base64")}`);
   }
-  url.username = "";
-  url.password = "";
-  url.hash = "";
+  // Setting a part writes the whole anew.
+  if (url.username !== "") url.username = "";
+  if (url.password !== "") url.password = "";
+  if (url.href.includes("#")) url.hash = "";
   return { method, url, headers, body };
 }
 
@@ -63,8 +64,12 @@ function checkLength(headers: RequestHeaders, body: Uint8Array | undefined): voi
 }
 
 function parseUrl(text: string): URL {
-  if (!URL.canParse(text)) throw invalid(`url is invalid: ${urlFault(text)}`);
-  const url = new URL(text);
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw invalid(`url is invalid: ${urlFault(text)}`);
+  }
   if (url.protocol === "http:" || url.protocol === "https:") return url;
   throw invalid(`only supports http and https URLs, got ${url.protocol.slice(0, -1)}`);
 }

@@ -9,6 +9,7 @@ import { Agent, request as nodeRequest } from "node:http";
 import { createServer, type Socket } from "node:net";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
+import { Cancellation } from "../../lib/http/cancellation.ts";
 import { ConnectionPool } from "../../lib/http/connection_pool.ts";
 import { exchange } from "../../lib/http/exchange.ts";
 import { RequestHeaders } from "../../lib/http/headers.ts";
@@ -45,7 +46,7 @@ const clients: Record<string, Ask> = {
       pool,
       {
         ...{ runtime, policy, proxy: undefined, ca: undefined },
-        signal: new AbortController().signal,
+        cancellation: new Cancellation(),
         resolve: async () => [{ address: "127.0.0.1", family: 4 }],
       },
     );

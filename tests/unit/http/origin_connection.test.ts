@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
+import { Cancellation } from "../../../lib/http/cancellation.ts";
 import { HttpFailure } from "../../../lib/http/failure.ts";
 import { type Answer, OriginConnection, StaleConnection } from "../../../lib/http/origin_connection.ts";
 import type { ByteStream } from "../../../lib/runtime/runtime.ts";
@@ -45,11 +46,11 @@ function setUp() {
   let free = 0;
   connection.onFree = () => void free++;
   stream.onClose = () => connection.close();
-  const abort = new AbortController();
+  const cancellation = new Cancellation();
   const ask = (method = "GET", isLast = false): Promise<Answer> =>
-    connection.ask({ method, head: `${method} / HTTP/1.1\r\n\r\n`, body: undefined, isLast }, abort.signal);
+    connection.ask({ method, head: `${method} / HTTP/1.1\r\n\r\n`, body: undefined, isLast }, cancellation);
   const say = (text: string): void => connection.data(Uint8Array.from(Buffer.from(text, "latin1")));
-  return { stream, connection, ask, say, abort, free: () => free };
+  return { stream, connection, ask, say, cancellation, free: () => free };
 }
 
 async function bodyOf(answer: Answer): Promise<string> {
@@ -181,12 +182,12 @@ describe("a connection", () => {
     const waiting = setUp();
     const asked = waiting.ask().catch((error) => error);
     const reason = new HttpFailure("timeout", "late");
-    waiting.abort.abort(reason);
+    waiting.cancellation.cancel(reason);
     expect(await asked).toBe(reason);
     expect(waiting.stream.ended).toBe("at once");
 
     // A body that is over has nothing to do with the connection any more.
-    const { ask, say, stream, connection, abort } = setUp();
+    const { ask, say, stream, connection, cancellation } = setUp();
     const first = ask();
     say(two);
     const { body } = await first;
@@ -196,7 +197,7 @@ describe("a connection", () => {
     expect([stream.ended, connection.isOver]).toEqual(["no", false]);
     say(two);
     expect(await bodyOf(await second)).toBe("ok");
-    abort.abort(reason);
+    cancellation.cancel(reason);
     expect(stream.ended).toBe("no");
   });
 

@@ -1,5 +1,7 @@
 /** Connections that are kept open for the next request. */
 
+// These can be told not to hold up the end of the program, on both runtimes.
+import { clearTimeout, setTimeout } from "node:timers";
 import type { OriginConnection } from "./origin_connection.ts";
 
 /** Origins commonly close after five seconds; a request must not meet that. */
@@ -57,7 +59,12 @@ export class ConnectionPool {
     }
     if (this.#idle.length >= MAX_IDLE) this.#idle.shift()!.connection.destroy();
     this.#idle.push({ key, connection, since: performance.now() });
-    this.#sweeping ??= setTimeout(() => this.#sweep(), IDLE_MS);
+    if (!this.#sweeping) this.#sweepIn(IDLE_MS);
+  }
+
+  #sweepIn(ms: number): void {
+    this.#sweeping = setTimeout(() => this.#sweep(), ms);
+    this.#sweeping.unref();
   }
 
   #sweep(): void {
@@ -68,6 +75,6 @@ export class ConnectionPool {
       if (now - since >= IDLE_MS - 50) connection.destroy();
     }
     const [oldest] = this.#idle.filter(({ connection }) => !connection.isOver);
-    if (oldest) this.#sweeping = setTimeout(() => this.#sweep(), IDLE_MS - (now - oldest.since));
+    if (oldest) this.#sweepIn(IDLE_MS - (now - oldest.since));
   }
 }

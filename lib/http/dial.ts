@@ -2,6 +2,7 @@
 
 import type { TLSSocket } from "node:tls";
 import { isIP } from "../protocol/ip_address.ts";
+import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { HttpFailure, type Phase, toFailure } from "./failure.ts";
@@ -75,9 +76,16 @@ async function dialPlain(
       return connection;
     });
   } catch (error) {
-    throw signal.aborted ? signal.reason : toFailure(error, "connect");
+    throw signal.aborted ? signal.reason : connectFailure(error as NodeJS.ErrnoException);
   }
   return connection!;
+}
+
+/** In the system's words, as the runtimes have each their own. */
+function connectFailure(error: NodeJS.ErrnoException): HttpFailure {
+  const errno = errnoByName.get(error.code ?? "");
+  if (errno === undefined) return toFailure(error, "connect");
+  return new HttpFailure("connect", `cannot connect: ${osErrorText(errno)}`, { cause: error });
 }
 
 /** By `node:tls`, which takes authorities and checks names alike on both runtimes. */

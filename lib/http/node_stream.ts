@@ -24,6 +24,7 @@ export function streamOfSocket<T extends StreamHandlers>(
       socket.end();
     },
     destroy: () => void socket.destroy(),
+    keepAwake: (awake) => void (awake ? socket.ref() : socket.unref()),
   });
   let hasEnded = false;
   let failure: Error | undefined;

@@ -89,6 +89,7 @@ export class OriginConnection implements StreamHandlers, ResponseTaker {
       release: () => cancellation.remove(onEnd),
     };
     this.#heard = false;
+    if (this.#wasUsed) this.#stream.keepAwake(true);
     this.#send(request);
     return promise;
   }
@@ -168,8 +169,11 @@ export class OriginConnection implements StreamHandlers, ResponseTaker {
     body!.complete();
     if (this.#isOver) return;
     // A request that is still on its way out would run into the next one.
-    if (parser.keepsConnection && !isLast && this.#stream.pendingBytes === 0 && this.onFree) this.onFree();
-    else {
+    if (parser.keepsConnection && !isLast && this.#stream.pendingBytes === 0 && this.onFree) {
+      // Nobody should have to wait for the end of a connection that nobody uses.
+      this.#stream.keepAwake(false);
+      this.onFree();
+    } else {
       this.#isOver = true;
       this.#stream.end();
     }

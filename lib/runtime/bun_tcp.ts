@@ -183,6 +183,12 @@ class BunStream implements ByteStream {
     if (this.#state !== "over") this.#socket.terminate();
   }
 
+  keepAwake(awake: boolean): void {
+    if (this.#state === "over") return;
+    if (awake) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
   otherSideEnded(): void {
     this.#remoteEnded = true;
     if (this.#state === "ended") this.#socket.terminate();

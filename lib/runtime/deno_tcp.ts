@@ -162,6 +162,13 @@ class DenoStream implements ByteStream {
     this.#close();
   }
 
+  keepAwake(awake: boolean): void {
+    if (this.#state === "over" || !("ref" in this.#socket)) return;
+    const socket = this.#socket as Deno.TcpConn;
+    if (awake) socket.ref();
+    else socket.unref();
+  }
+
   async #readAll(): Promise<void> {
     let buffer = new Uint8Array(SMALL_READ_BYTES);
     for (;;) {

@@ -156,6 +156,8 @@ export interface ByteStream {
   end(): void;
   /** Ends the connection now. */
   destroy(): void;
+  /** Whether the program goes on running for this connection alone. @default true */
+  keepAwake(awake: boolean): void;
 }
 
 /** A listening TCP socket. */

@@ -292,6 +292,8 @@ suite("http request", { transports: ["websocket"] }, (t) => {
       const url = path.includes("://") ? path : origin.url(path);
       expect([code, message.startsWith(`${prefix}${url})`)]).toEqual([-32603, true]);
       t.same("kind", said, kind);
+      if (t.ours && kind === "connect")
+        expect(message).toEndWith(": cannot connect: Connection refused (os error 111)");
     }
     // 0.138.0 may be quicker than its own timer.
     if (t.id !== "codex-0.138.0") expect((await refusal("/", { timeoutMs: 0 }))[0]).toBe(-32603);

@@ -15,6 +15,7 @@ class FakeStream implements ByteStream {
   written = "";
   pendingBytes = 0;
   paused = false;
+  awake = true;
   ended: "no" | "in order" | "at once" = "no";
   onClose: (() => void) | undefined;
 
@@ -29,6 +30,9 @@ class FakeStream implements ByteStream {
   }
   resume(): void {
     this.paused = false;
+  }
+  keepAwake(awake: boolean): void {
+    this.awake = awake;
   }
   end(): void {
     if (this.ended === "no") this.ended = "in order";
@@ -199,6 +203,17 @@ describe("a connection", () => {
     expect(await bodyOf(await second)).toBe("ok");
     cancellation.cancel(reason);
     expect(stream.ended).toBe("no");
+  });
+
+  test("lets the program end while it is free, and not while a request is on its way", async () => {
+    const { ask, say, stream } = setUp();
+    for (let i = 0; i < 2; i++) {
+      const asked = ask();
+      expect(stream.awake).toBe(true);
+      say(two);
+      await asked;
+      expect(stream.awake).toBe(false);
+    }
   });
 
   test("holds the origin back while nobody reads, and is not paused for the next request", async () => {

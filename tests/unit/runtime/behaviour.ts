@@ -1,5 +1,6 @@
 /** What `lib/runtime` promises, as cases that run on every runtime. */
 
+import { awakeCases } from "./awake_cases.ts";
 import { inputCases } from "./input_cases.ts";
 import { outputCases } from "./output_cases.ts";
 import { spawnCases } from "./spawn_cases.ts";
@@ -18,5 +19,6 @@ export const cases: readonly Case[] = [
   ...terminalCases,
   ...stdioCases,
   ...tcpCases,
+  ...awakeCases,
   ...tlsCases,
 ];

@@ -126,6 +126,27 @@ const whats: Record<string, () => Promise<void>> = {
       say(`failed ${error}`);
     }
   },
+
+  /** Asks twice over a connection that it waits for while there is an answer to come, and then has nothing to do. */
+  async "keep-awake"() {
+    const options = { hostname: "127.0.0.1", port: Number(process.argv[3]), tls: false };
+    let answers = 0;
+    const stream = await runtime.connect(
+      { ...options, signal: AbortSignal.timeout(10_000) },
+      (connected) => ({
+        data: (bytes) => {
+          say(`answer ${new TextDecoder().decode(bytes)}`);
+          connected.keepAwake(false);
+          if (++answers === 2) return;
+          connected.keepAwake(true);
+          connected.write(new TextEncoder().encode("two"));
+        },
+        drain: () => {},
+        close: () => say("closed"),
+      }),
+    );
+    stream.write(new TextEncoder().encode("one"));
+  },
 };
 
 /** At once, as a server does that was told to stop: what was awaited must have been written. */

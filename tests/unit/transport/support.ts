@@ -32,6 +32,7 @@ export class FakeStream implements ByteStream {
   pause(): void {
     this.calls.push("pause");
   }
+  keepAwake(): void {}
   resume(): void {
     this.calls.push("resume");
   }

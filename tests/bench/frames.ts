@@ -24,68 +24,78 @@ export function frame(opcode: number, parts: readonly Buffer[], masked: boolean)
   return bytes;
 }
 
-/** Cuts bytes into frames and puts fragments together. */
+/** Cuts bytes into frames and puts fragments together, but copies nothing: a message comes in the pieces it came in. */
 export class FrameReader {
-  readonly #take: (opcode: number, payload: Buffer) => void;
-  /** Bytes of a frame of which more is to come, and how many are needed before it is worth another look. */
+  readonly #take: (opcode: number, pieces: readonly Buffer[]) => void;
+  /** The beginning of a frame of which the head is not whole yet. */
+  #head: Buffer | undefined;
+  /** Of the frame that is being read. */
+  #first = 0;
   #pieces: Buffer[] = [];
-  #have = 0;
-  #need = 0;
+  #missing = 0;
   #fragments: Buffer[] = [];
   /** What the message is that is in fragments. */
   #opcode = TEXT;
 
-  constructor(take: (opcode: number, payload: Buffer) => void) {
+  constructor(take: (opcode: number, pieces: readonly Buffer[]) => void) {
     this.#take = take;
   }
 
   push(bytes: Buffer): void {
-    if (this.#have > 0) {
-      this.#pieces.push(bytes);
-      this.#have += bytes.length;
-      if (this.#have < this.#need) return;
-      bytes = Buffer.concat(this.#pieces);
-      this.#pieces = [];
-      this.#have = 0;
-    }
     let at = 0;
-    for (let next = this.#frame(bytes, at); next > at; next = this.#frame(bytes, at)) at = next;
-    if (at === bytes.length) return;
-    this.#pieces = [bytes.subarray(at)];
-    this.#have = bytes.length - at;
+    while (at < bytes.length) {
+      if (this.#missing > 0) {
+        const piece = bytes.subarray(at, at + this.#missing);
+        this.#pieces.push(piece);
+        this.#missing -= piece.length;
+        at += piece.length;
+      } else {
+        if (this.#head) bytes = Buffer.concat([this.#head, bytes.subarray(at)]);
+        if (this.#head) at = 0;
+        const head = this.#begin(bytes, at);
+        this.#head = head === 0 ? bytes.subarray(at) : undefined;
+        if (head === 0) return;
+        at += head;
+      }
+      if (this.#missing === 0) this.#whole();
+    }
   }
 
-  /** Takes the frame that begins at `at`, if it is whole. Returns where the next begins. */
-  #frame(bytes: Buffer, at: number): number {
+  /** Takes the head of a frame; answers its length, or 0 when it is not whole. */
+  #begin(bytes: Buffer, at: number): number {
     const left = bytes.length - at;
-    this.#need = left + 1;
-    if (left < 2) return at;
+    if (left < 2) return 0;
     const short = bytes[at + 1]! & 0x7f;
     const head = (short < 126 ? 2 : short === 126 ? 4 : 10) + (bytes[at + 1]! & 0x80 ? 4 : 0);
-    if (left < head) return at;
-    let length = short;
-    if (short === 126) length = bytes.readUInt16BE(at + 2);
-    if (short === 127) length = Number(bytes.readBigUInt64BE(at + 2));
-    this.#need = head + length;
-    if (left < head + length) return at;
-    this.#whole(bytes[at]!, bytes.subarray(at + head, at + head + length));
-    return at + head + length;
+    if (left < head) return 0;
+    this.#first = bytes[at]!;
+    this.#missing = short;
+    if (short === 126) this.#missing = bytes.readUInt16BE(at + 2);
+    if (short === 127) this.#missing = Number(bytes.readBigUInt64BE(at + 2));
+    return head;
   }
 
-  #whole(first: number, payload: Buffer): void {
-    const opcode = first & 0x0f;
+  #whole(): void {
+    const opcode = this.#first & 0x0f;
+    let pieces = this.#pieces;
+    this.#pieces = [];
     if (opcode >= CLOSE) {
-      this.#take(opcode, payload);
+      this.#take(opcode, pieces);
       return;
     }
-    const last = (first & 0x80) !== 0;
+    const last = (this.#first & 0x80) !== 0;
     if (opcode !== 0) this.#opcode = opcode;
     if (!last || this.#fragments.length > 0) {
-      this.#fragments.push(payload);
+      this.#fragments.push(...pieces);
       if (!last) return;
-      payload = Buffer.concat(this.#fragments);
+      pieces = this.#fragments;
       this.#fragments = [];
     }
-    this.#take(this.#opcode, payload);
+    this.#take(this.#opcode, pieces);
   }
+}
+
+/** The pieces as one. */
+export function joined(pieces: readonly Buffer[]): Buffer {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }

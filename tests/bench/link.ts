@@ -5,6 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { type BenchProcess, type ProcessOptions, startProcess } from "./bench_process.ts";
+import { joined } from "./frames.ts";
 
 /** A message as it came, but for the text of a chunk. */
 // biome-ignore lint/suspicious/noExplicitAny: a client that checks nothing
@@ -33,6 +34,9 @@ const longStrings = ['"chunk":"', '"dataBase64":"', '"deltaBase64":"', '"bodyBas
   Buffer.from(text),
 );
 const LONG_MESSAGE = 512;
+/** Longer ones are looked at at both ends only, of so many bytes each. */
+const SKIMMED_MESSAGE = 65_536;
+const END_BYTES = 1024;
 const QUOTE = 0x22;
 /** What comes before the head of a binary message. */
 const RAW_PREFIX = 5;
@@ -136,17 +140,18 @@ export abstract class Link {
   }
 
   /** A whole binary message has come: a head as text, then the bytes of one member of its result. */
-  protected receivedBinary(message: Buffer): void {
+  protected receivedBinary(pieces: readonly Buffer[]): void {
+    const message = beginning(pieces, END_BYTES);
     const end = RAW_PREFIX + message.readUInt32BE(1);
     const { id, result } = JSON.parse(message.toString("latin1", RAW_PREFIX, end));
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    waiting?.resolve({ result, bytes: message.length - end });
+    waiting?.resolve({ result, bytes: lengthOf(pieces) - end });
   }
 
   /** A whole message has come. */
-  protected received(text: Buffer): void {
-    const { message, bytes } = parse(text);
+  protected received(pieces: readonly Buffer[]): void {
+    const { message, bytes } = parse(pieces);
     const { id, method, params } = message;
     if (method === undefined) {
       const waiting = this.#waiting.get(id);
@@ -173,15 +178,15 @@ export abstract class Link {
 }
 
 /** Parses a message without the long string in it, of which only the number of bytes is wanted. */
-export function parse(text: Buffer): { message: Json; bytes: number } {
+export function parse(pieces: readonly Buffer[]): { message: Json; bytes: number } {
+  const { text, omitted } = skimmed(pieces);
   if (text.length >= LONG_MESSAGE) {
-    for (const key of longStrings) {
-      const at = text.indexOf(key);
-      if (at < 0) continue;
-      const from = at + key.length;
+    const key = longKey(text);
+    if (key) {
+      const from = key.at + key.length;
       const to = text.indexOf(QUOTE, from);
       const rest = text.toString("latin1", 0, from) + text.toString("latin1", to);
-      return { message: JSON.parse(rest), bytes: decodedLength(text, from, to) };
+      return { message: JSON.parse(rest), bytes: decodedLength(text, from, to, omitted) };
     }
   }
   const message = JSON.parse(text.toString());
@@ -189,7 +194,52 @@ export function parse(text: Buffer): { message: Json; bytes: number } {
   return { message, bytes: typeof deltaBase64 === "string" ? Buffer.byteLength(deltaBase64, "base64") : 0 };
 }
 
-function decodedLength(bytes: Buffer, from: number, to: number): number {
+/** Both ends of a message with a very long string, which goes from the one to the other; else the whole. */
+function skimmed(pieces: readonly Buffer[]): { text: Buffer; omitted: number } {
+  const length = lengthOf(pieces);
+  if (length > SKIMMED_MESSAGE) {
+    const first = beginning(pieces, END_BYTES).subarray(0, END_BYTES);
+    const last = ending(pieces, END_BYTES).subarray(-END_BYTES);
+    const key = longKey(first);
+    if (key && first.indexOf(QUOTE, key.at + key.length) < 0 && last.includes(QUOTE)) {
+      return { text: Buffer.concat([first, last]), omitted: length - 2 * END_BYTES };
+    }
+  }
+  return { text: joined(pieces), omitted: 0 };
+}
+
+function longKey(text: Buffer): { at: number; length: number } | undefined {
+  const near = text.subarray(0, END_BYTES);
+  for (const key of longStrings) {
+    const at = near.indexOf(key);
+    if (at >= 0) return { at, length: key.length };
+  }
+  return undefined;
+}
+
+function lengthOf(pieces: readonly Buffer[]): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
+}
+
+/** Pieces from the beginning, so many that they have this length where there is as much. */
+function beginning(pieces: readonly Buffer[], length: number): Buffer {
+  let count = 1;
+  for (let have = pieces[0]!.length; have < length && count < pieces.length; count++) {
+    have += pieces[count]!.length;
+  }
+  return joined(pieces.slice(0, count));
+}
+
+/** The same from the end. */
+function ending(pieces: readonly Buffer[], length: number): Buffer {
+  let from = pieces.length - 1;
+  for (let have = pieces[from]!.length; have < length && from > 0; have += pieces[from]!.length) from--;
+  return joined(pieces.slice(from));
+}
+
+function decodedLength(bytes: Buffer, from: number, to: number, omitted: number): number {
   const padding = bytes[to - 1] !== 0x3d ? 0 : bytes[to - 2] !== 0x3d ? 1 : 2;
-  return ((to - from) / 4) * 3 - padding;
+  return ((to - from + omitted) / 4) * 3 - padding;
 }

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
-import { FrameReader, frame } from "./frames.ts";
+import { FrameReader, frame, joined } from "./frames.ts";
 import { isMet } from "./goals.ts";
 import { parse } from "./link.ts";
 import { median, quantile } from "./statistics.ts";
@@ -26,9 +26,9 @@ describe("frames", () => {
   ])("masked %p, however they are cut: pieces of %p bytes", (masked, size) => {
     const bytes = Buffer.concat(payloads.map((payload) => frame(1, [payload], masked)));
     const found: Buffer[] = [];
-    const reader = new FrameReader((opcode, payload) => {
+    const reader = new FrameReader((opcode, pieces) => {
       expect(opcode).toBe(1);
-      found.push(Buffer.from(payload));
+      found.push(Buffer.concat(pieces));
     });
     for (let at = 0; at < bytes.length; at += size) reader.push(bytes.subarray(at, at + size));
     expect(found.map(({ length }) => length)).toEqual([0, 1, 125, 126, 65_535, 65_536]);
@@ -39,7 +39,7 @@ describe("frames", () => {
     const first = frame(2, [Buffer.from("ab")], false);
     first[0] = 2; // not the last
     const found: string[] = [];
-    const reader = new FrameReader((opcode, payload) => found.push(`${opcode} ${payload}`));
+    const reader = new FrameReader((opcode, pieces) => found.push(`${opcode} ${joined(pieces)}`));
     reader.push(
       Buffer.concat([first, frame(9, [Buffer.from("p")], false), frame(0, [Buffer.from("c")], false)]),
     );
@@ -47,13 +47,32 @@ describe("frames", () => {
   });
 });
 
-test.each([1, 2, 3, 500, 501, 502])("the length of a chunk is told: %p bytes", (length) => {
-  const chunk = Buffer.alloc(length).toString("base64");
-  const output = { method: "process/output", params: { chunk, processId: "p1", seq: 1 } };
-  const { message, bytes } = parse(Buffer.from(JSON.stringify(output)));
-  expect(bytes).toBe(length);
-  expect(message.params.processId).toBe("p1");
-  expect(parse(Buffer.from(JSON.stringify({ id: 1, result: { dataBase64: chunk } }))).bytes).toBe(length);
+describe("the length of a chunk is told", () => {
+  const inPieces = (message: unknown, size: number): Buffer[] => {
+    const text = Buffer.from(JSON.stringify(message));
+    return Array.from({ length: Math.ceil(text.length / size) }, (_, i) =>
+      text.subarray(i * size, (i + 1) * size),
+    );
+  };
+
+  test.each([1, 2, 3, 500, 501, 502, 200_000, 200_001, 200_002])("%p bytes", (length) => {
+    const chunk = Buffer.alloc(length).toString("base64");
+    const output = { method: "process/output", params: { chunk, processId: "p1", seq: 1 } };
+    const answer = { id: 1, result: { dataBase64: chunk, eof: false } };
+    for (const size of [100, 1024, 65_536, 10_000_000]) {
+      const { message, bytes } = parse(inPieces(output, size));
+      expect(bytes).toBe(length);
+      expect(message.params).toMatchObject({ processId: "p1", seq: 1 });
+      expect(parse(inPieces(answer, size))).toMatchObject({ bytes: length, message: { id: 1 } });
+    }
+  });
+
+  test("a long message of another kind is parsed whole", () => {
+    const names = Array.from({ length: 20_000 }, (_, i) => `file-${i}`);
+    expect(parse(inPieces({ id: 7, result: { names, chunk: "" } }, 65_536)).message.result.names).toEqual(
+      names,
+    );
+  });
 });
 
 test("a ratio is judged by its direction", () => {

@@ -49,7 +49,7 @@ export class StdioLink extends Link {
       let at = 0;
       for (let end = buffer.indexOf(LINE_END); end >= 0; end = buffer.indexOf(LINE_END, at)) {
         const line = buffer.subarray(at, end);
-        this.received(pieces.length === 0 ? line : Buffer.concat([...pieces, line]));
+        this.received(pieces.length === 0 ? [line] : [...pieces, line]);
         pieces = [];
         at = end + 1;
       }

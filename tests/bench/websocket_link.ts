@@ -13,7 +13,7 @@ interface Data {
 export class WebsocketLink extends Link {
   #socket: Socket<Data> | undefined;
   readonly #queue = new OutputQueue((bytes) => this.#socket!.write(bytes));
-  readonly #reader = new FrameReader((opcode, payload) => this.#message(opcode, payload));
+  readonly #reader = new FrameReader((opcode, pieces) => this.#message(opcode, pieces));
   /** The answer to the upgrade, while it is not whole. */
   #head: Buffer | undefined = Buffer.alloc(0);
   readonly #open = Promise.withResolvers<void>();
@@ -91,10 +91,10 @@ export class WebsocketLink extends Link {
     if (end + 4 < head.length) this.#reader.push(head.subarray(end + 4));
   }
 
-  #message(opcode: number, payload: Buffer): void {
-    if (opcode === TEXT) this.received(payload);
-    else if (opcode === BINARY) this.receivedBinary(payload);
-    else if (opcode === PING) this.write(frame(PONG, [payload], true));
+  #message(opcode: number, pieces: readonly Buffer[]): void {
+    if (opcode === TEXT) this.received(pieces);
+    else if (opcode === BINARY) this.receivedBinary(pieces);
+    else if (opcode === PING) this.write(frame(PONG, pieces, true));
     else if (opcode === CLOSE) this.#socket!.terminate();
   }
 }

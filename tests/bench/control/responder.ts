@@ -91,7 +91,7 @@ export class Responder {
       this.#say(output(process.id, "eA=="));
       return;
     }
-    process.left -= parse(message).bytes;
+    process.left -= parse([message]).bytes;
     if (process.left > 0) return;
     this.#say(output(process.id, Buffer.from(`${process.takes}`)));
     this.#end(process);

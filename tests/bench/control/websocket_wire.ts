@@ -1,7 +1,7 @@
 /** The control's end of a websocket. */
 
 import { Buffer } from "node:buffer";
-import { FrameReader, frame, TEXT } from "../frames.ts";
+import { FrameReader, frame, joined, TEXT } from "../frames.ts";
 import { OutputQueue } from "../output_queue.ts";
 import { Responder } from "./responder.ts";
 
@@ -15,7 +15,7 @@ export class WebsocketWire {
     this.#queue = new OutputQueue(take);
     const encode = (text: string): Buffer => frame(TEXT, [Buffer.from(text)], false);
     this.#responder = new Responder(encode, this.#queue);
-    this.#reader = new FrameReader((_, payload) => this.#responder.received(payload));
+    this.#reader = new FrameReader((_, pieces) => this.#responder.received(joined(pieces)));
   }
 
   received(bytes: Buffer): void {

@@ -13,6 +13,7 @@ import {
   O_TMPFILE,
   O_WRONLY,
 } from "../runtime/file_libc.ts";
+import { giveBack, ReusableMemory } from "../runtime/reusable_memory.ts";
 import { isSystemError, refused, systemError } from "./errors.ts";
 import { realPath } from "./metadata.ts";
 import { at } from "./place.ts";
@@ -24,6 +25,8 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 /** Writes of more go to another thread, which costs about as much as copying this much. */
 const SMALL_BYTES = 128 * 1024;
 const FIRST_READ_BYTES = 64 * 1024;
+/** Files of this size and more are read into memory that is used again. */
+const REUSED_BYTES = 512 * 1024;
 const NEW_MODE = 0o666;
 
 /** Neither waits for a FIFO's other end nor takes a terminal for its own. */
@@ -71,16 +74,22 @@ function tooLarge(): Error {
   return refused(`file is too large to read: limit is ${MAX_FILE_BYTES} bytes`);
 }
 
+/** For files that are read whole. Of larger ones than this nobody reads many. */
+const memory = new ReusableMemory(128 * 1024 * 1024);
+
 /** A file may shrink meanwhile: what is there is what is answered. What is added meanwhile is left out. */
 async function readSized(files: FileCalls, fd: number, size: number): Promise<Uint8Array> {
-  const all = new Uint8Array(size);
+  const all = size >= REUSED_BYTES ? memory.take(size) : new Uint8Array(size);
   let length = 0;
   while (length < size) {
     const count = await files.preadSoon(fd, all.subarray(length, length + PIECE_BYTES), length);
     if (count === 0) break;
     length += count;
   }
-  return length === size ? all : all.slice(0, length);
+  if (length === size) return all;
+  const there = all.slice(0, length);
+  giveBack(all);
+  return there;
 }
 
 /** What the system makes up as it is read, such as files of `/proc`, says that it has no bytes. */

@@ -1,20 +1,35 @@
 /** Messages that go out in pieces, each made when there is room for it, so that none is whole in memory. */
 
 import { Buffer } from "node:buffer";
-import { type Frame, opcode } from "./websocket_frames.ts";
+import { opcode } from "./websocket_frames.ts";
+
+/** A part of a message. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  /** They go as base64. */
+  readonly base64: boolean;
+}
+
+/** What is to become a frame. */
+export interface PieceFrame extends Piece {
+  readonly fin: boolean;
+  readonly opcode: number;
+}
 
 interface LongMessage {
   /** Of the next piece: that of the message, then that of a continuation. */
   opcode: number;
-  readonly pieces: Iterator<Uint8Array>;
-  next: IteratorResult<Uint8Array>;
+  readonly pieces: Iterator<Piece>;
+  next: IteratorResult<Piece>;
   /** About how many bytes are still to come. */
   left: number;
+  /** To be called when the last piece has been written, or will never be. */
+  readonly done: () => void;
 }
 
 /** What is sent while a long message is on its way waits behind it. */
 export class LongMessages {
-  readonly #write: (frame: Frame) => void;
+  readonly #write: (frame: PieceFrame) => void;
   readonly #hasRoom: () => boolean;
   #current: LongMessage | undefined;
   #behind: { bytes: number; send: () => void }[] = [];
@@ -22,7 +37,7 @@ export class LongMessages {
   #pumping = false;
 
   /** @param hasRoom Whether the connection can do with another piece. */
-  constructor(write: (frame: Frame) => void, hasRoom: () => boolean) {
+  constructor(write: (frame: PieceFrame) => void, hasRoom: () => boolean) {
     this.#write = write;
     this.#hasRoom = hasRoom;
   }
@@ -45,9 +60,12 @@ export class LongMessages {
     return true;
   }
 
-  /** Begins to send. Not while {@link defers} says that something must wait. */
-  start(code: number, bytes: number, pieces: Iterator<Uint8Array>): void {
-    this.#current = { opcode: code, pieces, next: pieces.next(), left: bytes };
+  /**
+   * Begins to send. Not while {@link defers} says that something must wait. `done` is called when nothing of the pieces
+   * is needed any more.
+   */
+  start(code: number, bytes: number, pieces: Iterator<Piece>, done: () => void = () => {}): void {
+    this.#current = { opcode: code, pieces, next: pieces.next(), left: bytes, done };
     this.pump();
   }
 
@@ -57,20 +75,23 @@ export class LongMessages {
     this.#pumping = true;
     while (this.#current && this.#hasRoom()) {
       const message = this.#current;
-      const payload: Uint8Array = message.next.value;
+      const { bytes, base64 }: Piece = message.next.value;
       message.next = message.pieces.next();
-      message.left = Math.max(0, message.left - payload.length);
+      message.left = Math.max(0, message.left - bytes.length);
       const fin = message.next.done === true;
       if (fin) this.#current = undefined;
-      this.#write({ fin, opcode: message.opcode, payload });
+      this.#write({ fin, opcode: message.opcode, bytes, base64 });
       message.opcode = opcode.continuation;
-      if (fin) this.#sendBehind();
+      if (!fin) continue;
+      message.done();
+      this.#sendBehind();
     }
     this.#pumping = false;
   }
 
   /** The connection is over. */
   drop(): void {
+    this.#current?.done();
     this.#current = undefined;
     this.#behind = [];
     this.#behindBytes = 0;
@@ -88,26 +109,27 @@ export class LongMessages {
 }
 
 /** Cuts bytes, which may come in parts. */
-export function* pieces(parts: readonly Uint8Array[], length: number): Generator<Uint8Array, undefined> {
+export function* pieces(parts: readonly Uint8Array[], length: number): Generator<Piece, undefined> {
   for (const part of parts) {
-    for (let at = 0; at < part.length; at += length) yield part.subarray(at, at + length);
+    for (let at = 0; at < part.length; at += length) {
+      yield { bytes: part.subarray(at, at + length), base64: false };
+    }
   }
   return undefined;
 }
 
-/** A text of bytes as base64 between head and tail. */
+/** A text of bytes as base64 between head and tail; pieces are of so many bytes at the most before they are base64. */
 export function* base64Pieces(
   head: string,
   bytes: Uint8Array,
   tail: string,
   length: number,
-): Generator<Uint8Array, undefined> {
-  if (head !== "") yield Buffer.from(head);
+): Generator<Piece, undefined> {
+  if (head !== "") yield { bytes: Buffer.from(head), base64: false };
   // Whole groups of three bytes, so that nothing is padded but the end.
-  const step = Math.floor(length / 4) * 3;
-  for (let at = 0; at < bytes.length; at += step) {
-    yield Buffer.from(bytes.subarray(at, at + step).toBase64(), "latin1");
-  }
-  if (tail !== "") yield Buffer.from(tail);
+  const step = length - (length % 3);
+  for (let at = 0; at < bytes.length; at += step)
+    yield { bytes: bytes.subarray(at, at + step), base64: true };
+  if (tail !== "") yield { bytes: Buffer.from(tail), base64: false };
   return undefined;
 }

@@ -4,9 +4,11 @@ import { Buffer } from "node:buffer";
 import { isBinaryMessage } from "../jsonrpc/binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
+import { giveBack } from "../runtime/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
-import { base64Pieces, LongMessages, pieces } from "./long_messages.ts";
+import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
 import {
+  encodeBase64,
   encodeBase64Text,
   encodeFrame,
   encodeParts,
@@ -14,6 +16,7 @@ import {
   type Frame,
   FrameError,
   FrameParser,
+  frameHead,
   latin1Frame,
   opcode,
 } from "./websocket_frames.ts";
@@ -33,6 +36,8 @@ export interface WebsocketOptions {
 
 /** The peer takes frames of 16 MiB at the most, so longer messages go out in pieces. */
 const FRAGMENT_BYTES = 8 * 1024 * 1024;
+/** The pieces of what is mostly bytes: of these, before they are base64 where they are to be. */
+const PIECE_BYTES = 1024 * 1024;
 /** Frames up to this size that are sent in one turn go out in one write. */
 const SMALL_FRAME_BYTES = 16 * 1024;
 /** Pings without an answer that end the channel. */
@@ -77,8 +82,8 @@ export class WebsocketChannel implements Channel {
   /** Small frames of this turn, a character for each byte: to join texts is cheaper than to join arrays. */
   #batch = "";
   readonly #long = new LongMessages(
-    (frame) => this.#write(encodeFrame(frame, this.#mask)),
-    () => !this.#reason && this.#stream.pendingBytes < FRAGMENT_BYTES,
+    (frame) => this.#writePiece(frame),
+    () => !this.#reason && this.#stream.pendingBytes < PIECE_BYTES,
   );
   #fragments: Uint8Array[] = [];
   #fragmentBytes = 0;
@@ -147,11 +152,12 @@ export class WebsocketChannel implements Channel {
     const isLong = 3 * (head.length + tail.length) + length > FRAGMENT_BYTES;
     if (!isLong && !this.#long.active) {
       this.#writeBorrowed(encodeBase64Text(head, bytes, tail, this.#mask));
+      if (owned) giveBack(bytes);
       return;
     }
     const kept = owned ? bytes : new Uint8Array(bytes);
     if (this.#long.defers(length, () => this.sendBase64(head, kept, tail, true))) return;
-    this.#long.start(opcode.text, length, base64Pieces(head, kept, tail, FRAGMENT_BYTES));
+    this.#long.start(opcode.text, length, base64Pieces(head, kept, tail, PIECE_BYTES), () => giveBack(kept));
   }
 
   sendBytes(head: Uint8Array, bytes: Uint8Array, owned = false): void {
@@ -159,11 +165,12 @@ export class WebsocketChannel implements Channel {
     const length = head.length + bytes.length;
     if (length <= FRAGMENT_BYTES && !this.#long.active) {
       this.#writeBorrowed(encodeParts([head, bytes], this.#mask));
+      if (owned) giveBack(bytes);
       return;
     }
     const kept = owned ? bytes : new Uint8Array(bytes);
     if (this.#long.defers(length, () => this.sendBytes(head, kept, true))) return;
-    this.#long.start(opcode.binary, length, pieces([head, kept], FRAGMENT_BYTES));
+    this.#long.start(opcode.binary, length, pieces([head, kept], PIECE_BYTES), () => giveBack(kept));
   }
 
   pause(): void {
@@ -352,6 +359,21 @@ export class WebsocketChannel implements Channel {
     }
     this.#flush();
     this.#stream.writeBorrowed(frame);
+  }
+
+  /** What is not masked is copied only where the connection does not take it. */
+  #writePiece({ bytes, base64, fin, opcode }: PieceFrame): void {
+    if (base64) {
+      this.#writeBorrowed(encodeBase64(bytes, fin, opcode, this.#mask));
+      return;
+    }
+    if (this.#mask || bytes.length <= SMALL_FRAME_BYTES) {
+      this.#write(encodeFrame({ fin, opcode, payload: bytes }, this.#mask));
+      return;
+    }
+    this.#flush();
+    this.#stream.write(frameHead(bytes.length, fin, opcode));
+    this.#stream.writeBorrowed(bytes);
   }
 
   #flush(): void {

@@ -164,6 +164,18 @@ export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, 
   return finishFrame(frame.subarray(0, at), true, opcode.text, mask);
 }
 
+/** Bytes as base64, the same for a part of a message. */
+export function encodeBase64(bytes: Uint8Array, fin: boolean, code: number, mask: boolean): Uint8Array {
+  const frame = scratchOf(MAX_HEAD_BYTES + 4 * Math.ceil(bytes.length / 3));
+  const end = MAX_HEAD_BYTES + frame.write(bytes.toBase64(), MAX_HEAD_BYTES, "latin1");
+  return finishFrame(frame.subarray(0, end), fin, code, mask);
+}
+
+/** The head of a frame that is not masked. */
+export function frameHead(length: number, fin: boolean, code: number): Uint8Array {
+  return startFrame(Buffer.allocUnsafe(MAX_HEAD_BYTES), length, fin, code, false);
+}
+
 /** A binary message in parts as one frame, which is good until the next one is made. */
 export function encodeParts(parts: readonly Uint8Array[], mask: boolean): Uint8Array {
   const length = parts.reduce((sum, part) => sum + part.length, MAX_HEAD_BYTES);
@@ -198,7 +210,11 @@ export function latin1Frame(text: string): string | undefined {
 
 /** Puts the head right before the payload, which begins at the longest head's end. */
 function finishFrame(bytes: Buffer, fin: boolean, code: number, mask: boolean): Uint8Array {
-  const length = bytes.length - MAX_HEAD_BYTES;
+  return startFrame(bytes, bytes.length - MAX_HEAD_BYTES, fin, code, mask);
+}
+
+/** The same where the payload, when it is not masked, need not be there. */
+function startFrame(bytes: Buffer, length: number, fin: boolean, code: number, mask: boolean): Uint8Array {
   const lengthBytes = length < 126 ? 0 : length < 65_536 ? 2 : 8;
   const start = MAX_HEAD_BYTES - 2 - lengthBytes - (mask ? 4 : 0);
   bytes[start] = (fin ? 0x80 : 0) | code;

@@ -1,15 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { base64Pieces, LongMessages, pieces } from "../../../lib/transport/long_messages.ts";
-import type { Frame } from "../../../lib/transport/websocket_frames.ts";
+import { base64Pieces, LongMessages, type PieceFrame, pieces } from "../../../lib/transport/long_messages.ts";
 
 /** Collects frames, with room for so many at a time. */
 function collector(room: number) {
-  const frames: Frame[] = [];
+  const frames: PieceFrame[] = [];
   let left = room;
   const long = new LongMessages(
     (frame) => {
-      frames.push({ ...frame, payload: Buffer.from(frame.payload) });
+      frames.push({ ...frame, bytes: Buffer.from(frame.bytes) });
       left--;
     },
     () => left > 0,
@@ -18,7 +17,7 @@ function collector(room: number) {
     left = room;
     long.pump();
   };
-  const text = (): string => Buffer.concat(frames.map(({ payload }) => payload)).toString("latin1");
+  const text = (): string => Buffer.concat(frames.map(({ bytes }) => bytes)).toString("latin1");
   return { frames, long, drain, text };
 }
 
@@ -59,14 +58,26 @@ describe("long messages", () => {
   test("keep their order when a write tells of room", () => {
     const written: string[] = [];
     const long = new LongMessages(
-      ({ payload }) => {
+      ({ bytes }) => {
         long.pump();
-        written.push(Buffer.from(payload).toString());
+        written.push(Buffer.from(bytes).toString());
       },
       () => true,
     );
     long.start(1, 6, pieces([Buffer.from("abcdef")], 2));
     expect(written).toEqual(["ab", "cd", "ef"]);
+  });
+
+  test("say when nothing of them is needed any more", () => {
+    const { long, drain, text } = collector(2);
+    const done: string[] = [];
+    long.start(1, 6, pieces([Buffer.from("abcdef")], 2), () => done.push(text()));
+    expect(done).toEqual([]);
+    drain();
+    expect(done).toEqual(["abcdef"]);
+    long.start(1, 6, pieces([Buffer.from("ghijkl")], 2), () => done.push(text()));
+    long.drop();
+    expect(done).toEqual(["abcdef", "abcdefgh"]);
   });
 
   test("go nowhere after the end", () => {
@@ -81,7 +92,9 @@ describe("long messages", () => {
   test("base64 in pieces is the base64 of the whole", () => {
     for (const length of [0, 1, 2, 3, 8, 9, 10, 1000]) {
       const bytes = randomBytes(length);
-      const parts = [...base64Pieces('{"é":"', bytes, '"}', 12)].map((part) => Buffer.from(part));
+      const parts = [...base64Pieces('{"é":"', bytes, '"}', 10)].map(({ bytes: part, base64 }) =>
+        base64 ? Buffer.from(Buffer.from(part).toString("base64")) : Buffer.from(part),
+      );
       expect(Buffer.concat(parts).toString()).toBe(`{"é":"${bytes.toString("base64")}"}`);
       expect(Math.max(...parts.map((part) => part.length))).toBeLessThanOrEqual(12);
     }

@@ -75,7 +75,8 @@ const plainUri = /^file:\/\/(\/[\w\-.~!$&'()*+,;=@/]*)$/;
 
 function uriBytes(text: string): string {
   const plain = plainUri.exec(text)?.[1];
-  if (plain !== undefined) return plain;
+  // To a URI, `..` takes back the nothing between two slashes; to a path, the name before them.
+  if (plain !== undefined && !plain.includes("//")) return plain;
   const scheme = /^\s*([A-Za-z][A-Za-z0-9+.-]*):/.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) throw invalid(text, "expected an absolute path or a `file:` URI");
   if (scheme !== "file")

@@ -146,7 +146,10 @@ function launch(
   } finally {
     for (const fd of lent) kernel.close(fd);
     // With no end left for the program it settles at once where nothing was started.
-    listener?.().then((fd) => (fd === undefined ? undefined : guard!.serve(fd)));
+    listener?.()
+      .then((fd) => (fd === undefined ? undefined : guard!.serve(fd)))
+      // The listener is closed then, and nothing is made any more.
+      .catch(() => {});
   }
   // The end is told when nothing of the sandbox is left on the disk.
   const ended = child.exited.then((status) => placeholders.ended().then(() => status));

@@ -10,6 +10,7 @@ import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_mess
 import {
   encodeBase64,
   encodeBase64Text,
+  encodeClose,
   encodeFrame,
   encodeParts,
   encodeText,
@@ -325,13 +326,7 @@ export class WebsocketChannel implements Channel {
   }
 
   #sendClose(status: number, text: string): void {
-    // A control frame holds 125 bytes; the text must not be cut within a character.
-    let reason = Buffer.from(text.slice(0, 120));
-    if (reason.length > 123) reason = Buffer.from(text.slice(0, 40));
-    const payload = Buffer.alloc(2 + reason.length);
-    payload.writeUInt16BE(status);
-    payload.set(reason, 2);
-    this.#write(encodeFrame({ fin: true, opcode: opcode.close, payload }, this.#mask));
+    this.#write(encodeClose(status, text, this.#mask));
     this.#flush();
   }
 
@@ -363,14 +358,9 @@ export class WebsocketChannel implements Channel {
 
   /** What is not masked is copied only where the connection does not take it. */
   #writePiece({ bytes, base64, fin, opcode }: PieceFrame): void {
-    if (base64) {
-      this.#writeBorrowed(encodeBase64(bytes, fin, opcode, this.#mask));
-      return;
-    }
-    if (this.#mask || bytes.length <= SMALL_FRAME_BYTES) {
-      this.#write(encodeFrame({ fin, opcode, payload: bytes }, this.#mask));
-      return;
-    }
+    if (base64) return this.#writeBorrowed(encodeBase64(bytes, fin, opcode, this.#mask));
+    if (this.#mask || bytes.length <= SMALL_FRAME_BYTES)
+      return this.#write(encodeFrame({ fin, opcode, payload: bytes }, this.#mask));
     this.#flush();
     this.#stream.write(frameHead(bytes.length, fin, opcode));
     this.#stream.writeBorrowed(bytes);

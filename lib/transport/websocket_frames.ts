@@ -138,6 +138,17 @@ export function encodeFrame(frame: Frame, mask: boolean): Uint8Array {
   return finishFrame(bytes, frame.fin, frame.opcode, mask);
 }
 
+/** A close frame. */
+export function encodeClose(status: number, text: string, mask: boolean): Uint8Array {
+  // A control frame holds 125 bytes; the text must not be cut within a character.
+  let reason = Buffer.from(text.slice(0, 120));
+  if (reason.length > 123) reason = Buffer.from(text.slice(0, 40));
+  const payload = Buffer.alloc(2 + reason.length);
+  payload.writeUInt16BE(status);
+  payload.set(reason, 2);
+  return encodeFrame({ fin: true, opcode: opcode.close, payload }, mask);
+}
+
 /** A text message as one frame. */
 export function encodeText(text: string, mask: boolean): Uint8Array {
   const bytes = Buffer.allocUnsafe(MAX_HEAD_BYTES + Buffer.byteLength(text));

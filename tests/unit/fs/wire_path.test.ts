@@ -31,6 +31,11 @@ describe("paths of the wire", () => {
     );
   });
 
+  test("what is between two slashes is a name to a URI, and none to a path", () => {
+    expect(wirePath("file:///a//../b").bytes).toBe("/a/b");
+    expect(wirePath("/a//../b").bytes).toBe("/b");
+  });
+
   test("the short way to read a URI comes to the same as the long one", () => {
     fc.assert(
       fc.property(fc.stringMatching(/^(\/[a-z.:@~+]{0,4}){1,5}\/?$/), (path) => {

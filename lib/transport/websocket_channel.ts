@@ -8,6 +8,7 @@ import { giveBack } from "../runtime/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
 import {
+  closeStatus,
   encodeBase64,
   encodeBase64Text,
   encodeClose,
@@ -49,15 +50,6 @@ const MAX_STUCK_PINGS = 5;
 const MAX_BATCH_BYTES = 64 * 1024;
 /** How long the other side has to answer our close frame. */
 const CLOSE_WAIT_MS = 1000;
-
-const statusOf: Record<CloseReason["kind"], number> = {
-  normal: 1000,
-  goingAway: 1001,
-  protocol: 1002,
-  tooBig: 1009,
-  timeout: 1008,
-  lost: 1011,
-};
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -195,7 +187,7 @@ export class WebsocketChannel implements Channel {
   }
 
   close(reason: CloseReason): void {
-    this.#close(reason, statusOf[reason.kind]);
+    this.#close(reason, closeStatus[reason.kind]);
   }
 
   #close(reason: CloseReason, status: number): void {
@@ -358,12 +350,15 @@ export class WebsocketChannel implements Channel {
 
   /** What is not masked is copied only where the connection does not take it. */
   #writePiece({ bytes, base64, fin, opcode }: PieceFrame): void {
-    if (base64) return this.#writeBorrowed(encodeBase64(bytes, fin, opcode, this.#mask));
-    if (this.#mask || bytes.length <= SMALL_FRAME_BYTES)
-      return this.#write(encodeFrame({ fin, opcode, payload: bytes }, this.#mask));
-    this.#flush();
-    this.#stream.write(frameHead(bytes.length, fin, opcode));
-    this.#stream.writeBorrowed(bytes);
+    if (base64) {
+      this.#writeBorrowed(encodeBase64(bytes, fin, opcode, this.#mask));
+    } else if (this.#mask || bytes.length <= SMALL_FRAME_BYTES) {
+      this.#write(encodeFrame({ fin, opcode, payload: bytes }, this.#mask));
+    } else {
+      this.#flush();
+      this.#stream.write(frameHead(bytes.length, fin, opcode));
+      this.#stream.writeBorrowed(bytes);
+    }
   }
 
   #flush(): void {

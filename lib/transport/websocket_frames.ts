@@ -1,6 +1,7 @@
 /** WebSocket frames (RFC 6455, section 5): bytes to frames, messages to bytes. */
 
 import { Buffer } from "node:buffer";
+import type { CloseReason } from "../jsonrpc/channel.ts";
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -137,6 +138,16 @@ export function encodeFrame(frame: Frame, mask: boolean): Uint8Array {
   bytes.set(payload, MAX_HEAD_BYTES);
   return finishFrame(bytes, frame.fin, frame.opcode, mask);
 }
+
+/** How the end of a connection is told (RFC 6455, section 7.4.1). */
+export const closeStatus: Record<CloseReason["kind"], number> = {
+  normal: 1000,
+  goingAway: 1001,
+  protocol: 1002,
+  tooBig: 1009,
+  timeout: 1008,
+  lost: 1011,
+};
 
 /** A close frame. */
 export function encodeClose(status: number, text: string, mask: boolean): Uint8Array {

@@ -2,8 +2,8 @@
 
 import { Buffer } from "node:buffer";
 
-import { writeSync } from "node:fs";
 import process from "node:process";
+import { nodeFs } from "../runtime/node_modules.ts";
 
 /** Statuses of our own (README, "Exit status"). */
 export const exitStatus = {
@@ -42,7 +42,7 @@ function writeAll(fd: number, text: string | Uint8Array): void {
   let bytes = typeof text === "string" ? Buffer.from(text) : text;
   while (bytes.length > 0) {
     try {
-      bytes = bytes.subarray(writeSync(fd, bytes));
+      bytes = bytes.subarray(nodeFs().writeSync(fd, bytes));
     } catch (error) {
       // A pipe that is full, and was made non-blocking by who holds the other end.
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;

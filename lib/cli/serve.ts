@@ -1,18 +1,18 @@
 /** `exec-server serve`: runs the server until a signal or, over stdio, the end of input. */
 
-import { readFileSync, statSync } from "node:fs";
-import { resolve } from "node:path";
 import process from "node:process";
 import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import { nodeFs, nodePath } from "../runtime/node_modules.ts";
 import { currentRuntime } from "../runtime/runtime.ts";
 import { ceilingOf, whyNotEnforceable } from "../sandbox/ceiling.ts";
 import type { Policy } from "../sandbox/policy.ts";
 import { type Authenticator, capabilityToken, tokenDigest } from "../server/access.ts";
+import { environmentInfo } from "../server/info.ts";
 import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "../server/listen.ts";
 import { httpOptions, httpPolicyFlags } from "./http_policy.ts";
 import { parseListenUrl } from "./listen_url.ts";
-import { complain, exitStatus, print } from "./output.ts";
+import { complain, exitStatus } from "./output.ts";
 import { parseSandboxMode } from "./sandbox_flag.ts";
 
 export const serveFlags = {
@@ -94,7 +94,10 @@ export async function serve(args: readonly string[]): Promise<number> {
     return exitStatus.ok;
   }
   const listener = await listen(runtime, listenerOptions(flags, options, address, authenticate));
-  print(listener.url);
+  // Not by `print`, which loads a module of Node.
+  console.log(listener.url);
+  // The first client asks for this at once.
+  setImmediate(environmentInfo);
   const signal = await stop;
   if (flags.verbose) complain(`${signal}: ending`);
   await listener.close();
@@ -115,9 +118,9 @@ function readCeiling(flags: ServeFlags): Policy | undefined {
   if (roots.length > 0 && known !== "workspace-write") {
     throw new ExecServerError("ERR_USAGE", '"--root" needs "--sandbox workspace-write"');
   }
-  const folders = roots.map((root) => resolve(root));
+  const folders = roots.map((root) => nodePath().resolve(root));
   for (const folder of folders) {
-    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    if (!nodeFs().statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
       throw new ExecServerError("ERR_USAGE", `"--root" has the value "${folder}": expected a folder`);
     }
   }
@@ -191,7 +194,7 @@ function readAuthentication(flags: ServeFlags, isStdio: boolean): Authenticator 
 function readTokenFile(path: string): string {
   let text: string;
   try {
-    text = readFileSync(path, "utf8").trim();
+    text = nodeFs().readFileSync(path, "utf8").trim();
   } catch (error) {
     throw new ExecServerError(
       "ERR_LISTEN",

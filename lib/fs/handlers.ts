@@ -1,7 +1,6 @@
 /** The `fs/*` methods of one connection. Each reads its paths, takes its turn and calls what does the work. */
 
 import { Buffer } from "node:buffer";
-import { homedir } from "node:os";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type {
   ChmodParams,
@@ -52,6 +51,7 @@ import type { Family, Handlers, ServerNotifications } from "../protocol/methods.
 import type { Empty } from "../protocol/process.ts";
 import type { FileCalls } from "../runtime/file_calls.ts";
 import { AT_FDCWD } from "../runtime/file_libc.ts";
+import { nodeOs } from "../runtime/node_modules.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { refuseConfinement } from "./confinement.ts";
 import { type ReadTurn, readWhole, writeWhole } from "./contents.ts";
@@ -216,7 +216,7 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     const base = wirePath(params.basePath);
     if (params.path.includes("\0")) throw nulByte();
     const path = Buffer.from(params.path).toString("latin1");
-    const home = /^~(?=\/|$)/.test(path) ? Buffer.from(homedir()).toString("latin1") : undefined;
+    const home = /^~(?=\/|$)/.test(path) ? Buffer.from(nodeOs().homedir()).toString("latin1") : undefined;
     const whole = home === undefined ? path : `${home}/${path.slice(2)}`;
     const bytes = whole.startsWith("/") ? whole : joined(base.bytes, whole);
     return { path: pathText(normalized(bytes), base.form) };

@@ -1,8 +1,7 @@
 /** Whom to trust besides the authorities that the runtime knows. */
 
-import { readFileSync } from "node:fs";
+import { nodeFs, nodeTls } from "../runtime/node_modules.ts";
 import { HttpFailure } from "./failure.ts";
-import { nodeTls } from "./node_modules.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -20,7 +19,7 @@ export function authorities(env: Variables): string[] | undefined {
   if (loaded?.path === path) return loaded.authorities;
   let text: string;
   try {
-    text = readFileSync(path, "latin1");
+    text = nodeFs().readFileSync(path, "latin1");
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
     throw new HttpFailure("tls", `cannot read the certificates of ${variable} in "${path}": ${code}`);

@@ -2,11 +2,11 @@
 
 import type { TLSSocket } from "node:tls";
 import { isIP } from "../protocol/ip_address.ts";
+import { nodeTls } from "../runtime/node_modules.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { HttpFailure, type Phase, toFailure } from "./failure.ts";
-import { nodeTls } from "./node_modules.ts";
 import { streamOfSocket } from "./node_stream.ts";
 import { OriginConnection } from "./origin_connection.ts";
 import type { HttpPolicy } from "./policy.ts";

@@ -41,17 +41,16 @@ export function parseRule(text: string): PolicyRule | undefined {
 }
 
 /** The addresses that no request goes to by default: they give out credentials, or belong to one link. */
-const dangerous: readonly (readonly [range: IpRange, what: string])[] = (
-  [
-    ["169.254.0.0/16", "a link-local address, where clouds give out credentials"],
-    ["fe80::/10", "a link-local address"],
-    ["fd00:ec2::/32", "the metadata service of a cloud"],
-    ["fd20:ce::/32", "the metadata service of a cloud"],
-    ["100.100.100.200", "the metadata service of a cloud"],
-    ["168.63.129.16", "the metadata service of a cloud"],
-    ["192.0.0.192", "the metadata service of a cloud"],
-  ] as const
-).map(([text, what]) => [parseRange(text)!, what]);
+const dangerous = [
+  ["169.254.0.0/16", "a link-local address, where clouds give out credentials"],
+  ["fe80::/10", "a link-local address"],
+  ["fd00:ec2::/32", "the metadata service of a cloud"],
+  ["fd20:ce::/32", "the metadata service of a cloud"],
+  ["100.100.100.200", "the metadata service of a cloud"],
+  ["168.63.129.16", "the metadata service of a cloud"],
+  ["192.0.0.192", "the metadata service of a cloud"],
+] as const;
+let dangerousRanges: readonly (readonly [range: IpRange, what: string])[] | undefined;
 
 const MAX_PASSED = 1000;
 
@@ -111,7 +110,8 @@ export class HttpPolicy {
       matchesPort(rule, port) && forms.some((form) => rule.range !== undefined && within(form, rule.range));
     const denied = this.#deny.find((rule) => fits(rule) || (rule.all && matchesPort(rule, port)));
     if (denied) throw refusal(hostname, port, `--http-deny ${denied.text} says so`);
-    for (const [range, what] of dangerous) {
+    dangerousRanges ??= dangerous.map(([text, what]) => [parseRange(text)!, what]);
+    for (const [range, what] of dangerousRanges) {
       if (!forms.some((form) => within(form, range))) continue;
       // Only a rule that means just such addresses lifts it: `0.0.0.0/0` was not written with them in mind.
       const lifted = this.#allow.some(

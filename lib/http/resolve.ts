@@ -1,6 +1,6 @@
 /** Names to addresses, with the policy asked about each before anything connects to it. */
 
-import { lookup } from "node:dns/promises";
+import { nodeDns } from "../runtime/node_modules.ts";
 import { parseAddress } from "./addresses.ts";
 import { HttpFailure } from "./failure.ts";
 import type { HttpPolicy } from "./policy.ts";
@@ -13,7 +13,7 @@ export interface ResolvedAddress {
 /** Resolves a name as the system does. */
 export type Resolve = (hostname: string) => Promise<ResolvedAddress[]>;
 
-const systemResolve: Resolve = async (hostname) => await lookup(hostname, { all: true });
+const systemResolve: Resolve = async (hostname) => await nodeDns().lookup(hostname, { all: true });
 
 /**
  * The addresses of a name that may be connected to.

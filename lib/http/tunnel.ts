@@ -3,8 +3,8 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { isIP } from "../protocol/ip_address.ts";
+import { nodeHttp, nodeTls } from "../runtime/node_modules.ts";
 import { HttpFailure, toFailure } from "./failure.ts";
-import { nodeHttp, nodeTls } from "./node_modules.ts";
 import type { HttpProxy } from "./proxies.ts";
 
 /** @throws {HttpFailure} `connect`: the proxy cannot be reached or refuses. `tls`: the origin is not who it should be. */

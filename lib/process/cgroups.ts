@@ -3,20 +3,9 @@
  * leave, can be killed at one stroke, and has limits of memory, processes and processor time.
  */
 
-import {
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeSync,
-} from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import type { StartLimits } from "../protocol/process_limits.ts";
+import { nodeFs, nodePath } from "../runtime/node_modules.ts";
 
 /** What a group can be limited in. */
 export type Controller = "memory" | "pids" | "cpu";
@@ -45,9 +34,9 @@ export class Cgroups {
   constructor(parent?: string) {
     this.#home = ownGroup();
     parent ??= this.#home;
-    this.folder = join(parent, `exec-server-${process.pid}-${crypto.randomUUID().slice(0, 8)}`);
+    this.folder = nodePath().join(parent, `exec-server-${process.pid}-${crypto.randomUUID().slice(0, 8)}`);
     if (/\s/.test(this.folder)) throw new Error(`${parent}: a name with white space cannot be used`);
-    mkdirSync(this.folder);
+    nodeFs().mkdirSync(this.folder);
     try {
       if (!has(this.folder, "cgroup.kill")) throw new Error(`${parent}: no control group that can be killed`);
       const probe = this.#make(false);
@@ -61,7 +50,7 @@ export class Cgroups {
         controllers.filter((name) => handDown(parent, name) && handDown(this.folder, name)),
       );
     } catch (error) {
-      rmdirSync(this.folder);
+      nodeFs().rmdirSync(this.folder);
       throw error;
     }
     process.once("exit", this.#onExit);
@@ -82,8 +71,8 @@ export class Cgroups {
   }
 
   #make(isLimited: boolean): Cgroup {
-    const group = new Cgroup(join(this.folder, String(++this.#made)), this.#home, isLimited);
-    mkdirSync(group.path);
+    const group = new Cgroup(nodePath().join(this.folder, String(++this.#made)), this.#home, isLimited);
+    nodeFs().mkdirSync(group.path);
     return group;
   }
 
@@ -97,12 +86,12 @@ export class Cgroups {
 
   #remove(): void {
     try {
-      for (const { name } of readdirSync(this.folder, { withFileTypes: true }).filter((one) =>
-        one.isDirectory(),
-      )) {
-        new Cgroup(join(this.folder, name), this.#home).remove();
+      for (const { name } of nodeFs()
+        .readdirSync(this.folder, { withFileTypes: true })
+        .filter((one) => one.isDirectory())) {
+        new Cgroup(nodePath().join(this.folder, name), this.#home).remove();
       }
-      rmdirSync(this.folder);
+      nodeFs().rmdirSync(this.folder);
     } catch {
       // It has processes, or has gone.
     }
@@ -173,7 +162,7 @@ export class Cgroup {
 
   /** Only one that is empty goes. */
   remove(): boolean {
-    return tries(() => rmdirSync(this.path));
+    return tries(() => nodeFs().rmdirSync(this.path));
   }
 }
 
@@ -186,7 +175,7 @@ function ownGroup(): string {
     const [, , , root = "", mount = ""] = before.split(" ");
     if (!after.startsWith("cgroup2 ")) continue;
     if (root === "/" || path === root || path.startsWith(`${root}/`)) {
-      return join(mount, root === "/" ? path : path.slice(root.length));
+      return nodePath().join(mount, root === "/" ? path : path.slice(root.length));
     }
   }
   throw new Error("no control group file system of version 2 is mounted");
@@ -202,28 +191,28 @@ function handDown(folder: string, controller: Controller): boolean {
 
 /** Never makes a file: what is not there the system does not have. */
 function write(folder: string, name: string, text: string): void {
-  const fd = openSync(join(folder, name), constants.O_WRONLY);
+  const fd = nodeFs().openSync(nodePath().join(folder, name), nodeFs().constants.O_WRONLY);
   try {
-    writeSync(fd, text);
+    nodeFs().writeSync(fd, text);
   } finally {
-    closeSync(fd);
+    nodeFs().closeSync(fd);
   }
 }
 
 function has(folder: string, name: string): boolean {
-  return existsSync(join(folder, name));
+  return nodeFs().existsSync(nodePath().join(folder, name));
 }
 
 function read(folder: string, name: string): string {
   try {
-    return readText(join(folder, name));
+    return readText(nodePath().join(folder, name));
   } catch {
     return "";
   }
 }
 
 function readText(path: string): string {
-  return readFileSync(path, "utf8");
+  return nodeFs().readFileSync(path, "utf8");
 }
 
 function tries(act: () => unknown): boolean {

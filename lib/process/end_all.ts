@@ -1,7 +1,7 @@
 /** The end of a session: all that it has started is asked to end, and who does not is killed. */
 
-import { constants } from "node:os";
 import { timerMs } from "../protocol/timer.ts";
+import { nodeOs } from "../runtime/node_modules.ts";
 import type { Cgroup } from "./cgroups.ts";
 import type { ManagedProcess } from "./process.ts";
 import { askTrees, killTrees, type ProcessRow, rootsOf, type TreeRoot, untilGone } from "./process_tree.ts";
@@ -48,7 +48,7 @@ async function askAll(
     return asked;
   }
   // Where there is no process table.
-  for (const process of processes) process.signal(constants.signals.SIGTERM);
+  for (const process of processes) process.signal(nodeOs().constants.signals.SIGTERM);
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, timerMs(graceMs));
   await Promise.race([Promise.all(processes.map((process) => process.ended)), late]);

@@ -1,9 +1,7 @@
 /** What a guardian would have to end, in a file: written at every change, read only when we are gone. */
 
-import { closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
+import { nodeFs, nodeOs, nodePath } from "../runtime/node_modules.ts";
 
 /** Above this the file is written anew, with what still counts. */
 const REWRITE_ABOVE_BYTES = 64 * 1024;
@@ -23,34 +21,34 @@ export class GuardJournal {
   constructor() {
     const name = `exec-server-guard-${process.pid}-${crypto.randomUUID()}`;
     // In memory where that can be had.
-    this.path = join("/dev/shm", name);
+    this.path = nodePath().join("/dev/shm", name);
     try {
-      this.#fd = openSync(this.path, "wx", 0o600);
+      this.#fd = nodeFs().openSync(this.path, "wx", 0o600);
     } catch {
-      this.path = join(tmpdir(), name);
-      this.#fd = openSync(this.path, "wx", 0o600);
+      this.path = nodePath().join(nodeOs().tmpdir(), name);
+      this.#fd = nodeFs().openSync(this.path, "wx", 0o600);
     }
   }
 
   /** Adds a line. `all` gives every line that still counts, for when the file has grown long. */
   add(line: string, all: () => string[]): void {
     if (this.#bytes > this.#rewriteAbove) this.#rewrite(all());
-    else this.#bytes += writeSync(this.#fd, `${line}\n`);
+    else this.#bytes += nodeFs().writeSync(this.#fd, `${line}\n`);
   }
 
   remove(): void {
-    closeSync(this.#fd);
-    rmSync(this.path, { force: true });
+    nodeFs().closeSync(this.#fd);
+    nodeFs().rmSync(this.path, { force: true });
   }
 
   /** Whoever reads meanwhile has the old file or the new one, never a part. */
   #rewrite(lines: readonly string[]): void {
     const next = `${this.path}.next`;
     const text = lines.map((line) => `${line}\n`).join("");
-    writeFileSync(next, text, { flag: "wx", mode: 0o600 });
-    renameSync(next, this.path);
-    closeSync(this.#fd);
-    this.#fd = openSync(this.path, "a");
+    nodeFs().writeFileSync(next, text, { flag: "wx", mode: 0o600 });
+    nodeFs().renameSync(next, this.path);
+    nodeFs().closeSync(this.#fd);
+    this.#fd = nodeFs().openSync(this.path, "a");
     this.#bytes = text.length;
     this.#rewriteAbove = REWRITE_ABOVE_BYTES + 2 * this.#bytes;
   }

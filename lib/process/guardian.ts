@@ -6,7 +6,7 @@
  * had not ended, looks through the process table as `process_tree.ts` does, and kills.
  */
 
-import { existsSync } from "node:fs";
+import { nodeFs } from "../runtime/node_modules.ts";
 import type { Child, Runtime } from "../runtime/runtime.ts";
 import { GuardJournal } from "./guard_journal.ts";
 
@@ -172,7 +172,7 @@ export class Guardian {
   }
 
   #start(): Guard | undefined {
-    if (!existsSync("/proc/self/stat")) return undefined;
+    if (!nodeFs().existsSync("/proc/self/stat")) return undefined;
     let journal: GuardJournal | undefined;
     try {
       journal = new GuardJournal();

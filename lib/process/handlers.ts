@@ -1,6 +1,5 @@
 /** The `process/*` methods over the processes of one session. */
 
-import { constants } from "node:os";
 import { env as serverEnv } from "node:process";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { Family, Handlers } from "../protocol/methods.ts";
@@ -21,6 +20,7 @@ import type {
 import type { StartLimits } from "../protocol/process_limits.ts";
 import type { ListResult } from "../protocol/process_list.ts";
 import { findProgram } from "../runtime/find_program.ts";
+import { nodeOs } from "../runtime/node_modules.ts";
 import type { Child, Runtime } from "../runtime/runtime.ts";
 import { type Confined, spawnConfined } from "../sandbox/confine.ts";
 import { intersect, type Policy, unrestricted } from "../sandbox/policy.ts";
@@ -56,16 +56,16 @@ export const defaultProcessLimits: ProcessLimits = {
   endGraceMs: 250,
 };
 
-const signalNumbers: Record<SignalName, number> = {
-  interrupt: constants.signals.SIGINT,
-  hangup: constants.signals.SIGHUP,
-  quit: constants.signals.SIGQUIT,
-  kill: constants.signals.SIGKILL,
-  terminate: constants.signals.SIGTERM,
-  user1: constants.signals.SIGUSR1,
-  user2: constants.signals.SIGUSR2,
-  stop: constants.signals.SIGSTOP,
-  continue: constants.signals.SIGCONT,
+const signals: Record<SignalName, NodeJS.Signals> = {
+  interrupt: "SIGINT",
+  hangup: "SIGHUP",
+  quit: "SIGQUIT",
+  kill: "SIGKILL",
+  terminate: "SIGTERM",
+  user1: "SIGUSR1",
+  user2: "SIGUSR2",
+  stop: "SIGSTOP",
+  continue: "SIGCONT",
 };
 
 /** Accepted `writeId`s that are remembered for each process. */
@@ -264,7 +264,7 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   readonly "process/detach" = (): never => this["process/attach"]();
 
   readonly "process/signal" = (params: SignalParams): Empty => {
-    this.#entries.get(params.processId)?.process.signal(signalNumbers[params.signal]);
+    this.#entries.get(params.processId)?.process.signal(nodeOs().constants.signals[signals[params.signal]]);
     return {};
   };
 
@@ -360,7 +360,7 @@ function holdTo(limits: StartLimits | undefined, cgroup: Cgroup | undefined, chi
   try {
     cgroup?.limit(limits);
   } catch (error) {
-    child.signalGroup(constants.signals.SIGKILL);
+    child.signalGroup(nodeOs().constants.signals.SIGKILL);
     throw error;
   }
 }

@@ -1,8 +1,7 @@
 /** Everything that a process has started, also what has left its group: found in the process table of Linux. */
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { constants } from "node:os";
 import process from "node:process";
+import { nodeFs, nodeOs } from "../runtime/node_modules.ts";
 
 /** One row of the process table. */
 export interface ProcessRow {
@@ -18,7 +17,7 @@ export interface ProcessRow {
 export function processTable(known: ReadonlySet<number> = new Set()): ProcessRow[] {
   let names: string[];
   try {
-    names = readdirSync("/proc");
+    names = nodeFs().readdirSync("/proc");
   } catch {
     return [];
   }
@@ -26,7 +25,7 @@ export function processTable(known: ReadonlySet<number> = new Set()): ProcessRow
   for (const name of names) {
     if (!/^\d+$/.test(name) || known.has(Number(name))) continue;
     try {
-      const row = parseStat(readFileSync(`/proc/${name}/stat`, "latin1"));
+      const row = parseStat(nodeFs().readFileSync(`/proc/${name}/stat`, "latin1"));
       if (row) rows.push(row);
     } catch {
       // It has ended since.
@@ -83,7 +82,7 @@ export function holdersOf(files: ReadonlySet<string>, table: readonly ProcessRow
 /** What a descriptor of a process is, as the system names it. */
 export function fileOf(pid: number, fd: number): string | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    return nodeFs().readlinkSync(`/proc/${pid}/fd/${fd}`);
   } catch {
     return undefined;
   }
@@ -128,8 +127,10 @@ export function askTrees(roots: readonly TreeRoot[]): ProcessRow[] {
 
 function ignoresTerm(pid: number): boolean {
   try {
-    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-    return (BigInt(`0x${ignored ?? 0}`) & (1n << BigInt(constants.signals.SIGTERM - 1))) !== 0n;
+    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(
+      nodeFs().readFileSync(`/proc/${pid}/status`, "latin1"),
+    )?.[1];
+    return (BigInt(`0x${ignored ?? 0}`) & (1n << BigInt(nodeOs().constants.signals.SIGTERM - 1))) !== 0n;
   } catch {
     return false;
   }
@@ -193,7 +194,7 @@ export async function untilGone(rows: readonly ProcessRow[], timeoutMs: number):
 
 function isThere(row: ProcessRow): boolean {
   try {
-    return parseStat(readFileSync(`/proc/${row.pid}/stat`, "latin1"))?.startTime === row.startTime;
+    return parseStat(nodeFs().readFileSync(`/proc/${row.pid}/stat`, "latin1"))?.startTime === row.startTime;
   } catch {
     return false;
   }

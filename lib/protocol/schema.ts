@@ -157,7 +157,9 @@ export function oneOf<const T extends string>(...words: readonly T[]): Schema<T>
 export function nullable<T>(schema: Schema<T>): Schema<T | null> {
   return {
     label: `${schema.label} | null`,
-    plain: schema.plain,
+    get plain() {
+      return schema.plain;
+    },
     whenAbsent: { value: null },
     decode: (value) => (value === null || value === undefined ? null : schema.decode(value)),
     encode: (value) => (value === null ? null : schema.encode(value)),
@@ -177,7 +179,9 @@ export function nullish<T>(schema: Schema<T>): OptionalField<T> {
 export function array<T>(item: Schema<T>): Schema<T[]> {
   return {
     label: `${item.label}[]`,
-    plain: item.plain,
+    get plain() {
+      return item.plain;
+    },
     decode: (value) => {
       if (!Array.isArray(value)) throw mistyped(value, "a sequence");
       return value.map((entry, index) => within(`[${index}]`, () => item.decode(entry)));
@@ -190,7 +194,9 @@ export function array<T>(item: Schema<T>): Schema<T[]> {
 export function record<T>(item: Schema<T>): Schema<Record<string, T>> {
   return {
     label: `map of ${item.label}`,
-    plain: item.plain,
+    get plain() {
+      return item.plain;
+    },
     decode: (value) => {
       if (!isObject(value)) throw mistyped(value, "a map");
       const result: Record<string, T> = Object.create(null);
@@ -217,23 +223,24 @@ interface Member {
 export function object<T extends object>(
   shape: Shape<T>,
 ): Schema<T> & { readonly members: readonly Member[] } {
-  const members = Object.entries<Schema<unknown> | OptionalField<unknown>>(shape).map(
-    ([name, field]): Member => {
-      return "optional" in field
-        ? { name, schema: field.schema, optional: true, nullable: field.nullable }
-        : { name, schema: field, optional: false, nullable: false };
-    },
-  );
-  const encoded = members.filter((member) => !member.schema.plain);
-  const isPlain = encoded.length === 0;
+  // Made at the first use: a start of the server makes hundreds of schemas, and uses few.
+  let made: Members | undefined;
+  const members = (): Members => {
+    made ??= membersOf(shape);
+    return made;
+  };
   return {
     label: "object",
-    plain: isPlain,
-    members,
+    get plain() {
+      return members().changed.length === 0;
+    },
+    get members() {
+      return members().all;
+    },
     decode: (value) => {
       if (!isObject(value)) throw mistyped(value, "an object");
       const result: Record<string, unknown> = {};
-      for (const member of members) {
+      for (const member of members().all) {
         const found = value[member.name];
         if (found === undefined || (member.nullable && found === null)) {
           if (member.optional) continue;
@@ -246,17 +253,34 @@ export function object<T extends object>(
       return result as T;
     },
     encode: (value) => {
-      if (isPlain || !encoded.some(({ name }) => isThere((value as Record<string, unknown>)[name])))
-        return value;
+      const { changed } = members();
+      if (!changed.some(({ name }) => isThere((value as Record<string, unknown>)[name]))) return value;
       const result: Record<string, unknown> = {};
       for (const [name, entry] of Object.entries(value)) result[name] = entry;
-      for (const { name, schema } of encoded) {
+      for (const { name, schema } of changed) {
         const entry = result[name];
         if (isThere(entry)) result[name] = schema.encode(entry);
       }
       return result;
     },
   };
+}
+
+interface Members {
+  all: readonly Member[];
+  /** Those that look different out there. */
+  changed: readonly Member[];
+}
+
+function membersOf(shape: object): Members {
+  const all = Object.entries<Schema<unknown> | OptionalField<unknown>>(
+    shape as Record<string, Schema<unknown> | OptionalField<unknown>>,
+  ).map(([name, field]): Member => {
+    return "optional" in field
+      ? { name, schema: field.schema, optional: true, nullable: field.nullable }
+      : { name, schema: field, optional: false, nullable: false };
+  });
+  return { all, changed: all.filter((member) => !member.schema.plain) };
 }
 
 /** One of several objects, told apart by the word in one of their members. */
@@ -267,7 +291,9 @@ export function variants<T extends object>(
   const words = oneOf(...Object.keys(shapes));
   return {
     label: "object",
-    plain: Object.values(shapes).every((shape) => shape.plain),
+    get plain() {
+      return Object.values(shapes).every((shape) => shape.plain);
+    },
     decode: (value) => {
       if (!isObject(value)) throw mistyped(value, "an object");
       if (value[tag] === undefined) throw new DecodeError(`missing field \`${tag}\``);

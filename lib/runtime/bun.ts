@@ -1,10 +1,10 @@
 /** The runtime on Bun. */
 
-import { dirname } from "node:path";
 import { filesOnBun } from "./bun_files.ts";
 import { kernelOnBun, spawnOnBun } from "./bun_process.ts";
 import { bunOutput, bunStdin } from "./bun_stdio.ts";
 import { connectOnBun, listenOnBun } from "./bun_tcp.ts";
+import { nodePath } from "./node_modules.ts";
 import type { Runtime } from "./runtime.ts";
 
 export function bunRuntime(): Runtime {
@@ -22,7 +22,7 @@ export function bunRuntime(): Runtime {
     stderr: () => bunOutput(2),
     // In a compiled executable `Bun.main` lies in a virtual folder and the executable needs no script.
     selfFiles: () =>
-      Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, dirname(Bun.main)],
+      Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, nodePath().dirname(Bun.main)],
     selfCommand: () => (Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]),
   };
 }

@@ -3,8 +3,8 @@
  * `spawn_child.ts` stands in ARCHITECTURE.md: pipes are socket pairs on POSIX systems, and a terminal cannot be paused.
  */
 
-import { constants } from "node:os";
 import process from "node:process";
+import { nodeOs } from "./node_modules.ts";
 import { errnoByName, osErrorText } from "./os_error.ts";
 import { signalGroup } from "./posix_spawn.ts";
 import {
@@ -156,8 +156,8 @@ function spawnOrThrow<T>(options: SpawnOptions, spawn: () => T): T {
 async function exitOf(child: Bun.Subprocess): Promise<ExitStatus> {
   await child.exited;
   // The name of a signal; the types allow a number too.
-  const name = child.signalCode as keyof typeof constants.signals | null;
-  const signal = name === null ? null : (constants.signals[name] ?? null);
+  const name = child.signalCode as NodeJS.Signals | null;
+  const signal = name === null ? null : (nodeOs().constants.signals[name] ?? null);
   return signal === null ? { code: child.exitCode ?? 0, signal: null } : { code: null, signal };
 }
 

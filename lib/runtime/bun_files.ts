@@ -1,11 +1,11 @@
 /** What file operations need on Bun: the C library by `bun:ffi`, and Bun's threads for what may take its time. */
 
 import { dlopen, type FFIFunction, FFIType, type Pointer, toArrayBuffer } from "bun:ffi";
-import { fsync, read, write } from "node:fs";
 import { bunSpawner } from "./bun_process.ts";
 import { FileCalls } from "./file_calls.ts";
 import { type FileLibc, fileSignatures, optionalFileSignatures, type Signature } from "./file_libc.ts";
 import { libcNames } from "./libc.ts";
+import { nodeFs } from "./node_modules.ts";
 import { RuntimeUnsupported } from "./runtime.ts";
 
 /** @throws {RuntimeUnsupported} There is no C library that we know. */
@@ -43,13 +43,13 @@ function open(): FileLibc {
     addressOf: libc.addressOf,
     preadAside: (fd, memory, length, offset) =>
       new Promise((resolve) => {
-        read(fd, memory, 0, length, offset, (error, count) => resolve(error ? -1 : count));
+        nodeFs().read(fd, memory, 0, length, offset, (error, count) => resolve(error ? -1 : count));
       }),
     pwriteAside: (fd, memory, length, offset) =>
       new Promise((resolve) => {
-        write(fd, memory, 0, length, offset, (error, count) => resolve(error ? -1 : count));
+        nodeFs().write(fd, memory, 0, length, offset, (error, count) => resolve(error ? -1 : count));
       }),
-    fsyncAside: (fd) => new Promise((resolve) => fsync(fd, (error) => resolve(error ? -1 : 0))),
+    fsyncAside: (fd) => new Promise((resolve) => nodeFs().fsync(fd, (error) => resolve(error ? -1 : 0))),
     readable: (fd) => reactor.readable(fd),
     forget: (fd) => reactor.forget(fd),
   };

@@ -1,7 +1,6 @@
 /** Looks a program up, as `execvp` does in the child. */
 
-import { accessSync, constants, statSync } from "node:fs";
-import { resolve } from "node:path";
+import { nodeFs, nodePath } from "./node_modules.ts";
 import { errnoByName, osErrorText } from "./os_error.ts";
 import { SpawnError } from "./runtime.ts";
 
@@ -17,10 +16,10 @@ export function findProgram(name: string, path: string | undefined, cwd: string)
   let errno = errnoByName.get("ENOENT")!;
   for (const folder of name === "" ? [] : (path ?? DEFAULT_PATH).split(":")) {
     // An empty entry is the working directory of the child.
-    const candidate = resolve(cwd, folder, name);
+    const candidate = nodePath().resolve(cwd, folder, name);
     try {
-      if (!statSync(candidate).isFile()) continue;
-      accessSync(candidate, constants.X_OK);
+      if (!nodeFs().statSync(candidate).isFile()) continue;
+      nodeFs().accessSync(candidate, nodeFs().constants.X_OK);
       return candidate;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EACCES") errno = errnoByName.get("EACCES")!;

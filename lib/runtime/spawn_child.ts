@@ -1,9 +1,9 @@
 /** A child with its streams and its end, out of what the runtime lends: the C library and a reactor. */
 
-import { readFileSync, readlinkSync } from "node:fs";
 import { type EpollWait, Reactor } from "./epoll.ts";
 import { FdSink, FdSource } from "./fd_streams.ts";
 import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
+import { nodeFs } from "./node_modules.ts";
 import { decodeWaitStatus, posixSpawn, SharedFd, setTerminalSize, signalGroup } from "./posix_spawn.ts";
 import type { Child, ExitStatus, SpawnOptions } from "./runtime.ts";
 
@@ -23,7 +23,8 @@ export function createSpawner(libc: Libc, wait: EpollWait): Spawner {
 /** Who started us may have had this signal ignored, which is inherited: the system then forgets how a child ended. */
 function ignoresSigchld(): boolean {
   try {
-    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+    const mask =
+      /^SigIgn:\s*([0-9a-f]+)$/m.exec(nodeFs().readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
     return (BigInt(`0x${mask}`) & (1n << BigInt(SIGCHLD - 1))) !== 0n;
   } catch {
     return false;
@@ -61,7 +62,7 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
 function outputFiles(pipes: readonly number[]): string[] {
   return pipes.flatMap((fd) => {
     try {
-      return [readlinkSync(`/proc/self/fd/${fd}`)];
+      return [nodeFs().readlinkSync(`/proc/self/fd/${fd}`)];
     } catch {
       return [];
     }

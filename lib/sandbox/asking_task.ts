@@ -1,6 +1,6 @@
 /** A confined task that waits for an answer: its memory, and its paths as it would find them. */
 
-import { readFileSync } from "node:fs";
+import { nodeFs } from "../runtime/node_modules.ts";
 import type { Kernel } from "../runtime/runtime.ts";
 import { type Architecture, callNumber } from "./system_calls.ts";
 
@@ -80,7 +80,7 @@ export class AskingTask {
   /** What it takes away from the modes of new files; undefined when the task has gone. */
   umask(): number | undefined {
     try {
-      const mask = /^Umask:\t([0-7]+)$/m.exec(readFileSync(`${this.#folder}/status`, "latin1"))?.[1];
+      const mask = /^Umask:\t([0-7]+)$/m.exec(nodeFs().readFileSync(`${this.#folder}/status`, "latin1"))?.[1];
       return mask === undefined ? undefined : Number.parseInt(mask, 8);
     } catch {
       return undefined;

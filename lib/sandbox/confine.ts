@@ -1,7 +1,7 @@
 /** Starts programs under a policy. */
 
-import { constants } from "node:fs";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
+import { O_RDONLY } from "../runtime/libc.ts";
 import type { Child, Kernel, Runtime, SpawnOptions } from "../runtime/runtime.ts";
 import { bubblewrapPlan } from "./bubblewrap.ts";
 import { filterProgram } from "./filter.ts";
@@ -120,7 +120,7 @@ function launch(
         lend(kernel.memoryFile(new TextEncoder().encode(words.map((word) => `${word}\0`).join("")))),
       );
       if (masks > 0) {
-        const empty = lend(kernel.open("/dev/null", constants.O_RDONLY));
+        const empty = lend(kernel.open("/dev/null", O_RDONLY));
         extraFds.push(...new Array<number>(masks).fill(empty));
       }
       placeholders = holdNames(runtime, missing);

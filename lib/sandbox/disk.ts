@@ -1,6 +1,6 @@
 /** What grounding a policy asks of the disk. An interface, so that a test can be the disk. */
 
-import { accessSync, closeSync, constants, lstatSync, openSync, readlinkSync, readSync } from "node:fs";
+import { nodeFs } from "../runtime/node_modules.ts";
 
 export type FileKind = "folder" | "file" | "link" | "other" | "missing" | "unreachable";
 
@@ -20,7 +20,7 @@ const HEAD_BYTES = 4096;
 export const realDisk: Disk = {
   kindOf: (path) => {
     try {
-      const stat = lstatSync(path);
+      const stat = nodeFs().lstatSync(path);
       if (stat.isSymbolicLink()) return "link";
       if (stat.isDirectory()) return "folder";
       return stat.isFile() ? "file" : "other";
@@ -29,10 +29,10 @@ export const realDisk: Disk = {
       return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "unreachable";
     }
   },
-  linkTarget: (path) => readlinkSync(path),
+  linkTarget: (path) => nodeFs().readlinkSync(path),
   isWritable: (folder) => {
     try {
-      accessSync(folder, constants.W_OK);
+      nodeFs().accessSync(folder, nodeFs().constants.W_OK);
       return true;
     } catch {
       return false;
@@ -40,12 +40,12 @@ export const realDisk: Disk = {
   },
   head: (path) => {
     try {
-      const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const fd = nodeFs().openSync(path, nodeFs().constants.O_RDONLY | nodeFs().constants.O_NONBLOCK);
       try {
         const bytes = new Uint8Array(HEAD_BYTES);
-        return new TextDecoder().decode(bytes.subarray(0, readSync(fd, bytes)));
+        return new TextDecoder().decode(bytes.subarray(0, nodeFs().readSync(fd, bytes)));
       } finally {
-        closeSync(fd);
+        nodeFs().closeSync(fd);
       }
     } catch {
       return "";

@@ -1,6 +1,6 @@
 /** Patterns of paths that are out of reach: what matches, and what of it is there. */
 
-import { readdirSync } from "node:fs";
+import { nodeFs } from "../runtime/node_modules.ts";
 
 /** What one pattern looks for. */
 export interface Glob {
@@ -117,5 +117,5 @@ export function scanGlobs(globs: readonly Glob[], { maxDepth, maxNames }: ScanLi
 }
 
 function list(folder: string) {
-  return readdirSync(folder, { withFileTypes: true });
+  return nodeFs().readdirSync(folder, { withFileTypes: true });
 }

@@ -3,7 +3,7 @@
  * left is a list of places with what holds there, which a mechanism can enforce or has to refuse.
  */
 
-import { posix } from "node:path";
+import { nodePath } from "../runtime/node_modules.ts";
 import type { Disk, FileKind } from "./disk.ts";
 import { compileGlob, escapeGlob, ScanTooLarge, scanGlobs } from "./glob.ts";
 import type { NewNames } from "./name_rules.ts";
@@ -71,7 +71,7 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
   const writableLinks = (rule: Rule): string[] =>
     (found.get(rule)?.links ?? [])
       .map(({ path }) => path)
-      .filter((path) => accessAt({ ...policy, rules: ordered }, posix.dirname(path)) === "write");
+      .filter((path) => accessAt({ ...policy, rules: ordered }, nodePath().posix.dirname(path)) === "write");
   const kept = ordered.filter((rule) => {
     if (writableLinks(rule).length === 0) return true;
     // Anybody can lead it elsewhere; what is there would become writable.
@@ -97,12 +97,16 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
 /** A worktree's `.git` is a file that names the folder. */
 function worktreeRules(policy: Policy, disk: Disk): Rule[] {
   return policy.rules.flatMap((rule): Rule[] => {
-    if (rule.access !== "read" || posix.basename(rule.path) !== ".git") return [];
+    if (rule.access !== "read" || nodePath().posix.basename(rule.path) !== ".git") return [];
     const { kind, path } = follow(rule.path, disk);
     const folder = kind === "file" ? protectedGitFolder(disk.head(path)) : undefined;
     if (folder === undefined) return [];
     return [
-      { path: posix.resolve(posix.dirname(rule.path), folder), access: "read", skipMissing: true },
+      {
+        path: nodePath().posix.resolve(nodePath().posix.dirname(rule.path), folder),
+        access: "read",
+        skipMissing: true,
+      },
     ].filter(({ path }) => accessAt(policy, path) === "write") as Rule[];
   });
 }
@@ -129,7 +133,7 @@ function placesOf(
   heldLinks: readonly string[],
 ): Place[] {
   const places = new Map<string, Place>();
-  for (const link of heldLinks) pin(places, policy, posix.dirname(link));
+  for (const link of heldLinks) pin(places, policy, nodePath().posix.dirname(link));
   const { rules } = policy;
   for (const [i, rule] of rules.entries()) {
     const { path, access } = rule;
@@ -145,9 +149,9 @@ function placesOf(
     if (kind === "missing") {
       if (access === "write" || rule.skipMissing || around !== "write") continue;
       const held = firstMissing(path, disk);
-      if (held !== undefined && disk.isWritable(posix.dirname(held))) {
+      if (held !== undefined && disk.isWritable(nodePath().posix.dirname(held))) {
         places.set(held, { kind: "hold", path: held });
-        pin(places, policy, posix.dirname(held));
+        pin(places, policy, nodePath().posix.dirname(held));
       }
       continue;
     }
@@ -159,7 +163,7 @@ function placesOf(
     } else {
       places.set(path, { kind: access, path });
     }
-    if (around === "write") pin(places, policy, posix.dirname(path));
+    if (around === "write") pin(places, policy, nodePath().posix.dirname(path));
   }
   return [...places.values()].sort(
     (a, b) => a.path.split("/").length - b.path.split("/").length || (a.path < b.path ? -1 : 1),
@@ -170,7 +174,7 @@ function placesOf(
 function pin(places: Map<string, Place>, policy: Policy, folder: string): void {
   const root =
     policy.rules.findLast((rule) => rule.access === "write" && isWithin(folder, rule.path))?.path ?? "/";
-  for (let path = folder; path !== root && path !== "/"; path = posix.dirname(path)) {
+  for (let path = folder; path !== root && path !== "/"; path = nodePath().posix.dirname(path)) {
     if (!places.has(path)) places.set(path, { kind: "pin", path });
   }
 }
@@ -178,7 +182,7 @@ function pin(places: Map<string, Place>, policy: Policy, folder: string): void {
 /** The outermost missing folder of a path; undefined when something else than a folder is in the way. */
 function firstMissing(path: string, disk: Disk): string | undefined {
   let missing = path;
-  for (let folder = posix.dirname(path); ; folder = posix.dirname(folder)) {
+  for (let folder = nodePath().posix.dirname(path); ; folder = nodePath().posix.dirname(folder)) {
     const kind = disk.kindOf(folder);
     if (kind === "folder") return missing;
     if (kind !== "missing" || folder === "/") return undefined;
@@ -227,7 +231,7 @@ export function follow(path: string, disk: Disk): Found {
     const name = rest[0]!;
     rest = rest.slice(1);
     if (name === "..") {
-      real = posix.dirname(real);
+      real = nodePath().posix.dirname(real);
       continue;
     }
     const next = real === "/" ? `/${name}` : `${real}/${name}`;

@@ -1,6 +1,7 @@
 /** The kernel's file rules (Landlock) for a grounded policy. They only ever allow, so many policies they cannot express. */
 
-import { constants, statSync } from "node:fs";
+import { O_NOFOLLOW, O_PATH } from "../runtime/file_libc.ts";
+import { nodeFs } from "../runtime/node_modules.ts";
 import type { Kernel } from "../runtime/runtime.ts";
 import type { Grounded } from "./ground.ts";
 import { CannotEnforce } from "./ground.ts";
@@ -19,8 +20,6 @@ export const NAMES_VERSION = 2;
 
 const RULE_PATH_BENEATH = 1;
 const CREATE_VERSION = 1;
-const O_PATH = 0o10000000;
-const { O_NOFOLLOW } = constants;
 
 /** Bits of rights. */
 const right = {
@@ -130,7 +129,7 @@ export function makeRuleset(
       try {
         const rule = new DataView(new ArrayBuffer(12));
         const wanted = access === "read" ? readRights : allRights;
-        const allowed = statSync(`/proc/self/fd/${fd}`).isDirectory() ? wanted : wanted & fileRights;
+        const allowed = nodeFs().statSync(`/proc/self/fd/${fd}`).isDirectory() ? wanted : wanted & fileRights;
         rule.setBigUint64(0, BigInt(allowed), true);
         rule.setInt32(8, fd, true);
         const added = kernel.call(

@@ -1,8 +1,7 @@
 /** What this machine has to confine programs with, found out by trying. */
 
-import { spawnSync } from "node:child_process";
-import { lstatSync, readdirSync, statSync } from "node:fs";
 import process from "node:process";
+import { nodeChildProcess, nodeFs } from "../runtime/node_modules.ts";
 import type { Kernel } from "../runtime/runtime.ts";
 import { landlockVersion, NAMES_VERSION, WANTED_VERSION } from "./landlock.ts";
 import { type Architecture, auditArch } from "./system_calls.ts";
@@ -71,7 +70,7 @@ function tryBubblewrap(): Mechanisms["bubblewrap"] {
   if (path === undefined) return { works: false, why: `not installed at ${bubblewrapPaths.join(", ")}` };
   let why = "";
   for (const disableUserNamespaces of [true, false]) {
-    const result = spawnSync(
+    const result = nodeChildProcess().spawnSync(
       path,
       [...trial, ...(disableUserNamespaces ? ["--disable-userns"] : []), "--", path, "--version"],
       {
@@ -93,12 +92,13 @@ function tryBubblewrap(): Mechanisms["bubblewrap"] {
  */
 function kernelSettings(): string[] {
   if (process.getuid?.() !== 0) return [];
-  const found = readdirSync("/proc")
+  const found = nodeFs()
+    .readdirSync("/proc")
     .filter((name) => !/^\d+$/.test(name))
     .map((name) => `/proc/${name}`)
     .filter((path) => {
       try {
-        const stat = lstatSync(path);
+        const stat = nodeFs().lstatSync(path);
         return stat.isDirectory() || (stat.isFile() && (stat.mode & 0o222) !== 0);
       } catch {
         return false;
@@ -117,7 +117,7 @@ const trial = [
 /** The administrator's, and nobody else may change it. */
 function isTrusted(path: string): boolean {
   try {
-    const { uid, mode } = statSync(path);
+    const { uid, mode } = nodeFs().statSync(path);
     return uid === 0 && (mode & 0o022) === 0 && (mode & 0o111) !== 0;
   } catch {
     return false;

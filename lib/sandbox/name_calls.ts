@@ -4,7 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { readdirSync } from "node:fs";
+import { nodeFs } from "../runtime/node_modules.ts";
 import type { Kernel } from "../runtime/runtime.ts";
 import { type AskingTask, cString, type PlaceOfName } from "./asking_task.ts";
 import type { NameRules } from "./name_rules.ts";
@@ -319,7 +319,7 @@ function decoded(path: string): string {
 /** Undefined when it cannot be listed. */
 function entriesOf(folder: string) {
   try {
-    return readdirSync(folder, { withFileTypes: true });
+    return nodeFs().readdirSync(folder, { withFileTypes: true });
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 /** Names that a confined process may not make, however it comes to them: what a mount cannot hold, as it is not there yet. */
 
-import { posix } from "node:path";
+import { nodePath } from "../runtime/node_modules.ts";
 import { compileGlob, escapeGlob, type Glob } from "./glob.ts";
 import { isWithin } from "./policy.ts";
 
@@ -28,7 +28,7 @@ export class NameRules {
   /** What matches takes what is beneath it along. */
   verdict(path: string): Verdict {
     if (this.#heldLinks.has(path)) return "held";
-    for (let at = path; at !== "/"; at = posix.dirname(at)) {
+    for (let at = path; at !== "/"; at = nodePath().posix.dirname(at)) {
       if (this.#globs.some((glob) => glob.matches(at))) return "denied";
     }
     return "allowed";

@@ -5,8 +5,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, utimesSync } from "node:fs";
 import process from "node:process";
+import { nodeFs } from "../runtime/node_modules.ts";
 import type { Child, Kernel, Runtime } from "../runtime/runtime.ts";
 import { type Disk, realDisk } from "./disk.ts";
 
@@ -45,14 +45,14 @@ export function hasPlaceholders(): boolean {
 export function adoptPlaceholder(path: string): void {
   if (!held.delete(path)) return;
   const seconds = (performance.timeOrigin + performance.now()) / 1000;
-  utimesSync(path, seconds, seconds);
+  nodeFs().utimesSync(path, seconds, seconds);
 }
 
 /** Also one of another server's. */
 function isMarked(path: string): boolean {
   try {
-    const stat = lstatSync(path);
-    return stat.isDirectory() && stat.mtimeMs === MARK_MS && readdirSync(path).length === 0;
+    const stat = nodeFs().lstatSync(path);
+    return stat.isDirectory() && stat.mtimeMs === MARK_MS && nodeFs().readdirSync(path).length === 0;
   } catch {
     return false;
   }
@@ -118,8 +118,8 @@ function hold(kernel: Kernel, path: string): void {
   if (known) kernel.close(known.fd);
   for (let i = 0; i < MAX_TRIES; i++) {
     try {
-      mkdirSync(path, 0o755);
-      utimesSync(path, MARK_MS / 1000, MARK_MS / 1000);
+      nodeFs().mkdirSync(path, 0o755);
+      nodeFs().utimesSync(path, MARK_MS / 1000, MARK_MS / 1000);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
@@ -148,7 +148,7 @@ function release(kernel: Kernel, path: string): void {
   const isOurs = (): boolean => kernel.call(flockNumber, fd, LOCK_EXCLUSIVE | DO_NOT_WAIT) === 0;
   if (isOurs() || (kernel.call(flockNumber, fd, UNLOCK) === 0 && isOurs())) {
     try {
-      if (isMarked(path)) rmdirSync(path);
+      if (isMarked(path)) nodeFs().rmdirSync(path);
     } catch {
       // Somebody has put something into it: it is not ours any more.
     }
@@ -159,11 +159,16 @@ function release(kernel: Kernel, path: string): void {
 /** Numbers of the children of a process. */
 function childrenOf(pid: number): number[] {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+    return nodeFs()
+      .readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1")
+      .split(" ")
+      .filter(Boolean)
+      .map(Number);
   } catch {
     // A kernel without that file: all rows are looked through.
   }
-  return readdirSync("/proc")
+  return nodeFs()
+    .readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((child) => parentOf(child) === pid);
@@ -171,7 +176,7 @@ function childrenOf(pid: number): number[] {
 
 function parentOf(pid: number): number | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = nodeFs().readFileSync(`/proc/${pid}/stat`, "latin1");
     return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
   } catch {
     return undefined;
@@ -181,7 +186,7 @@ function parentOf(pid: number): number | undefined {
 /** The first process of a namespace becomes a zombie when all others in it have gone. */
 function isAlive(pid: number): boolean {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = nodeFs().readFileSync(`/proc/${pid}/stat`, "latin1");
     return !"ZX".includes(stat[stat.lastIndexOf(")") + 2]!);
   } catch {
     return false;

@@ -1,6 +1,5 @@
 /** Makes the rules out of what a request says. A pure function: it looks at no disk. */
 
-import { posix } from "node:path";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import type {
@@ -12,6 +11,7 @@ import type {
   SpecialPathValue,
 } from "../protocol/sandbox.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { nodePath } from "../runtime/node_modules.ts";
 import { compileGlob, escapeGlob } from "./glob.ts";
 import { isWithin, orderRules, type Policy, type Rule, unrestricted } from "./policy.ts";
 
@@ -116,7 +116,7 @@ function withProtectedNames(rules: readonly Rule[]): Rule[] {
             rule.access === "write" &&
             rule.path !== "/" &&
             isWithin(path, rule.path) &&
-            protectedNames.includes(posix.basename(rule.path)),
+            protectedNames.includes(nodePath().posix.basename(rule.path)),
         ),
     );
   return orderRules([...rules, ...added]);
@@ -184,7 +184,7 @@ function absolute(wire: string): string {
   }
   if (!path.startsWith("/")) throw invalid("path of another system: expected a POSIX path");
   if (path.includes("\0")) throw invalid("nul byte in a path");
-  const normal = posix.normalize(path);
+  const normal = nodePath().posix.normalize(path);
   return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal.replace(/^\/+/, "/");
 }
 

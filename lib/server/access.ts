@@ -1,9 +1,9 @@
 /** Who may connect: addresses that are safe to listen on, hosts, origins and tokens. */
 
 import { Buffer } from "node:buffer";
-import { hostname } from "node:os";
 import { isIP } from "../protocol/ip_address.ts";
 import { digest, sameDigest } from "../runtime/digest.ts";
+import { nodeOs } from "../runtime/node_modules.ts";
 import type { HttpHead } from "../transport/http_head.ts";
 
 /** How a client proves that it may connect. More modes can follow. */
@@ -46,5 +46,5 @@ export function isOwnHost(host: string, allowed: readonly string[]): boolean {
   const name = /^\[([^\]]*)\](?::\d+)?$/.exec(host)?.[1] ?? host.replace(/:\d*$/, "");
   if (isIP(name) !== 0) return true;
   const folded = name.toLowerCase().replace(/\.$/, "");
-  return folded === "localhost" || folded === hostname().toLowerCase() || allowed.includes(folded);
+  return folded === "localhost" || folded === nodeOs().hostname().toLowerCase() || allowed.includes(folded);
 }

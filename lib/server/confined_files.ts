@@ -3,13 +3,13 @@
  * while, as starting one costs a hundred times what a call does.
  */
 
-import { join } from "node:path";
 import process from "node:process";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { Handlers } from "../protocol/methods.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import { type Sandbox, sandbox as sandboxSchema } from "../protocol/sandbox.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { nodePath } from "../runtime/node_modules.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { sandboxInfo } from "../sandbox/ceiling.ts";
@@ -286,7 +286,7 @@ function refuseDenied(policy: Policy, params: Params): void {
 /** Undefined where it is refused later. */
 function nativePath(wire: string): string | undefined {
   try {
-    const path = join("/", pathFromWire(wire));
+    const path = nodePath().join("/", pathFromWire(wire));
     return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
   } catch {
     return undefined;

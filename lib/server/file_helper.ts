@@ -1,10 +1,10 @@
 /** This program again, inside a sandbox, serving files to the one outside over a pipe. */
 
-import { statSync } from "node:fs";
 import process from "node:process";
 import { Peer, ProtocolViolation } from "../jsonrpc/peer.ts";
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { type Handlers, type RequestRow, requests } from "../protocol/methods.ts";
+import { nodeFs } from "../runtime/node_modules.ts";
 import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { spawnConfined } from "../sandbox/confine.ts";
 import { ownProgram } from "../sandbox/own_program.ts";
@@ -169,7 +169,7 @@ function stampOf({ rules }: Policy): string {
       if (isPlaceholder(path)) return "-";
       try {
         // The number alone is soon another's.
-        const { dev, ino, birthtimeNs } = statSync(path, { bigint: true });
+        const { dev, ino, birthtimeNs } = nodeFs().statSync(path, { bigint: true });
         return `${dev}:${ino}:${birthtimeNs}`;
       } catch {
         return "-";

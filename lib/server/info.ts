@@ -1,13 +1,11 @@
 /** What `environment/info` says of this machine. */
 
-import { existsSync, readFileSync } from "node:fs";
-import { homedir, hostname, tmpdir, userInfo } from "node:os";
-import { basename, delimiter, join } from "node:path";
 import process from "node:process";
 import type { Capabilities, EnvironmentInfo, ShellInfo } from "../protocol/environment.ts";
 import { pathToUri } from "../protocol/path_uri.ts";
 import { version } from "../protocol/version.ts";
 import { digest } from "../runtime/digest.ts";
+import { nodeFs, nodeOs, nodePath } from "../runtime/node_modules.ts";
 
 /** What this server implements of what a client may ask for. */
 export const serverCapabilities: Readonly<Capabilities> = {
@@ -41,21 +39,23 @@ export function environmentInfo(): EnvironmentInfo {
     prependPathDirs: [],
     temporaryDirectories: temporary ? [pathToUri(temporary)] : [],
     // Not `tmpdir()` alone, which looks at TMP and TEMP too; the peer does so on Windows only.
-    tempDir: pathToUri(process.platform === "win32" ? tmpdir() : temporary || "/tmp"),
+    tempDir: pathToUri(process.platform === "win32" ? nodeOs().tmpdir() : temporary || "/tmp"),
     capabilities: serverCapabilities,
   };
 }
 
 /** The login shell of the user that runs us; the variable SHELL does not count. */
 export function defaultShell(login: string | undefined = loginShell()): ShellInfo {
-  if (login && knownShells.has(basename(login)) && existsSync(login))
-    return { name: basename(login), path: login };
+  const base = login?.slice(login.lastIndexOf("/") + 1);
+  if (login && base && knownShells.has(base) && nodeFs().existsSync(login))
+    return { name: base, path: login };
   const order = process.platform === "darwin" ? ["zsh", "bash"] : ["bash", "zsh"];
+  const { delimiter, join } = nodePath();
   for (const name of order) {
     const folders = [...(process.env.PATH ?? "").split(delimiter), "/bin", "/usr/bin", "/usr/local/bin"];
     const path = folders
       .map((folder) => join(folder, name))
-      .find((file) => file.startsWith("/") && existsSync(file));
+      .find((file) => file.startsWith("/") && nodeFs().existsSync(file));
     if (path) return { name, path };
   }
   return { name: "sh", path: "/bin/sh" };
@@ -65,7 +65,7 @@ function loginShell(): string | undefined {
   const uid = process.geteuid?.();
   try {
     // Not `userInfo().shell`: Bun takes that from the variable SHELL.
-    for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
+    for (const line of nodeFs().readFileSync("/etc/passwd", "utf8").split("\n")) {
       const fields = line.split(":");
       if (fields.length >= 7 && Number(fields[2]) === uid && fields[2] !== "") return fields[6];
     }
@@ -73,7 +73,7 @@ function loginShell(): string | undefined {
     // No such file, as on Windows.
   }
   try {
-    return userInfo().shell ?? undefined;
+    return nodeOs().userInfo().shell ?? undefined;
   } catch {
     return undefined;
   }
@@ -81,7 +81,8 @@ function loginShell(): string | undefined {
 
 function homeDir(): string | undefined {
   try {
-    const home = homedir();
+    // What Node answers too, without its module.
+    const home = (process.platform !== "win32" && process.env.HOME) || nodeOs().homedir();
     return home === "" ? undefined : home;
   } catch {
     return undefined;
@@ -92,7 +93,7 @@ function workingDir(): string | null {
   try {
     const cwd = process.cwd();
     // Bun answers from its memory when the folder is gone.
-    return existsSync(cwd) ? cwd : null;
+    return nodeFs().existsSync(cwd) ? cwd : null;
   } catch {
     return null;
   }
@@ -108,8 +109,8 @@ function providerId(): string {
 
 function machineId(): string {
   try {
-    return readFileSync("/etc/machine-id", "utf8").trim();
+    return nodeFs().readFileSync("/etc/machine-id", "utf8").trim();
   } catch {
-    return hostname();
+    return nodeOs().hostname();
   }
 }

@@ -100,7 +100,12 @@ export function notificationText(method: string, params: unknown): string {
 }
 
 export function resultText(id: RequestId, result: unknown): string {
-  return `{"id":${idText(id)},"result":${JSON.stringify(result)}}`;
+  return jsonResultText(id, JSON.stringify(result));
+}
+
+/** An answer with a result that is JSON already. */
+export function jsonResultText(id: RequestId, result: string): string {
+  return `{"id":${idText(id)},"result":${result}}`;
 }
 
 /** An answer around the base64 of one member, which comes first. */

@@ -9,6 +9,7 @@ import {
   base64ResultText,
   type ErrorObject,
   errorText,
+  jsonResultText,
   MalformedMessage,
   type Message,
   notificationText,
@@ -41,10 +42,20 @@ export class WithBytes {
   }
 }
 
+/** A result that is JSON already. */
+export class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 /** What the owner of a peer does with what comes in. */
 export interface PeerHandlers {
   /**
-   * Answers one request: with the wire form of the result, or later by a promise. It may be {@link WithBytes}.
+   * Answers one request: with the wire form of the result, or later by a promise. It may be {@link WithBytes} or
+   * {@link JsonText}.
    * @throws {RpcError} The answer is this error. Anything else thrown is answered as an internal error.
    */
   request(method: string, params: unknown): unknown;
@@ -76,11 +87,12 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** One end of a connection. */
-export class Peer {
+/** One end of a connection. It is what its channel tells, too: closures for that would be made for every connection. */
+export class Peer implements ChannelReceiver {
   readonly #channel: Channel;
   readonly #handlers: PeerHandlers;
-  readonly #pending = new Map<RequestId, Pending>();
+  /** Calls without an answer; a server makes none. */
+  #pending: Map<RequestId, Pending> | undefined;
   #lastId = 0;
   #closed: CloseReason | undefined;
 
@@ -91,19 +103,7 @@ export class Peer {
 
   /** Begins to receive. */
   open(): void {
-    const receiver: ChannelReceiver = {
-      message: (text) => this.#receive(() => parseMessage(text)),
-      longText: (bytes) => {
-        const message = parseLongMessage(bytes);
-        if (message) this.#receive(() => message);
-        return message !== undefined;
-      },
-      bytes: (message) => this.#receive(() => parseBinaryMessage(message)),
-      undecodable: (detail) => this.#answerMalformed(detail),
-      drained: () => this.#handlers.drained?.(),
-      closed: (reason) => this.#end(reason),
-    };
-    this.#channel.open(receiver);
+    this.#channel.open(this);
   }
 
   /** Why the connection is over; undefined while it lives. */
@@ -142,7 +142,7 @@ export class Peer {
           ? binaryHead(rawRequestText(id, method, params.rest, params.member))
           : requestText(id, method, params);
       const settle = (): void => {
-        this.#pending.delete(id);
+        this.#pending?.delete(id);
         options.signal?.removeEventListener("abort", onAbort);
         clearTimeout(timer);
       };
@@ -160,6 +160,7 @@ export class Peer {
         }, timerMs(options.timeoutMs));
       }
       options.signal?.addEventListener("abort", onAbort, { once: true });
+      this.#pending ??= new Map();
       this.#pending.set(id, {
         resolve: (result) => {
           settle();
@@ -208,9 +209,45 @@ export class Peer {
     this.#channel.close(reason);
   }
 
-  #receive(parse: () => Message): void {
+  /** What the channel tells ({@link ChannelReceiver}). */
+  message(text: string): void {
+    this.#receive(text, parseMessage);
+  }
+
+  longText(bytes: Uint8Array): boolean {
+    return this.#receive(bytes, parseLongMessage);
+  }
+
+  bytes(message: Uint8Array): void {
+    this.#receive(message, parseBinaryMessage);
+  }
+
+  undecodable(detail: string): void {
+    const kind = this.#channel.label.includes("websocket") ? "websocket " : "";
+    this.#channel.send(
+      errorText(-1, {
+        code: rpcCode.invalidRequest,
+        message: `failed to parse ${kind}JSON-RPC message from ${this.#channel.label}: ${detail}`,
+      }),
+    );
+  }
+
+  drained(): void {
+    this.#handlers.drained?.();
+  }
+
+  closed(reason: CloseReason): void {
+    if (this.#closed) return;
+    this.#closed = reason;
+    for (const pending of [...(this.#pending?.values() ?? [])]) pending.reject(new CloseError(reason));
+    this.#handlers.closed(reason);
+  }
+
+  /** Answers whether it was a message, or was meant to be one. */
+  #receive<T>(form: T, parse: (form: T) => Message | undefined): boolean {
     try {
-      const message = parse();
+      const message = parse(form);
+      if (!message) return false;
       switch (message.kind) {
         case "request":
           this.#dispatch(message.id, message.method, message.params);
@@ -219,17 +256,18 @@ export class Peer {
           this.#handlers.notification(message.method, message.params);
           break;
         default: {
-          const pending = this.#pending.get(message.id);
+          const pending = this.#pending?.get(message.id);
           if (!pending) this.#handlers.unmatched();
           else if (message.kind === "result") pending.resolve(message.result);
           else pending.reject(new RpcError(message.error.code, message.error.message, message.error.data));
         }
       }
     } catch (error) {
-      if (error instanceof MalformedMessage) this.#answerMalformed(error.message);
+      if (error instanceof MalformedMessage) this.undecodable(error.message);
       else if (error instanceof ProtocolViolation) this.close({ kind: "protocol", message: error.message });
       else throw error;
     }
+    return true;
   }
 
   #dispatch(id: RequestId, method: string, params: unknown): void {
@@ -251,6 +289,10 @@ export class Peer {
   }
 
   #answer(id: RequestId, result: unknown): void {
+    if (result instanceof JsonText) {
+      this.#channel.send(jsonResultText(id, result.text));
+      return;
+    }
     if (!(result instanceof WithBytes)) {
       this.#channel.send(resultText(id, result));
       return;
@@ -263,23 +305,6 @@ export class Peer {
     const { head, tail } = base64ResultText(id, rest, member);
     if (this.#channel.sendBase64) this.#channel.sendBase64(head, bytes, tail, owned);
     else this.#channel.send(`${head}${bytes.toBase64()}${tail}`);
-  }
-
-  #answerMalformed(detail: string): void {
-    const kind = this.#channel.label.includes("websocket") ? "websocket " : "";
-    this.#channel.send(
-      errorText(-1, {
-        code: rpcCode.invalidRequest,
-        message: `failed to parse ${kind}JSON-RPC message from ${this.#channel.label}: ${detail}`,
-      }),
-    );
-  }
-
-  #end(reason: CloseReason): void {
-    if (this.#closed) return;
-    this.#closed = reason;
-    for (const pending of [...this.#pending.values()]) pending.reject(new CloseError(reason));
-    this.#handlers.closed(reason);
   }
 }
 

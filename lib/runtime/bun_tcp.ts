@@ -96,9 +96,6 @@ const events = {
 
 class BunStream implements ByteStream {
   readonly #socket: Socket<Data>;
-  readonly localAddress: string;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
   handlers: StreamHandlers | undefined;
   #queue: Uint8Array[] = [];
   #pending = 0;
@@ -108,9 +105,19 @@ class BunStream implements ByteStream {
 
   constructor(socket: Socket<Data>) {
     this.#socket = socket;
-    this.localAddress = socket.localAddress;
-    this.remoteAddress = socket.remoteAddress;
-    this.remotePort = socket.remotePort;
+  }
+
+  // Each is a call of the system.
+  get localAddress(): string {
+    return this.#socket.localAddress;
+  }
+
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.#socket.remotePort;
   }
 
   get pendingBytes(): number {

@@ -15,6 +15,8 @@ export function newHasher(algorithm: "sha1" | "sha256"): Hasher {
 
 /** The digest of bytes, or of a text as UTF-8. */
 export function digest(algorithm: "sha1" | "sha256", data: string | Uint8Array): Uint8Array {
+  // One call in place of four. Its type leaves open which kind of array it makes.
+  if ("Bun" in globalThis) return (algorithm === "sha1" ? Bun.SHA1 : Bun.SHA256).hash(data) as Uint8Array;
   const hasher = newHasher(algorithm);
   hasher.update(data);
   return hasher.digest();

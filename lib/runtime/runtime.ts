@@ -137,6 +137,7 @@ export interface StreamHandlers {
 
 /** A TCP or TLS connection. */
 export interface ByteStream {
+  /** The addresses are known while it is open. */
   readonly localAddress: string;
   readonly remoteAddress: string;
   readonly remotePort: number;

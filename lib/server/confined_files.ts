@@ -64,7 +64,7 @@ interface Kept {
 }
 
 type Params = Record<string, unknown> & { sandbox?: unknown };
-type Handler = (params: Params) => unknown;
+type Method = keyof Handlers;
 
 /** The service of files with sandboxes, and with a policy that no request reaches beyond. */
 export function confinedFiles(runtime: Runtime, files: Service, ceiling: Policy): Service {
@@ -74,28 +74,19 @@ export function confinedFiles(runtime: Runtime, files: Service, ceiling: Policy)
     ended: () => Promise.all(ending),
     capabilities: { ...files.capabilities, sandboxedFileStreaming: true },
     info: () => ({ sandbox: sandboxInfo(runtime) }),
-    open: (link) => {
-      const inner = files.open(link);
-      const confined = new ConfinedFiles(runtime, inner, ceiling);
-      return {
-        ...inner,
-        handlers: confined.handlers,
-        dispose: () => {
-          inner.dispose();
-          for (const gone of confined.dispose()) {
-            ending.add(gone);
-            gone.then(() => ending.delete(gone));
-          }
-        },
-      };
-    },
+    open: (link) =>
+      new ConfinedFiles(runtime, files.open(link), ceiling, (gone) => {
+        ending.add(gone);
+        gone.then(() => ending.delete(gone));
+      }),
   };
 }
 
-class ConfinedFiles {
-  readonly handlers: Partial<Handlers>;
+class ConfinedFiles implements OpenService {
   readonly #runtime: Runtime;
+  readonly #inner: OpenService;
   readonly #ceiling: Policy;
+  readonly #onEnding: (gone: Promise<void>) => void;
   /** By policy. */
   readonly #helpers = new Map<string, Kept>();
   /** Those that are not used again, or not any more, and not yet gone. */
@@ -103,41 +94,48 @@ class ConfinedFiles {
   /** Where a handle was opened, by its id. */
   readonly #handles = new Map<string, FileHelper>();
 
-  constructor(runtime: Runtime, inner: OpenService, ceiling: Policy) {
+  /** @param onEnding Is told of each helper that ends with the connection; the promise settles when it has gone. */
+  constructor(
+    runtime: Runtime,
+    inner: OpenService,
+    ceiling: Policy,
+    onEnding: (gone: Promise<void>) => void,
+  ) {
     this.#runtime = runtime;
+    this.#inner = inner;
     this.#ceiling = ceiling;
-    this.handlers = Object.fromEntries(
-      Object.entries(inner.handlers).map(([method, handler]) => {
-        const direct = handler as unknown as Handler;
-        if (!method.startsWith("fs/") || pure.has(method)) return [method, direct];
-        if (ofHandles.has(method))
-          return [method, (params: Params) => this.#ofHandle(method, params, direct)];
-        return [method, (params: Params) => this.#request(method, params, direct)];
-      }),
-    ) as Partial<Handlers>;
+    this.#onEnding = onEnding;
   }
 
-  /** Ends all helpers; each of the answers settles with one of them. */
-  dispose(): Promise<void>[] {
+  request(method: Method, params: unknown): unknown {
+    if (pure.has(method)) return this.#inner.request(method, params);
+    if (ofHandles.has(method)) return this.#ofHandle(method, params as Params);
+    return this.#confined(method, params as Params);
+  }
+
+  dispose(): void {
+    this.#inner.dispose();
     const helpers = new Set([...this.#helpers.values()].map(({ helper }) => helper));
     for (const helper of [...this.#handles.values(), ...this.#single]) helpers.add(helper);
     for (const { idle } of this.#helpers.values()) clearTimeout(idle);
     this.#helpers.clear();
     this.#handles.clear();
-    for (const helper of helpers) helper.end();
-    return [...helpers].map(({ gone }) => gone);
+    for (const helper of helpers) {
+      helper.end();
+      this.#onEnding(helper.gone);
+    }
   }
 
-  #request(method: string, params: Params, direct: Handler): unknown {
+  #confined(method: Method, params: Params): unknown {
     if (hasPlaceholders()) this.#mindPlaceholder(method, params);
     if ((params.sandbox === undefined || params.sandbox === null) && this.#ceiling === unrestricted)
-      return direct(params);
+      return this.#inner.request(method, params);
     const { sandbox, ...rest } = params;
     const policy = this.#policyOf(sandbox);
-    if (hasAllFiles(policy)) return direct(rest);
+    if (hasAllFiles(policy)) return this.#inner.request(method, rest);
     const isLook =
       looks.has(method) || (method === "fs/open" && (params.mode === undefined || params.mode === "read"));
-    if (canReadAll(policy) && (isLook || isWatch(method))) return direct(rest);
+    if (canReadAll(policy) && (isLook || isWatch(method))) return this.#inner.request(method, rest);
     if (!isLook && method !== "fs/open" && !changes.has(method)) {
       throw new RpcError(rpcCode.invalidRequest, `filesystem sandbox cannot be enforced for ${method}`);
     }
@@ -187,10 +185,10 @@ class ConfinedFiles {
     }
   }
 
-  #ofHandle(method: string, params: Params, direct: Handler): unknown {
+  #ofHandle(method: Method, params: Params): unknown {
     const id = params.handleId as string;
     const helper = this.#handles.get(id);
-    if (!helper) return direct(params);
+    if (!helper) return this.#inner.request(method, params);
     const answer = helper.call(method as "fs/close", params as never);
     return method === "fs/close" ? answer.finally(() => this.#forget(id)) : answer;
   }

@@ -1,50 +1,54 @@
-/** One connection of a client: the handshake, then requests to the session's handlers. */
+/** One connection of a client: the handshake, then requests to the session's processes and to services. */
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
-import { Peer, ProtocolViolation, WithBytes } from "../jsonrpc/peer.ts";
-import type { EnvironmentInfo } from "../protocol/environment.ts";
+import { JsonText, Peer, type PeerHandlers, ProtocolViolation, WithBytes } from "../jsonrpc/peer.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import {
   type ClientNotifications,
   clientNotifications,
+  type Family,
   type Handlers,
   type RequestRow,
   requests,
+  type ServerNotifications,
   serverNotifications,
 } from "../protocol/methods.ts";
 import { DecodeError, type Schema } from "../protocol/schema.ts";
-import type { InitializeParams, InitializeResult } from "../protocol/session.ts";
-import { environmentInfo } from "./info.ts";
+import type { InitializeParams } from "../protocol/session.ts";
 import { Observer } from "./observer.ts";
-import type { ConnectionLink, OpenService, Service } from "./service.ts";
+import type { ConnectionLink, OpenService, Service, Services } from "./service.ts";
 import { type Attachment, type Session, type SessionStore, takenOver } from "./session.ts";
 
-/** Settings of a connection. */
+/** Settings of connections, which those of a server share. */
 export interface ConnectionOptions {
   sessions: SessionStore;
   /** What belongs to the connection itself. */
-  services?: readonly Service[];
+  services: Services;
   /** How long a client may take to finish the handshake. @default {60_000} */
   handshakeMs?: number;
-  onClose?: (reason: CloseReason) => void;
+  onClose?: (connection: ServerConnection, reason: CloseReason) => void;
 }
 
 type Method = keyof Handlers;
-type Table = { readonly [M in Method]?: (params: never) => unknown };
 
 /** Above this, processes of the session wait with their output. */
 const HIGH_WATER_BYTES = 1024 * 1024;
+const isReady = new JsonText('{"status":"ready"}');
 
-export class ServerConnection {
+/**
+ * It is itself what its peer, its session and its services are given: objects of closures for each of them would be
+ * most of what a connection costs that asks for little. What is of use to one connection in a hundred is made when it is
+ * used.
+ */
+export class ServerConnection implements PeerHandlers, Attachment, ConnectionLink {
   readonly #options: ConnectionOptions;
   readonly #peer: Peer;
   #session: Session | undefined;
-  #handlers: Table;
-  #services: readonly OpenService[] = [];
+  /** It only looks on at the session. */
+  #observer: Observer | undefined;
+  /** Those that have been asked for something. */
+  #services: Map<Service, OpenService> | undefined;
   #initialized = false;
-  /** Gives up what the connection has of its session. */
-  #leave: () => void = () => {};
-  #isObserver = false;
   /** The answer to everything, once the session is another's. */
   #refusal: RpcError | undefined;
   /** How many hold the client back. */
@@ -54,20 +58,7 @@ export class ServerConnection {
 
   constructor(channel: Channel, options: ConnectionOptions) {
     this.#options = options;
-    this.#handlers = {
-      initialize: (params: InitializeParams) => this.#initialize(params),
-      "environment/info": () => this.#wholeInfo(),
-      "environment/status": () => ({ status: "ready" }),
-    };
-    this.#peer = new Peer(channel, {
-      request: (method, params) => this.#request(method, params),
-      notification: (method, params) => this.#notification(method, params),
-      unmatched: () => {
-        throw new ProtocolViolation("An answer came to a request that was not made");
-      },
-      drained: () => this.#release(),
-      closed: (reason) => this.#onClosed(reason),
-    });
+    this.#peer = new Peer(channel, this);
     const handshakeMs = options.handshakeMs ?? 60_000;
     this.#handshakeTimer = setTimeout(
       () => this.close({ kind: "timeout", message: `No handshake within ${handshakeMs} ms` }),
@@ -81,33 +72,44 @@ export class ServerConnection {
   }
 
   /** The wire form of the answer. Parameters are decoded before the handshake is asked about, as the peer does. */
-  #request(method: string, params: unknown): unknown {
+  request(method: string, params: unknown): unknown {
     if (!Object.hasOwn(requests, method)) throw unknownMethod(method);
     const row = requests[method as Method] as RequestRow<unknown, unknown>;
     const decoded = decodeParams(row, params);
-    if (row.gate !== null && !this.#initialized) {
+    if (row.gate === null) return this.#initialize(decoded as InitializeParams);
+    if (!this.#initialized) {
       const missing = this.#session ? "send initialized" : "call initialize";
       throw new RpcError(rpcCode.invalidRequest, `client must ${missing} before using ${row.gate} methods`);
     }
-    if (this.#refusal && row.gate !== null) throw this.#refusal;
-    const handler = this.#handlers[method as Method] as ((params: unknown) => unknown) | undefined;
-    // Not everything that is in the table can be done on every machine.
-    if (!handler && this.#isObserver) {
-      throw new RpcError(
-        rpcCode.invalidRequest,
-        `this connection only observes its session: it cannot use ${method}`,
-      );
+    if (this.#refusal) throw this.#refusal;
+    if (row.gate === "environment status") return isReady;
+    if (row.gate === "environment info") {
+      return new JsonText(this.#options.services.info.whole(this.#peer.sendsBytes));
     }
-    if (!handler) throw unknownMethod(method);
     const raw = this.#peer.sendsBytes && (decoded as { raw?: boolean } | null)?.raw === true;
-    const result = handler(decoded);
+    const result = this.#handle(method as Method, row, decoded);
     // Bytes that are answered at once may be lent; what comes later is its receiver's.
     return result instanceof Promise
       ? result.then((value) => wireResult(row, value, { raw, owned: true }))
       : wireResult(row, result, { raw, owned: false });
   }
 
-  #notification(method: string, params: unknown): void {
+  #handle(method: Method, row: RequestRow<unknown, unknown>, params: unknown): unknown {
+    if (this.#observer) return observed(this.#observer, method)(params as never);
+    if (row.gate === "exec") return this.#session!.processes[method as Family<"process">](params as never);
+    const service = this.#options.services.of(method);
+    // Not everything that is in the table can be done on every machine.
+    if (!service) throw unknownMethod(method);
+    let open = this.#services?.get(service);
+    if (!open) {
+      open = service.open(this);
+      this.#services ??= new Map();
+      this.#services.set(service, open);
+    }
+    return open.request(method, params);
+  }
+
+  notification(method: string, params: unknown): void {
     if (method === "initialized") {
       if (!this.#session) throw new ProtocolViolation("`initialized` came before `initialize`");
       clearTimeout(this.#handshakeTimer);
@@ -117,14 +119,16 @@ export class ServerConnection {
     if (method === "process/consumed" && this.#session) {
       const { processId, seq } = decodeNotification(method, params);
       // Of an observer it holds nobody back, and of who has lost the session it counts no more.
-      if (this.#isObserver || this.#refusal) return;
+      if (this.#observer || this.#refusal) return;
       this.#session.processes.consumed(processId, seq);
       return;
     }
-    for (const { notifications } of this.#services) {
-      if (!notifications || !Object.hasOwn(notifications, method)) continue;
+    const service = this.#session && !this.#observer && this.#options.services.ofNotification(method);
+    if (service) {
       const name = method as keyof ClientNotifications;
-      (notifications[name] as (params: unknown) => void)(decodeNotification(name, params));
+      const decoded = decodeNotification(name, params);
+      // Where nothing has been asked for there is nothing that it could be about.
+      this.#services?.get(service)?.notification?.(name, decoded);
       return;
     }
     // Methods of that form are optional by the convention of other JSON-RPC protocols.
@@ -132,83 +136,66 @@ export class ServerConnection {
     throw new ProtocolViolation(`The notification "${method.slice(0, 100)}" is not known`);
   }
 
-  #initialize(params: InitializeParams): InitializeResult {
+  unmatched(): never {
+    throw new ProtocolViolation("An answer came to a request that was not made");
+  }
+
+  drained(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
+  }
+
+  closed(reason: CloseReason): void {
+    clearTimeout(this.#handshakeTimer);
+    this.drained();
+    for (const service of this.#services?.values() ?? []) service.dispose();
+    if (this.#observer) this.#observer.dispose();
+    else if (this.#session) this.#options.sessions.detach(this.#session, this);
+    this.#options.onClose?.(this, reason);
+  }
+
+  #initialize({ resumeSessionId, attach }: InitializeParams): JsonText {
     if (this.#session) {
       throw new RpcError(rpcCode.invalidRequest, "initialize may only be sent once per connection");
     }
-    const link: ConnectionLink = {
-      send: (text) => this.#peer.send(text),
-      sendBase64: (head, bytes, tail) => this.#peer.sendBase64(head, bytes, tail),
-      notify: (name, params) => {
-        const schema: Schema<unknown> = serverNotifications[name];
-        this.#peer.notify(name, schema.encode(params));
-      },
-      ready: () => this.#ready(),
-      hold: () => this.#hold(),
-    };
-    const { resumeSessionId, attach } = params;
     if (attach !== undefined && resumeSessionId === undefined) {
       throw new RpcError(rpcCode.invalidParams, "attach: there is no resumeSessionId to attach to");
     }
-    const { sessions } = this.#options;
+    const { sessions, services } = this.#options;
     if (attach === "observe") {
-      this.#observe(sessions.find(resumeSessionId!), link);
+      this.#session = sessions.find(resumeSessionId!);
+      this.#observer = new Observer(this.#session, this);
     } else {
-      const attachment: Attachment = {
-        ...link,
-        probe: (timeoutMs: number) => this.#peer.probe(timeoutMs),
-        takenOver: () => this.#onTakenOver(),
-      };
       this.#session =
         resumeSessionId === undefined
-          ? sessions.create(attachment)
-          : sessions.resume(resumeSessionId, attachment, { takesOver: attach === "takeOver" });
-      const session = this.#session;
-      this.#leave = () => sessions.detach(session, attachment);
-      this.#services = (this.#options.services ?? []).map((service) => service.open(link));
-      this.#handlers = Object.assign(
-        { ...this.#handlers, ...session.processes },
-        ...this.#services.map(({ handlers }) => handlers),
-      );
+          ? sessions.create(this)
+          : sessions.resume(resumeSessionId, this, { takesOver: attach === "takeOver" });
     }
-    return { sessionId: this.#session!.id, environmentInfo: this.#info() };
+    const info = services.info.ofHandshake(this.#peer.sendsBytes);
+    return new JsonText(`{"sessionId":"${this.#session.id}","environmentInfo":${info}}`);
   }
 
-  #observe(session: Session, link: ConnectionLink): void {
-    this.#session = session;
-    const observer = new Observer(session, {
-      ...link,
-      ended: () => this.close({ kind: "normal", message: "the session has ended" }),
-    });
-    this.#leave = () => observer.dispose();
-    this.#isObserver = true;
-    this.#handlers = { ...this.#handlers, ...observer.handlers };
+  send(text: string): void {
+    this.#peer.send(text);
   }
 
-  /** What waited has been refused; that goes out first. Not to be resumed: the two would go on taking it in turns. */
-  #onTakenOver(): void {
-    this.#refusal = takenOver();
-    const { message } = this.#refusal;
-    // Nothing of the session waits for this connection any more.
-    this.#release();
-    setImmediate(() => this.close({ kind: "goingAway", message }));
+  sendBase64(head: string, bytes: Uint8Array, tail: string): void {
+    this.#peer.sendBase64(head, bytes, tail);
   }
 
-  #info(): EnvironmentInfo {
-    const raw = this.#peer.sendsBytes;
-    const added = (this.#options.services ?? []).map(({ capabilities, rawCapabilities }) =>
-      raw ? { ...capabilities, ...rawCapabilities } : capabilities,
-    );
-    const info = environmentInfo();
-    return { ...info, capabilities: Object.assign({ ...info.capabilities }, ...added) };
+  notify<N extends keyof ServerNotifications>(name: N, params: ServerNotifications[N]): void {
+    const schema: Schema<unknown> = serverNotifications[name];
+    this.#peer.notify(name, schema.encode(params));
   }
 
-  #wholeInfo(): EnvironmentInfo {
-    const added = (this.#options.services ?? []).map((service) => service.info?.());
-    return Object.assign(this.#info(), ...added);
+  ready(): Promise<void> | undefined {
+    if (this.#peer.closeReason || this.#refusal || this.#peer.pendingBytes < HIGH_WATER_BYTES)
+      return undefined;
+    this.#drained ??= Promise.withResolvers<void>();
+    return this.#drained.promise;
   }
 
-  #hold(): () => void {
+  hold(): () => void {
     if (++this.#holds === 1) this.#peer.pause();
     let held = true;
     return () => {
@@ -218,25 +205,32 @@ export class ServerConnection {
     };
   }
 
-  #ready(): Promise<void> | undefined {
-    if (this.#peer.closeReason || this.#refusal || this.#peer.pendingBytes < HIGH_WATER_BYTES)
-      return undefined;
-    this.#drained ??= Promise.withResolvers<void>();
-    return this.#drained.promise;
+  probe(timeoutMs: number): void {
+    this.#peer.probe(timeoutMs);
   }
 
-  #release(): void {
-    this.#drained?.resolve();
-    this.#drained = undefined;
+  /** What waited has been refused; that goes out first. Not to be resumed: the two would go on taking it in turns. */
+  takenOver(): void {
+    this.#refusal = takenOver();
+    const { message } = this.#refusal;
+    // Nothing of the session waits for this connection any more.
+    this.drained();
+    setImmediate(() => this.close({ kind: "goingAway", message }));
   }
 
-  #onClosed(reason: CloseReason): void {
-    clearTimeout(this.#handshakeTimer);
-    this.#release();
-    for (const service of this.#services) service.dispose();
-    this.#leave();
-    this.#options.onClose?.(reason);
+  /** The session that it observes is over. */
+  ended(): void {
+    this.close({ kind: "normal", message: "the session has ended" });
   }
+}
+
+function observed(observer: Observer, method: Method): (params: never) => unknown {
+  const { handlers } = observer;
+  if (Object.hasOwn(handlers, method)) return handlers[method as keyof typeof handlers];
+  throw new RpcError(
+    rpcCode.invalidRequest,
+    `this connection only observes its session: it cannot use ${method}`,
+  );
 }
 
 function unknownMethod(method: string): RpcError {

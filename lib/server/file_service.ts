@@ -7,13 +7,14 @@ import type { Service } from "./service.ts";
 
 type Method = keyof FileMethods & keyof Handlers;
 
-const names = Object.keys(requests).filter((name): name is Method => name.startsWith("fs/"));
+const methods = Object.keys(requests).filter((name): name is Method => name.startsWith("fs/"));
 
 /** Nothing where the system's calls cannot be had: the methods are not known then. */
 export function fileService(runtime: Runtime): Service[] {
   if (!runtime.hasFiles()) return [];
   return [
     {
+      methods,
       capabilities: {
         fileWriteStreaming: true,
         fsWatchMissing: true,
@@ -28,17 +29,13 @@ export function fileService(runtime: Runtime): Service[] {
         fsListLinks: true,
       },
       rawCapabilities: { fsRawBytes: true },
+      // At the first request: to load the system's calls takes some milliseconds, and not every client has one.
       open: (link) => {
-        let methods: FileMethods | undefined;
-        // Made at the first request: to load the system's calls takes some milliseconds, and not every client has one.
-        const made = (): FileMethods => {
-          methods ??= new FileMethods(runtime, runtime.files(), link);
-          return methods;
+        const files = new FileMethods(runtime, runtime.files(), link);
+        return {
+          request: (method, params) => files[method as Method](params as never),
+          dispose: () => files.close(),
         };
-        const handlers = Object.fromEntries(
-          names.map((name) => [name, (params: never): unknown => made()[name](params)]),
-        );
-        return { handlers: handlers as Partial<Handlers>, dispose: () => methods?.close() };
       },
     },
   ];

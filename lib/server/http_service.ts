@@ -1,11 +1,14 @@
 /** `http/*` as a service of connections. */
 
 import { type HttpOptions, HttpRequests } from "../http/handlers.ts";
+import type { BodyConsumedParams } from "../protocol/http.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Service } from "./service.ts";
 
 export function httpService(runtime: Runtime, options: HttpOptions = {}): Service {
   return {
+    methods: ["http/request", "http/request/cancel"],
+    notifications: ["http/request/consumed"],
     capabilities: {
       httpRequestCancel: true,
       httpResponseWindow: true,
@@ -15,11 +18,8 @@ export function httpService(runtime: Runtime, options: HttpOptions = {}): Servic
     open: (link) => {
       const requests = new HttpRequests(link, runtime, options);
       return {
-        handlers: {
-          "http/request": requests["http/request"],
-          "http/request/cancel": requests["http/request/cancel"],
-        },
-        notifications: { "http/request/consumed": (params) => requests.consumed(params) },
+        request: (method, params) => requests[method as "http/request"](params as never),
+        notification: (_, params) => requests.consumed(params as BodyConsumedParams),
         dispose: () => requests.dispose(),
       };
     },

@@ -23,7 +23,7 @@ export const serverCapabilities: Readonly<Capabilities> = {
 
 const knownShells = new Set(["zsh", "bash", "sh"]);
 
-/** Computed at each call, as folders and variables change. */
+/** Computed at each call, as folders and variables change; what is sent is kept for a moment (`info_texts.ts`). */
 export function environmentInfo(): EnvironmentInfo {
   const home = homeDir();
   const temporary = process.env.TMPDIR;
@@ -89,7 +89,8 @@ function homeDir(): string | undefined {
   }
 }
 
-function workingDir(): string | null {
+/** The start directory; null when it is gone. */
+export function workingDir(): string | null {
   try {
     const cwd = process.cwd();
     // Bun answers from its memory when the folder is gone.

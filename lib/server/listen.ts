@@ -16,12 +16,12 @@ import { LineChannel } from "../transport/lines.ts";
 import { WebsocketChannel } from "../transport/websocket_channel.ts";
 import { type Authenticator, isLoopback, noAuthentication } from "./access.ts";
 import { confinedFiles } from "./confined_files.ts";
-import { ServerConnection } from "./connection.ts";
+import { type ConnectionOptions, ServerConnection } from "./connection.ts";
 import { fileService } from "./file_service.ts";
-import { answerRequest, responseText, upgradeText } from "./http.ts";
+import { answerRequest, type HttpRules, responseText, upgradeText } from "./http.ts";
 import { httpService } from "./http_service.ts";
-import { processService } from "./process_service.ts";
-import type { Service } from "./service.ts";
+import { processCapabilities } from "./process_capabilities.ts";
+import { Services } from "./service.ts";
 import { SessionStore } from "./session.ts";
 
 /** Settings of a server. */
@@ -88,53 +88,56 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
         "Use --ws-auth capability-token, or --allow-unauthenticated if the network is safe",
     );
   }
-  const log = options.log ?? (() => {});
+  const { log } = options;
   const cgroups = openCgroups(options);
   const sessions = sessionStore(runtime, options, options.detachedSessionMs ?? 80_000, cgroups);
   const services = connectionServices(runtime, options, cgroups);
-  const connections = new Set<ServerConnection>();
-  const rules = {
-    authenticate,
-    allowedHosts: (options.allowedHosts ?? []).map((name) => name.toLowerCase()),
+  /** With the address of the client, where that is told. */
+  const connections = new Map<ServerConnection, string>();
+  const ofConnections: ConnectionOptions = {
+    sessions,
+    services,
+    ...(options.handshakeMs === undefined ? {} : { handshakeMs: options.handshakeMs }),
+    onClose: (connection, reason) => {
+      log?.(`${connections.get(connection)} disconnected: ${reason.message}`);
+      connections.delete(connection);
+    },
   };
-  const accept = (channel: Channel, remote: string): void => {
-    log(`${remote} connected`);
-    const connection = new ServerConnection(channel, {
-      sessions,
-      services,
-      ...(options.handshakeMs === undefined ? {} : { handshakeMs: options.handshakeMs }),
-      onClose: (reason) => {
-        connections.delete(connection);
-        log(`${remote} disconnected: ${reason.message}`);
-      },
-    });
-    connections.add(connection);
+  const greetings: GreetingOptions = {
+    rules: {
+      authenticate,
+      allowedHosts: (options.allowedHosts ?? []).map((name) => name.toLowerCase()),
+    },
+    label: "exec-server websocket",
+    pingIntervalMs: options.pingIntervalMs ?? 20_000,
+    waiting: new Set(),
+    accept: (channel, stream) => {
+      const remote = log ? remoteOf(stream) : "";
+      log?.(`${remote} connected`);
+      connections.set(new ServerConnection(channel, ofConnections), remote);
+    },
+    refused: (status, stream) => log?.(`${remoteOf(stream)} refused with HTTP ${status}`),
   };
-  const waiting = new Set<ByteStream>();
-  const listener = await bind(runtime, hostname, port, (stream) => {
-    waiting.add(stream);
-    return new Greeting(stream, rules, {
-      label: () => `exec-server websocket ${listener.hostname}:${listener.port}`,
-      pingIntervalMs: options.pingIntervalMs ?? 20_000,
-      accept: (channel) => accept(channel, `${stream.remoteAddress}:${stream.remotePort}`),
-      refused: (status) => log(`${stream.remoteAddress}:${stream.remotePort} refused with HTTP ${status}`),
-      done: () => waiting.delete(stream),
-    }).handlers;
-  });
+  const listener = await bind(runtime, hostname, port, (stream) => new Greeting(stream, greetings));
+  greetings.label = `exec-server websocket ${listener.hostname}:${listener.port}`;
   const host = isIP(listener.hostname) === 6 ? `[${listener.hostname}]` : listener.hostname;
   return {
     url: `ws://${host}:${listener.port}`,
     close: async () => {
       listener.close();
-      for (const stream of waiting) stream.destroy();
-      for (const connection of [...connections]) {
+      for (const greeting of greetings.waiting) greeting.end();
+      for (const connection of [...connections.keys()]) {
         connection.close({ kind: "goingAway", message: "the server is ending" });
       }
       await sessions.dispose();
-      await allEnded(services);
+      await services.ended();
       cgroups?.close();
     },
   };
+}
+
+function remoteOf({ remoteAddress, remotePort }: ByteStream): string {
+  return `${remoteAddress}:${remotePort}`;
 }
 
 /** A connection served over a pair of byte streams. */
@@ -178,11 +181,11 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
     services,
     // Whoever started us may take all the time it wants.
     handshakeMs: options.handshakeMs ?? MAX_TIMER_MS,
-    onClose: gone.resolve,
+    onClose: (_, reason) => gone.resolve(reason),
   });
   const ended = gone.promise
     .then(() => sessions.dispose())
-    .then(() => allEnded(services))
+    .then(() => services.ended())
     .then(() => cgroups?.close());
   return {
     ended,
@@ -197,15 +200,11 @@ function connectionServices(
   runtime: Runtime,
   options: ServerOptions,
   cgroups: Cgroups | undefined,
-): readonly Service[] {
+): Services {
   const { ceiling = unrestricted } = options;
   const files = fileService(runtime).map((service) => confinedFiles(runtime, service, ceiling));
-  const services = [...files, processService(cgroups)];
-  return ceiling.network ? [httpService(runtime, options.http), ...services] : services;
-}
-
-async function allEnded(services: readonly Service[]): Promise<void> {
-  await Promise.all(services.map((service) => service.ended?.()));
+  const services = ceiling.network ? [httpService(runtime, options.http), ...files] : files;
+  return new Services(services, [processCapabilities(cgroups)]);
 }
 
 function sessionStore(
@@ -252,44 +251,55 @@ async function bind(
   }
 }
 
-/** What a new connection turns into, and when. */
+/** What new connections turn into, and when; the same for all of a listener. */
 interface GreetingOptions {
-  label: () => string;
-  pingIntervalMs: number;
-  accept: (channel: Channel) => void;
-  refused: (status: number) => void;
-  done: () => void;
+  readonly rules: HttpRules;
+  /** What errors call the channels. */
+  label: string;
+  readonly pingIntervalMs: number;
+  /** Those that have not been answered yet. */
+  readonly waiting: Set<Greeting>;
+  accept(channel: Channel, stream: ByteStream): void;
+  refused(status: number, stream: ByteStream): void;
 }
 
 /** A connection until its first request has been answered; then the websocket channel takes over. */
-class Greeting {
+class Greeting implements StreamHandlers {
   readonly #stream: ByteStream;
-  readonly #rules: Parameters<typeof answerRequest>[1];
   readonly #options: GreetingOptions;
   readonly #reader = new HttpHeadReader();
   readonly #timer: ReturnType<typeof setTimeout>;
   #answered = false;
-  #channel: WebsocketChannel | undefined;
+  #channel: StreamHandlers | undefined;
 
-  constructor(stream: ByteStream, rules: Parameters<typeof answerRequest>[1], options: GreetingOptions) {
+  constructor(stream: ByteStream, options: GreetingOptions) {
     this.#stream = stream;
-    this.#rules = rules;
     this.#options = options;
-    this.#timer = setTimeout(() => stream.destroy(), HEAD_MS);
+    options.waiting.add(this);
+    this.#timer = setTimeout(() => this.end(), HEAD_MS);
   }
 
-  readonly handlers: StreamHandlers = {
-    data: (bytes) => {
-      if (this.#channel) this.#channel.streamHandlers.data(bytes);
-      else if (!this.#answered) this.#onBytes(bytes);
-    },
-    drain: () => this.#channel?.streamHandlers.drain(),
-    close: (error) => {
-      clearTimeout(this.#timer);
-      this.#options.done();
-      this.#channel?.streamHandlers.close(error);
-    },
-  };
+  end(): void {
+    this.#stream.destroy();
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#channel) this.#channel.data(bytes);
+    else if (!this.#answered) this.#onBytes(bytes);
+  }
+
+  drain(): void {
+    this.#channel?.drain();
+  }
+
+  close(error?: Error): void {
+    if (this.#channel) {
+      this.#channel.close(error);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#options.waiting.delete(this);
+  }
 
   #onBytes(bytes: Uint8Array): void {
     let head: HttpHead | undefined;
@@ -300,29 +310,26 @@ class Greeting {
       return;
     }
     if (!head) return;
-    const answer = answerRequest(head, this.#rules);
+    const answer = answerRequest(head, this.#options.rules);
     if (answer.kind === "response") this.#respond(answer, head.start[0]);
     else this.#upgrade(answer.key, head.rest);
   }
 
   #respond(answer: Parameters<typeof responseText>[0], method: string): void {
     this.#answered = true;
-    if (answer.status >= 400) this.#options.refused(answer.status);
+    if (answer.status >= 400) this.#options.refused(answer.status, this.#stream);
     this.#stream.write(Buffer.from(responseText(answer, method)));
     this.#stream.end();
   }
 
   #upgrade(key: string, rest: Uint8Array): void {
     clearTimeout(this.#timer);
-    this.#options.done();
+    this.#options.waiting.delete(this);
     this.#stream.write(Buffer.from(upgradeText(key)));
-    const channel = new WebsocketChannel(this.#stream, {
-      role: "server",
-      label: this.#options.label(),
-      pingIntervalMs: this.#options.pingIntervalMs,
-    });
-    this.#channel = channel;
-    this.#options.accept(channel);
-    if (rest.length > 0) channel.streamHandlers.data(rest);
+    const { label, pingIntervalMs } = this.#options;
+    const channel = new WebsocketChannel(this.#stream, { role: "server", label, pingIntervalMs });
+    this.#channel = channel.streamHandlers;
+    this.#options.accept(channel, this.#stream);
+    if (rest.length > 0) this.#channel.data(rest);
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
 import type { ClientNotifications, Handlers, ServerNotifications } from "../protocol/methods.ts";
+import { InfoTexts } from "./info_texts.ts";
 
 /** The connection, as its services see it. */
 export interface ConnectionLink {
@@ -17,26 +18,64 @@ export interface ConnectionLink {
   hold(): () => void;
 }
 
-/** What a server offers on each of its connections. */
-export interface Service {
+/** What `environment/info` says of a part of the server. */
+export interface Advertised {
   /** What it adds to what is advertised. */
   readonly capabilities: Readonly<Capabilities>;
   /** And what besides where the connection can send bytes raw. */
   readonly rawCapabilities?: Readonly<Capabilities>;
   /** What it adds to the answer of `environment/info`; asked for there only, as it may take some time. */
   info?(): Partial<EnvironmentInfo>;
+}
+
+/** What a server offers on each of its connections. */
+export interface Service extends Advertised {
+  /** The requests that it answers. */
+  readonly methods: readonly (keyof Handlers)[];
+  /** The notifications that are for it. */
+  readonly notifications?: readonly (keyof ClientNotifications)[];
   /** Settles when nothing is left of what its connections, all over by now, have begun. */
   ended?(): Promise<unknown>;
-  /** Begins on a connection that has been initialised. */
+  /** Begins on a connection, with the first request for it. */
   open(link: ConnectionLink): OpenService;
 }
 
 /** A service on one connection. */
 export interface OpenService {
-  readonly handlers: Partial<Handlers>;
-  readonly notifications?: {
-    readonly [N in keyof ClientNotifications]?: (params: ClientNotifications[N]) => void;
-  };
+  /** Answers a request, as the handler of the method would. */
+  request(method: keyof Handlers, params: unknown): unknown;
+  notification?(name: keyof ClientNotifications, params: unknown): void;
   /** The connection is over. */
   dispose(): void;
+}
+
+/** The services of a server, and which of them a method is for. */
+export class Services {
+  readonly info: InfoTexts;
+  readonly #all: readonly Service[];
+  readonly #byMethod = new Map<string, Service>();
+  readonly #byNotification = new Map<string, Service>();
+
+  /** @param others What is advertised besides. */
+  constructor(all: readonly Service[] = [], others: readonly Advertised[] = []) {
+    this.#all = all;
+    this.info = new InfoTexts([...all, ...others]);
+    for (const service of all) {
+      for (const method of service.methods) this.#byMethod.set(method, service);
+      for (const name of service.notifications ?? []) this.#byNotification.set(name, service);
+    }
+  }
+
+  /** Undefined where nobody answers it. */
+  of(method: string): Service | undefined {
+    return this.#byMethod.get(method);
+  }
+
+  ofNotification(name: string): Service | undefined {
+    return this.#byNotification.get(name);
+  }
+
+  async ended(): Promise<void> {
+    await Promise.all(this.#all.map((service) => service.ended?.()));
+  }
 }

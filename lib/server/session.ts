@@ -39,17 +39,31 @@ const PROBE_MS = 2000;
 /** One client's processes. */
 export class Session {
   readonly id: string = crypto.randomUUID();
-  readonly processes: ProcessTable;
   readonly onlookers = new Set<Onlooker>();
+  readonly #runtime: Runtime;
+  readonly #options: SessionOptions;
+  #processes: ProcessTable | undefined;
   #attachment: Attachment | undefined;
   /** Runs while nobody is attached. */
   expiry: ReturnType<typeof setTimeout> | undefined;
   /** When that ends, by the clock that nobody sets. */
   expiresAt = 0;
 
-  constructor(runtime: Runtime, { limits, ceiling, cgroups }: SessionOptions) {
-    this.processes = new ProcessTable(
-      runtime,
+  constructor(runtime: Runtime, options: SessionOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+  }
+
+  /** Made when they are asked for: many a session has none. */
+  get processes(): ProcessTable {
+    this.#processes ??= this.#table();
+    return this.#processes;
+  }
+
+  #table(): ProcessTable {
+    const { limits, ceiling, cgroups } = this.#options;
+    return new ProcessTable(
+      this.#runtime,
       {
         event: (process, event) => {
           if (this.#attachment) sendEvent(this.#attachment, process, event);
@@ -88,14 +102,19 @@ export class Session {
   /** Puts who is attached out of it. */
   takeOver(attachment: Attachment): void {
     const before = this.#attachment;
-    this.processes.detach(takenOver());
+    this.#processes?.detach(takenOver());
     this.attach(attachment);
     before?.takenOver();
   }
 
   detach(): void {
     this.#attachment = undefined;
-    this.processes.detach();
+    this.#processes?.detach();
+  }
+
+  /** Settles when all of its children have been reaped; undefined where it has had none. */
+  dispose(): Promise<void> | undefined {
+    return this.#processes?.dispose();
   }
 }
 
@@ -211,7 +230,7 @@ export class SessionStore {
     this.#sessions.delete(session.id);
     session.detach();
     for (const onlooker of [...session.onlookers]) onlooker.ended();
-    const end = session.processes.dispose().finally(() => this.#ending.delete(end));
-    this.#ending.add(end);
+    const end = session.dispose()?.finally(() => this.#ending.delete(end!));
+    if (end) this.#ending.add(end);
   }
 }

@@ -21,24 +21,27 @@ const MAX_HEAD_BYTES = 16 * 1024;
 
 /** Gathers bytes until a head is whole. */
 export class HttpHeadReader {
-  #bytes: Buffer = Buffer.alloc(0);
+  #before: Buffer | undefined;
 
   /** The head when it is whole, else undefined. @throws {HttpHeadError} */
   feed(bytes: Uint8Array): HttpHead | undefined {
-    const from = Math.max(0, this.#bytes.length - 3);
-    this.#bytes = this.#bytes.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#bytes, bytes]);
-    const end = this.#bytes.indexOf("\r\n\r\n", from);
+    const whole = this.#before
+      ? Buffer.concat([this.#before, bytes])
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const end = whole.indexOf("\r\n\r\n", Math.max(0, whole.length - bytes.length - 3));
     if (end < 0) {
       // Of the blank line all but its last byte may be there.
-      if (this.#bytes.length > MAX_HEAD_BYTES + 3) throw new HttpHeadError("The head is too long");
+      if (whole.length > MAX_HEAD_BYTES + 3) throw new HttpHeadError("The head is too long");
+      this.#before = whole;
       return undefined;
     }
     if (end > MAX_HEAD_BYTES) throw new HttpHeadError("The head is too long");
-    const [first = "", ...lines] = this.#bytes.toString("latin1", 0, end).split("\r\n");
-    const start = /^(\S+) (\S+) ?(.*)$/.exec(first);
+    const lines = whole.toString("latin1", 0, end).split("\r\n");
+    const start = /^(\S+) (\S+) ?(.*)$/.exec(lines[0]!);
     if (!start) throw new HttpHeadError("The first line is not HTTP");
     const headers = new Map<string, string[]>();
-    for (const line of lines) {
+    for (let i = 1; i < lines.length; i++) {
+      const line = lines[i]!;
       const colon = line.indexOf(":");
       const name = line.slice(0, colon).toLowerCase();
       if (colon <= 0 || /\s/.test(name)) throw new HttpHeadError("A header line has no name");
@@ -47,7 +50,7 @@ export class HttpHeadReader {
       if (values) values.push(value);
       else headers.set(name, [value]);
     }
-    return { start: [start[1]!, start[2]!, start[3]!], headers, rest: this.#bytes.subarray(end + 4) };
+    return { start: [start[1]!, start[2]!, start[3]!], headers, rest: whole.subarray(end + 4) };
   }
 }
 

@@ -74,10 +74,8 @@ export class WebsocketChannel implements Channel {
   #early: Uint8Array[] = [];
   /** Small frames of this turn, a character for each byte: to join texts is cheaper than to join arrays. */
   #batch = "";
-  readonly #long = new LongMessages(
-    (frame) => this.#writePiece(frame),
-    () => !this.#reason && this.#stream.pendingBytes < PIECE_BYTES,
-  );
+  /** Made for the first of them. */
+  #long: LongMessages | undefined;
   #fragments: Uint8Array[] = [];
   #fragmentBytes = 0;
   #fragmentOpcode: number = opcode.continuation;
@@ -103,7 +101,7 @@ export class WebsocketChannel implements Channel {
   }
 
   get pendingBytes(): number {
-    return this.#stream.pendingBytes + this.#batch.length + this.#long.pendingBytes;
+    return this.#stream.pendingBytes + this.#batch.length + (this.#long?.pendingBytes ?? 0);
   }
 
   open(receiver: ChannelReceiver): void {
@@ -119,7 +117,7 @@ export class WebsocketChannel implements Channel {
   }
 
   send(text: string): void {
-    if (this.#reason || this.#long.defers(text.length, () => this.send(text))) return;
+    if (this.#reason || this.#long?.defers(text.length, () => this.send(text))) return;
     const small = this.#mask || text.length > SMALL_FRAME_BYTES ? undefined : latin1Frame(text);
     if (small !== undefined) {
       this.#addToBatch(small);
@@ -131,7 +129,7 @@ export class WebsocketChannel implements Channel {
       return;
     }
     const bytes = Buffer.from(text);
-    this.#long.start(opcode.text, bytes.length, pieces([bytes], FRAGMENT_BYTES));
+    this.#longMessages().start(opcode.text, bytes.length, pieces([bytes], FRAGMENT_BYTES));
   }
 
   sendBase64(head: string, bytes: Uint8Array, tail: string, owned = false): void {
@@ -143,27 +141,37 @@ export class WebsocketChannel implements Channel {
     }
     const length = 2 * bytes.length;
     const isLong = 3 * (head.length + tail.length) + length > FRAGMENT_BYTES;
-    if (!isLong && !this.#long.active) {
+    if (!isLong && !this.#long?.active) {
       this.#writeBorrowed(encodeBase64Text(head, bytes, tail, this.#mask));
       if (owned) giveBack(bytes);
       return;
     }
     const kept = owned ? bytes : new Uint8Array(bytes);
-    if (this.#long.defers(length, () => this.sendBase64(head, kept, tail, true))) return;
-    this.#long.start(opcode.text, length, base64Pieces(head, kept, tail, PIECE_BYTES), () => giveBack(kept));
+    if (this.#long?.defers(length, () => this.sendBase64(head, kept, tail, true))) return;
+    const parts = base64Pieces(head, kept, tail, PIECE_BYTES);
+    this.#longMessages().start(opcode.text, length, parts, () => giveBack(kept));
   }
 
   sendBytes(head: Uint8Array, bytes: Uint8Array, owned = false): void {
     if (this.#reason) return;
     const length = head.length + bytes.length;
-    if (length <= FRAGMENT_BYTES && !this.#long.active) {
+    if (length <= FRAGMENT_BYTES && !this.#long?.active) {
       this.#writeBorrowed(encodeParts([head, bytes], this.#mask));
       if (owned) giveBack(bytes);
       return;
     }
     const kept = owned ? bytes : new Uint8Array(bytes);
-    if (this.#long.defers(length, () => this.sendBytes(head, kept, true))) return;
-    this.#long.start(opcode.binary, length, pieces([head, kept], PIECE_BYTES), () => giveBack(kept));
+    if (this.#long?.defers(length, () => this.sendBytes(head, kept, true))) return;
+    const parts = pieces([head, kept], PIECE_BYTES);
+    this.#longMessages().start(opcode.binary, length, parts, () => giveBack(kept));
+  }
+
+  #longMessages(): LongMessages {
+    this.#long ??= new LongMessages(
+      (frame) => this.#writePiece(frame),
+      () => !this.#reason && this.#stream.pendingBytes < PIECE_BYTES,
+    );
+    return this.#long;
   }
 
   pause(): void {
@@ -255,20 +263,21 @@ export class WebsocketChannel implements Channel {
   }
 
   #onMessage(code: number, payload: Uint8Array): void {
+    const receiver = this.#reason ? undefined : this.#receiver;
     if (code === opcode.binary && isBinaryMessage(payload)) {
-      this.#tell((receiver) => receiver.bytes?.(payload));
+      receiver?.bytes?.(payload);
       return;
     }
-    if (payload.length >= LONG_MESSAGE_BYTES && !this.#reason && this.#receiver?.longText?.(payload)) return;
+    if (payload.length >= LONG_MESSAGE_BYTES && receiver?.longText?.(payload)) return;
     let text: string;
     try {
       text = decoder.decode(payload);
     } catch {
       if (code === opcode.text) throw new FrameError(1007, "A text message is not UTF-8");
-      this.#tell((receiver) => receiver.undecodable("the message is not UTF-8"));
+      receiver?.undecodable("the message is not UTF-8");
       return;
     }
-    this.#tell((receiver) => receiver.message(text));
+    receiver?.message(text);
   }
 
   #onCloseFrame(payload: Uint8Array): void {
@@ -371,12 +380,8 @@ export class WebsocketChannel implements Channel {
   }
 
   #onDrained(): void {
-    this.#long.pump();
-    if (this.pendingBytes === 0) this.#tell((receiver) => receiver.drained());
-  }
-
-  #tell(call: (receiver: ChannelReceiver) => void): void {
-    if (this.#receiver && !this.#reason) call(this.#receiver);
+    this.#long?.pump();
+    if (this.pendingBytes === 0 && !this.#reason) this.#receiver?.drained();
   }
 
   /** The end, told once. */
@@ -385,7 +390,7 @@ export class WebsocketChannel implements Channel {
     this.#reason ??= reason;
     clearInterval(this.#pingTimer);
     this.#endProbe();
-    this.#long.drop();
+    this.#long?.drop();
     this.#fragments = [];
     const receiver = this.#receiver;
     this.#receiver = undefined;

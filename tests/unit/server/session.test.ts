@@ -4,6 +4,7 @@ import { Peer } from "../../../lib/jsonrpc/peer.ts";
 import { defaultProcessLimits } from "../../../lib/process/handlers.ts";
 import { RpcError } from "../../../lib/protocol/errors.ts";
 import { ServerConnection } from "../../../lib/server/connection.ts";
+import { Services } from "../../../lib/server/service.ts";
 import { type Attachment, type Session, SessionStore } from "../../../lib/server/session.ts";
 import { until, within } from "../../support/deadline.ts";
 import { FakeRuntime } from "../process/fake_runtime.ts";
@@ -271,8 +272,9 @@ describe("a connection", () => {
     const told: string[] = [];
     new ServerConnection(server, {
       sessions: store,
+      services: new Services(),
       ...(handshakeMs === undefined ? {} : { handshakeMs }),
-      onClose: ({ kind, message }) => closes.push(`${kind} ${message}`),
+      onClose: (_, { kind, message }) => closes.push(`${kind} ${message}`),
     });
     const peer = new Peer(client, {
       request: () => null,

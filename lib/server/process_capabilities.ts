@@ -2,10 +2,9 @@
 
 import type { Cgroups } from "../process/cgroups.ts";
 import { nodeFs } from "../runtime/node_modules.ts";
-import type { Service } from "./service.ts";
+import type { Advertised } from "./service.ts";
 
-/** Its methods belong to the session; so this adds words only. */
-export function processService(cgroups: Cgroups | undefined): Service {
+export function processCapabilities(cgroups: Cgroups | undefined): Advertised {
   return {
     get capabilities() {
       return {
@@ -14,6 +13,5 @@ export function processService(cgroups: Cgroups | undefined): Service {
         ...(cgroups && cgroups.controllers.size > 0 && { processResourceLimits: true }),
       };
     },
-    open: () => ({ handlers: {}, dispose: () => {} }),
   };
 }

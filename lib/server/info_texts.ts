@@ -1,0 +1,70 @@
+/** The answers that say what this machine is, as text that is used again: to find all of it out takes 25 us. */
+
+import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
+import { environmentInfo, workingDir } from "./info.ts";
+import type { Advertised } from "./service.ts";
+
+/**
+ * How long the login shell, the home and the folders of the environment are taken for what they were. They are changed by
+ * hand, if ever, and nobody can tell from an answer at which moment of the last second they were looked at. The start
+ * directory is looked at in each turn, as a client may remove it and ask.
+ */
+const VALID_MS = 1000;
+
+export class InfoTexts {
+  readonly #advertised: readonly Advertised[];
+  /** By whether bytes go raw, and whether it is the whole. */
+  readonly #texts = new Map<number, string>();
+  #validUntil = 0;
+  #cwd: string | null = null;
+  #isNewTurn = true;
+
+  constructor(advertised: readonly Advertised[]) {
+    this.#advertised = advertised;
+  }
+
+  /** `environmentInfo` in the answer of `initialize`. */
+  ofHandshake(raw: boolean): string {
+    return this.#text(raw, false);
+  }
+
+  /** The answer of `environment/info`. */
+  whole(raw: boolean): string {
+    return this.#text(raw, true);
+  }
+
+  #text(raw: boolean, whole: boolean): string {
+    if (this.#isNewTurn) this.#look();
+    const key = (raw ? 1 : 0) + (whole ? 2 : 0);
+    let text = this.#texts.get(key);
+    if (text === undefined) {
+      text = JSON.stringify(this.#made(raw, whole));
+      this.#texts.set(key, text);
+    }
+    return text;
+  }
+
+  /** Drops what may have changed. */
+  #look(): void {
+    this.#isNewTurn = false;
+    setImmediate(() => {
+      this.#isNewTurn = true;
+    });
+    const cwd = workingDir();
+    const now = performance.now();
+    if (cwd === this.#cwd && now < this.#validUntil) return;
+    this.#texts.clear();
+    this.#cwd = cwd;
+    this.#validUntil = now + VALID_MS;
+  }
+
+  #made(raw: boolean, whole: boolean): EnvironmentInfo {
+    const info = environmentInfo();
+    const capabilities: Capabilities = { ...info.capabilities };
+    for (const one of this.#advertised) {
+      Object.assign(capabilities, one.capabilities, raw ? one.rawCapabilities : undefined);
+    }
+    const made = { ...info, capabilities };
+    return whole ? Object.assign(made, ...this.#advertised.map((one) => one.info?.())) : made;
+  }
+}

@@ -59,9 +59,10 @@ export class ResponseParser {
 
   /**
    * Takes bytes, which it may change. What comes behind the answer is nobody's, and the connection is not kept.
+   * @returns How many of the bytes are the answer's.
    * @throws {HttpFailure} It is no such answer. What came before is told first.
    */
-  feed(bytes: Uint8Array): void {
+  feed(bytes: Uint8Array): number {
     const buffer = Buffer.isBuffer(bytes)
       ? bytes
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -74,7 +75,7 @@ export class ResponseParser {
           break;
         case "until close":
           this.#taker.body(at === 0 ? buffer : buffer.subarray(at));
-          return;
+          return buffer.length;
         case "done":
           break;
         default:
@@ -82,6 +83,7 @@ export class ResponseParser {
       }
     }
     if (at < buffer.length) this.#keepsConnection = false;
+    return at;
   }
 
   /** The other side has ended. @returns Whether the answer is whole by that. */
@@ -134,7 +136,8 @@ export class ResponseParser {
     const isNew = start[1] === "1";
     this.#keepsConnection = isNew ? !hasToken(connection, "close") : hasToken(connection, "keep-alive");
     const contentLength = lengths.length > 0 ? lengthOf(lengths) : undefined;
-    const isEmpty = this.#method === "HEAD" || status === 204 || status === 304;
+    const isTunnel = this.#method === "CONNECT" && status < 300;
+    const isEmpty = this.#method === "HEAD" || isTunnel || status === 204 || status === 304;
     if (!isEmpty && codings.length > 0) this.#beginCoded(codings, isNew, contentLength !== undefined);
     else if (isEmpty || contentLength === 0) this.#state = "done";
     else if (contentLength !== undefined) {

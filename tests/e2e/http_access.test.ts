@@ -229,10 +229,17 @@ suite("http certificates and proxies", { transports: ["stdio"] }, (t) => {
     expect(outcome(direct)).toBe(200);
     expect(proxy.asked).toEqual([]);
     const withPassword = proxy.url.replace("//", "//user:pass@");
-    await askOne(t, { env: { http_proxy: withPassword } }, { url: origin.url("/") });
-    expect(proxy.heads.at(-1)!.toLowerCase()).toContain(
-      `proxy-authorization: basic ${Buffer.from("user:pass").toString("base64")}`.toLowerCase(),
-    );
+    const env = {
+      http_proxy: withPassword,
+      https_proxy: withPassword,
+      SSL_CERT_FILE: certificates.authorityFile,
+    };
+    for (const url of [origin.url("/"), secure.url("/", "localhost")]) {
+      expect(outcome((await askOne(t, { env }, { url }))[0])).toBe(200);
+      expect(proxy.heads.at(-1)!.toLowerCase()).toContain(
+        `proxy-authorization: basic ${Buffer.from("user:pass").toString("base64")}`.toLowerCase(),
+      );
+    }
   });
 
   verifies("http proxy: one that is not there or refuses is an error that names it", async () => {
@@ -254,26 +261,33 @@ suite("http certificates and proxies", { transports: ["stdio"] }, (t) => {
     "http proxy: one that breaks off or talks nonsense is an error, and the server lives on",
     async () => {
       if (!t.ours) return;
-      const ends: ((client: Socket) => unknown)[] = [
-        (client) => client.end(),
-        (client) => client.resetAndDestroy(),
-        (client) => client.end("no TLS at all"),
+      const agreed = "HTTP/1.1 200 OK\r\n\r\n";
+      const refused = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 2\r\n\r\nno";
+      /** What it answers, how it goes on, and what comes of that. */
+      const rows: [string, (client: Socket) => unknown, string][] = [
+        [agreed, (client) => client.end(), "tls"],
+        [agreed, (client) => client.resetAndDestroy(), "tls"],
+        [agreed, (client) => client.end("no TLS at all"), "tls"],
+        [`${agreed}more`, () => {}, "protocol"],
+        ["220 mail.test\r\n\r\n", () => {}, "protocol"],
+        ["HTTP/1.1 20", (client) => client.end(), "connect"],
+        [refused, () => {}, "connect"],
       ];
+      const left = [...rows];
       const broken = createServer((client) => {
         client.on("error", () => {});
         client.once("data", () => {
-          const end = ends.shift()!;
-          client.write("HTTP/1.1 200 OK\r\n\r\n", () => setTimeout(() => end(client), 20));
+          const [answer, end] = left.shift()!;
+          client.write(answer, () => setTimeout(() => end(client), 20));
         });
       });
       await new Promise<void>((resolve) => broken.listen(0, "127.0.0.1", resolve));
       const HTTPS_PROXY = `http://127.0.0.1:${(broken.address() as { port: number }).port}`;
       const https = { url: "https://localhost:9/", timeoutMs: 5000 };
-      const answers = await askOne(t, { env: { HTTPS_PROXY } }, https, https, https, {
-        url: origin.url("/"),
-      });
+      const last = { url: origin.url("/") };
+      const answers = await askOne(t, { env: { HTTPS_PROXY } }, ...rows.map(() => https), last);
       broken.close();
-      expect(answers.map(outcome)).toEqual([[-32603, "tls"], [-32603, "tls"], [-32603, "tls"], 200]);
+      expect(answers.map(outcome)).toEqual([...rows.map(([, , kind]) => [-32603, kind]), 200]);
     },
   );
 

@@ -154,6 +154,17 @@ describe("an answer", () => {
     expect(read([`${ok}content-length: 0\r\n\r\n`])).toMatchObject({ done: true, keeps: true });
   });
 
+  test("to CONNECT has a body only where the tunnel is refused", () => {
+    const length = "content-length: 2\r\n\r\nno";
+    const refused = read([`HTTP/1.1 407 Who\r\n${length}`], { method: "CONNECT" });
+    expect(refused).toMatchObject({ body: "no", done: true });
+    const parser = new ResponseParser("CONNECT", { head() {}, body: () => expect.unreachable() });
+    const head = `${ok}transfer-encoding: chunked\r\n\r\n`;
+    expect(parser.feed(Buffer.from(head.slice(0, 9)))).toBe(9);
+    expect(parser.feed(Buffer.from(`${head.slice(9)}5\r\n`))).toBe(head.length - 9);
+    expect(parser.isDone).toBe(true);
+  });
+
   test("keeps the connection only where both sides see the same end", () => {
     const keeps = (text: string, close = false): boolean => {
       const found = read([text], { close });

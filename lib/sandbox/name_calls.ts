@@ -25,6 +25,9 @@ export interface AskedCall {
   args: readonly number[];
 }
 
+/** A folder's descriptor in the task and where its memory has the path. */
+type NameAt = readonly [dir: number, address: number];
+
 const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_FOLLOW = 0x400;
@@ -89,15 +92,15 @@ export class NameCalls {
       case "symlinkat":
         return this.#symlink(task, a, int(b), c);
       case "link":
-        return this.#link(task, AT_FDCWD, a, AT_FDCWD, b, 0);
+        return this.#link(task, [AT_FDCWD, a], [AT_FDCWD, b], 0);
       case "linkat":
-        return this.#link(task, int(a), b, int(c), d, e);
+        return this.#link(task, [int(a), b], [int(c), d], e);
       case "rename":
-        return this.#rename(task, AT_FDCWD, a, AT_FDCWD, b, 0);
+        return this.#rename(task, [AT_FDCWD, a], [AT_FDCWD, b], 0);
       case "renameat":
-        return this.#rename(task, int(a), b, int(c), d, 0);
+        return this.#rename(task, [int(a), b], [int(c), d], 0);
       case "renameat2":
-        return this.#rename(task, int(a), b, int(c), d, e);
+        return this.#rename(task, [int(a), b], [int(c), d], e);
       case "unlink":
         return this.#unlink(task, AT_FDCWD, a, 0);
       case "unlinkat":
@@ -174,16 +177,9 @@ export class NameCalls {
     );
   }
 
-  #link(
-    task: AskingTask,
-    oldDir: number,
-    oldAddress: number,
-    dir: number,
-    address: number,
-    flags: number,
-  ): Answer {
+  #link(task: AskingTask, [oldDir, oldAddress]: NameAt, to: NameAt, flags: number): Answer {
     const oldPath = task.string(oldAddress);
-    const place = this.#placeAt(task, dir, address);
+    const place = this.#placeAt(task, ...to);
     if (oldPath === undefined || !place) return "goOn";
     const isOpen = oldPath === "" && (flags & AT_EMPTY_PATH) !== 0;
     let source = isOpen ? task.descriptor(oldDir) : undefined;
@@ -196,24 +192,17 @@ export class NameCalls {
     if (oldReal === undefined) return "goOn";
     const refused = this.#refuse(oldReal) ?? this.#refuse(place.path);
     if (refused) return refused;
-    const [from, name, follow] =
+    const [folder, name, follow] =
       source === undefined
         ? [old!.folder, old!.name, 0]
         : [AT_FDCWD, `/proc/self/fd/${source}`, AT_SYMLINK_FOLLOW];
-    const to = [place.folder, cString(place.name), follow] as const;
-    return { result: this.#attempt("linkat", from, cString(name), ...to) };
+    const made = [place.folder, cString(place.name), follow] as const;
+    return { result: this.#attempt("linkat", folder, cString(name), ...made) };
   }
 
-  #rename(
-    task: AskingTask,
-    oldDir: number,
-    oldAddress: number,
-    dir: number,
-    address: number,
-    flags: number,
-  ): Answer {
-    const old = this.#placeAt(task, oldDir, oldAddress);
-    const place = this.#placeAt(task, dir, address);
+  #rename(task: AskingTask, from: NameAt, to: NameAt, flags: number): Answer {
+    const old = this.#placeAt(task, ...from);
+    const place = this.#placeAt(task, ...to);
     if (!old || !place) return "goOn";
     const refused =
       this.#refuse(old.path) ??

@@ -1,20 +1,12 @@
 /** A sandbox in a start: what is enforced and what is told, on every server. */
 
-import { afterAll, expect } from "bun:test";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { expect } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Harness, ours, suite, verifies } from "../support/harness.ts";
 import { RawProcess } from "../support/raw_process.ts";
 import {
-  beyondTemporary,
+  launchForSandboxes,
   managed,
   noBubblewrap,
   readOnly,
@@ -22,11 +14,7 @@ import {
   workspaceWrite,
 } from "../support/sandbox.ts";
 
-/** Codex makes no helper links below the temporary folder, and its sandbox needs them. */
-const codexHome = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
-afterAll(() => rmSync(codexHome, { recursive: true, force: true }));
-
-const launch = { env: { CODEX_HOME: codexHome } };
+const launch = launchForSandboxes();
 
 /** Exit status, whether it was denied, and the output. */
 async function confined(t: Harness, command: string | readonly string[], sandbox: object, more: object = {}) {

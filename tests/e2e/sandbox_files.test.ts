@@ -5,7 +5,6 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -20,18 +19,14 @@ import { type Harness, ours, suite, verifies } from "../support/harness.ts";
 import { childrenOf } from "../support/proc.ts";
 import {
   at,
-  beyondTemporary,
   glob,
+  launchForSandboxes,
   managed,
   noBubblewrap,
   readOnly,
   special,
   workspaceWrite,
 } from "../support/sandbox.ts";
-
-/** Codex makes no helper links below the temporary folder, and its sandbox needs them. */
-const codexHome = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
-afterAll(() => rmSync(codexHome, { recursive: true, force: true }));
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const EROFS = "-32603 (os error 30)";
@@ -72,7 +67,7 @@ const read = (t: Harness, name: string, sandbox: object): Promise<unknown> =>
 suite("sandboxed files", {
   servers: (server) => noBubblewrap === undefined && server.id !== "codex-0.138.0",
   transports: ["websocket"],
-  launch: { env: { CODEX_HOME: codexHome } },
+  launch: launchForSandboxes(),
 }, (t) => {
   endHelpers(t);
 

@@ -9,7 +9,7 @@ import { connectWebsocket, currentRuntime } from "../../mod.ts";
 import { call } from "../support/cli.ts";
 import { ConfinedServer, cannotBe, type User } from "../support/confined_server.ts";
 import { suite, verifies } from "../support/harness.ts";
-import { beyondTemporary, managed, noBubblewrap, special } from "../support/sandbox.ts";
+import { beyondTemporary, launchForSandboxes, managed, noBubblewrap, special } from "../support/sandbox.ts";
 
 setDefaultTimeout(30_000);
 
@@ -181,14 +181,10 @@ describe.skipIf(noBubblewrap !== undefined)("on the command line", () => {
   });
 });
 
-/** Codex makes no helper links below the temporary folder, and its sandbox needs them. */
-const codexHome = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
-afterAll(() => rmSync(codexHome, { recursive: true, force: true }));
-
 suite("sandbox of the client", {
   servers: () => noBubblewrap === undefined,
   transports: ["websocket"],
-  launch: { env: { CODEX_HOME: codexHome } },
+  launch: launchForSandboxes(),
 }, (t) => {
   verifies("client: a sandbox is asked of servers that enforce it, and of no other", async () => {
     await using client = await connectWebsocket(await currentRuntime(), { url: t.listening.url });

@@ -1,8 +1,12 @@
 /** Sandboxes as a client asks for them, and what this machine has to make them. */
 
+import { afterAll } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { LaunchOptions } from "./servers.ts";
 
 /**
  * A folder outside those for temporary files, which `workspace-write` lets be written, and below which Codex makes no
@@ -12,6 +16,13 @@ export const beyondTemporary: string =
   [homedir(), "/var/tmp"].find((path) =>
     ["/tmp", tmpdir()].every((other) => !`${path}/`.startsWith(`${other}/`)),
   ) ?? homedir();
+
+/** How servers are started whose sandboxes are asked for, until the end of the test file that says so. */
+export function launchForSandboxes(): LaunchOptions {
+  const home = mkdtempSync(join(beyondTemporary, ".exec-server-test-"));
+  afterAll(() => rmSync(home, { recursive: true, force: true }));
+  return { env: { CODEX_HOME: home } };
+}
 
 /** Why bubblewrap cannot be used here; undefined when it can. Tests of what only it can do are skipped then. */
 export const noBubblewrap: string | undefined = whyNoBubblewrap();

@@ -189,7 +189,14 @@ function launcherFor(
   if (!program) {
     const filter = filterProgram({ architecture, network: policy.network, withoutNamespaces, names });
     const fileRules = withoutNamespaces || names !== undefined;
-    program = launcherProgram({ architecture, filter, fileRules, dropPwd, handOver: names !== undefined });
+    program = launcherProgram({
+      architecture,
+      filter,
+      fileRules,
+      ownProcess: withoutNamespaces,
+      dropPwd,
+      handOver: names !== undefined,
+    });
     launchers.set(key, program);
   }
   return program;

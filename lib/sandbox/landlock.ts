@@ -18,7 +18,7 @@ export const WANTED_VERSION = 6;
 /** Version 2, of Linux 5.19, has all that {@link makeNamesRuleset} needs; the filter's listener has by then what it needs. */
 export const NAMES_VERSION = 2;
 
-const RULE_PATH_BENEATH = 1;
+export const RULE_PATH_BENEATH = 1;
 const CREATE_VERSION = 1;
 
 /** Bits of rights. */
@@ -50,6 +50,8 @@ const makeRights =
 const readRights = right.execute | right.readFile | right.readFolder;
 /** What can be allowed of something that is no folder. */
 const fileRights = right.execute | right.writeFile | right.readFile | right.truncate | right.ioctlDevice;
+/** What a program may do with its own folder of `/proc`. */
+export const processRights: number = right.readFile | right.readFolder;
 const networkRights = 0b11;
 const scopes = 0b11;
 

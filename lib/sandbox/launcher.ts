@@ -10,6 +10,9 @@
  * 6 the socket for the filter's listener.
  */
 
+import { O_PATH } from "../runtime/file_libc.ts";
+import { O_CLOEXEC } from "../runtime/libc.ts";
+import { processRights, RULE_PATH_BENEATH } from "./landlock.ts";
 import { type Architecture, type CallName, callNumber } from "./system_calls.ts";
 
 /** What a launcher does on its way. */
@@ -19,6 +22,8 @@ export interface LauncherOptions {
   filter: Uint8Array;
   /** Give up all rights of the administrator, and apply the file rules of descriptor 5. */
   fileRules: boolean;
+  /** Let the program, not its children, read what the system says of it: some runtimes end without `/proc/self/maps`. */
+  ownProcess?: boolean;
   /** Take the variable PWD out, which bubblewrap has put in. */
   dropPwd: boolean;
   /** The filter asks: hand its listener over by descriptor 6. */
@@ -45,6 +50,7 @@ export const launcherStep = {
 } as const;
 
 const BASE = 0x400000;
+const AT_FDCWD = -100;
 const ELF_HEADER = 64;
 const PROGRAM_HEADER = 56;
 const SIG_SETMASK = 2;
@@ -105,6 +111,13 @@ export function launcherProgram(options: LauncherOptions): Uint8Array {
   call("privileges", "prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (options.fileRules) {
     call("capabilities", "capset", capabilities, zeros);
+    if (options.ownProcess) {
+      const path = data.put(new TextEncoder().encode("/proc/self\0"));
+      const rule = data.put(new Uint8Array(new Uint32Array([processRights, 0, 0]).buffer));
+      call("fileRules", "openat", AT_FDCWD, path, O_PATH | O_CLOEXEC, 0);
+      code.store(rule + 8);
+      call("fileRules", "landlock_add_rule", launcherFd.fileRules, RULE_PATH_BENEATH, rule, 0);
+    }
     call("fileRules", "landlock_restrict_self", launcherFd.fileRules, 0);
     call("descriptors", "close", launcherFd.fileRules);
   }

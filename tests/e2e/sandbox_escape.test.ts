@@ -6,58 +6,16 @@
 import { expect, test } from "bun:test";
 import { existsSync, linkSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { type Attempt, asEachUser } from "../support/attempt.ts";
+import { asEachUser } from "../support/attempt.ts";
 import { ConfinedServer } from "../support/confined_server.ts";
 import { until } from "../support/deadline.ts";
-import { isAlive } from "../support/proc.ts";
+import { fileAttempts } from "../support/file_attempts.ts";
+import { listeners, networkAttempts, otherAttempts, reach } from "../support/outward_attempts.ts";
 import { RawProcess } from "../support/raw_process.ts";
-import { at, glob, managed, readOnly, special, workspaceWrite } from "../support/sandbox.ts";
+import { at, glob, managed, special, workspaceWrite } from "../support/sandbox.ts";
 
 asEachUser("files", (get) => {
-  test("a link out of the workspace leads to what cannot be changed, one within it works", async () => {
-    const a = get();
-    const told = await a.run(`
-      ln -s ${a.outside} out; echo x > out/new; echo x > out/victim; rm out/victim; ln -s ${a.victim} v; echo x > v
-      mkdir in; ln -s in link; echo fine > link/file; cat in/file`);
-    expect(told.stdout).toBe("fine\n");
-    a.expectOutsideUntouched();
-  });
-
-  test("the way up leads to what cannot be changed", async () => {
-    const a = get();
-    await a.run(
-      `echo x > ../outside/new; mkdir sub; cd sub; echo x > ../../outside/victim; cd ..; rm -rf ../outside`,
-    );
-    a.expectOutsideUntouched();
-    expect(existsSync(join(a.work, "sub"))).toBe(true);
-  });
-
-  test("a hard link to the outside cannot be made, one within can", async () => {
-    const a = get();
-    const told = await a.run(`ln ${a.victim} hard && echo x > hard; echo a > f; ln f g; stat -c %h f`);
-    expect(told.stdout).toBe("2\n");
-    expect(told.stderr).toContain("cross-device");
-    a.expectOutsideUntouched();
-  });
-
-  test("a descriptor opened again does not become writable", async () => {
-    const a = get();
-    const told = await a.run(`
-      exec 3<${a.victim}; echo x > /proc/self/fd/3; echo x > /dev/fd/3; echo x >> /proc/1/root${a.victim}
-      cat <&3; echo own > own; exec 4<own; echo more >> /proc/self/fd/4; cat own`);
-    expect(told.stdout).toBe("safeown\nmore\n");
-    a.expectOutsideUntouched();
-  });
-
-  test("a link that is swapped between looking and writing leads nowhere", async () => {
-    const a = get();
-    await a.run(`
-      mkdir real
-      (for i in $(seq 300); do ln -sfn ${a.outside} swap; ln -sfn real swap; done) &
-      for i in $(seq 300); do echo x > swap/new; echo x > swap/victim; done; wait; echo x > swap/new`);
-    a.expectOutsideUntouched();
-    expect(readFileSync(join(a.work, "real", "new"), "utf8")).toBe("x\n");
-  });
+  fileAttempts(get, () => [special("project_roots", "write")]);
 
   test("modes, owners, times and attributes of the outside stay", async () => {
     const a = get();
@@ -156,18 +114,6 @@ asEachUser("files", (get) => {
     } finally {
       await other.close();
     }
-  });
-
-  test("a single file can be what is writable, and nothing beside it", async () => {
-    const a = get();
-    await a.prepare("echo a > one; echo b > two");
-    const sandbox = managed(a.work, [special("root", "read"), at(join(a.work, "one"), "write")]);
-    const told = await a.run(
-      "echo changed > one; echo x > two; echo x > three; rm one; mv two one; cat one two",
-      sandbox,
-    );
-    expect(told.stdout).toBe("changed\nb\n");
-    expect(readdirSync(a.work).sort()).toEqual(["one", "two"]);
   });
 
   test("what is denied can be neither read, listed, replaced nor put aside", async () => {
@@ -297,121 +243,9 @@ asEachUser("files", (get) => {
   });
 });
 
-/** What a program may not do to others, with bubblewrap and without. */
-function others(get: () => Attempt, sandbox: (a: Attempt) => object): void {
-  test("no signal reaches a process outside, one inside does", async () => {
-    const a = get();
-    const victim = await a.free("echo $$; exec sleep 1000");
-    await victim.says("\n");
-    const pid = Number.parseInt(victim.text, 10);
-    const told = await a.run(
-      `kill -KILL ${pid} && echo sent; kill -KILL -- -${pid} && echo sent; sleep 100 & kill -TERM $! && wait $!; echo $?`,
-      sandbox(a),
-    );
-    expect(told.stdout).toBe("143\n");
-    expect(isAlive(pid)).toBe(true);
-  });
-
-  test("no process outside can be traced, read or limited", async () => {
-    const a = get();
-    const victim = await a.free("echo $$; exec sleep 1000");
-    await victim.says("\n");
-    const pid = Number.parseInt(victim.text, 10);
-    const told = await a.run(
-      `perl -e 'for my $try ([101, 16, ${pid}, 0, 0], [101, 0, 0, 0, 0], [310, ${pid}, 0, 0, 0, 0, 0], [438, -1, 0, 0], [302, ${pid}, 7, 0, 0]) {
-         my $r = syscall($try->[0], @$try[1..$#$try]); print $r < 0 ? "refused " : "done "; }'
-       cat /proc/${pid}/environ; cat /proc/${pid}/mem; (echo x > /proc/${pid}/oom_score_adj) && echo wrote; ls /proc/${pid}/root/ && echo listed`,
-      sandbox(a),
-    );
-    expect(told.stdout).toBe(
-      process.arch === "x64" ? "refused refused refused refused refused " : told.stdout,
-    );
-  });
-
-  test("io_uring, keys and programs in the kernel are refused by the filter", async () => {
-    const a = get();
-    const told = await a.run(
-      `perl -e 'use Errno; for my $n (425, 426, 427, 321, 298, 323, 248, 250) { syscall($n, 0, 0, 0, 0, 0, 0); print $!{EPERM} ? "EPERM " : "$! "; }'
-       perl -e 'my $c = "x"; ioctl(STDIN, 0x5412, $c); print $!{EPERM} ? "EPERM" : "$!"'`,
-      sandbox(a),
-    );
-    if (process.arch === "x64") expect(told.stdout).toBe(`${"EPERM ".repeat(8)}EPERM`);
-  });
-}
-
-/** Ways to reach somebody, with what each did. Addresses are those of {@link listeners}. */
-const reach = (port: number, socket: string, datagrams: string): string => `
-  perl -MSocket -e '
-    $| = 1; $SIG{PIPE} = "IGNORE";
-    sub told { print shift, $_[0] ? "done " : $!{EPERM} ? "EPERM " : "error "; }
-    told("tcp:", socket($s0, PF_INET, SOCK_STREAM, 0) && connect($s0, sockaddr_in(${port}, INADDR_LOOPBACK)));
-    told("tcp6:", socket($s1, PF_INET6, SOCK_STREAM, 0));
-    told("udp:", socket($s2, PF_INET, SOCK_DGRAM, 0) && send($s2, "x", 0, sockaddr_in(${port}, INADDR_LOOPBACK)));
-    told("raw:", socket($s3, PF_INET, SOCK_RAW, 1));
-    told("netlink:", socket($s4, 16, SOCK_RAW, 0));
-    told("vsock:", socket($s5, 40, SOCK_STREAM, 0));
-    told("unix:", socket($s6, PF_UNIX, SOCK_STREAM, 0) && connect($s6, sockaddr_un("${socket}")));
-    told("abstract:", socket($s7, PF_UNIX, SOCK_STREAM, 0) && connect($s7, sockaddr_un("\\0${socket}")));
-    told("datagram:", socket($s8, PF_UNIX, SOCK_DGRAM, 0) && send($s8, "x", 0, sockaddr_un("${datagrams}")));
-    told("pair:", socketpair($s9, $t9, PF_UNIX, SOCK_DGRAM, 0) && send($s9, "x", 0, sockaddr_un("${datagrams}")));
-    told("listen:", socket($s10, PF_UNIX, SOCK_STREAM, 0) && bind($s10, sockaddr_un("here")));
-    told("own:", socketpair($s11, $t11, PF_UNIX, SOCK_STREAM, 0) && send($s11, "x", 0) && shutdown($s11, 1));
-  '; ls -l /proc/self/fd | grep -c socket`;
-
-/** Somebody at each address; what came is in `seen`. */
-async function listeners(
-  a: Attempt,
-): Promise<{ port: number; socket: string; datagrams: string; seen: string[]; free: RawProcess }> {
-  const socket = join(a.outside, "s");
-  const datagrams = join(a.outside, "d");
-  const seen: string[] = [];
-  const tcp = Bun.listen({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: {
-      open(connection) {
-        seen.push("tcp");
-        connection.end();
-      },
-      data() {},
-    },
-  });
-  const free = await a.free(
-    `perl -MSocket -e '$| = 1; socket(S, PF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un("${datagrams}")); print "ready\\n"; recv(S, $_, 9, 0); print "got\\n"; sleep 1000' &
-     perl -MSocket -e '$| = 1; for ("${socket}", "\\0${socket}") { socket($_[$i++], PF_UNIX, SOCK_STREAM, 0); bind($_[$i-1], sockaddr_un($_)); listen($_[$i-1], 5) } print "ready\\n"; accept(T, $_[0]); print "got\\n"; sleep 1000' & wait`,
-  );
-  await free.client.until(() => free.text.split("ready").length === 3, 5000, "listeners");
-  return { port: tcp.port, socket, datagrams, seen, free };
-}
-
-/** The ways out of the network, under a policy without it. */
-function noNetwork(get: () => Attempt, sandbox: (a: Attempt) => object): void {
-  test("nobody is reached by TCP, UDP, a local socket or an inherited descriptor; pairs work", async () => {
-    const a = get();
-    const { port, socket, datagrams, seen, free } = await listeners(a);
-    const told = await a.run(reach(port, socket, datagrams), sandbox(a));
-    const refused = [
-      "tcp",
-      "tcp6",
-      "udp",
-      "raw",
-      "netlink",
-      "vsock",
-      "unix",
-      "abstract",
-      "datagram",
-      "pair",
-      "listen",
-    ];
-    expect(told.stdout).toBe(`${refused.map((name) => `${name}:EPERM `).join("")}own:done 0\n`);
-    expect(seen).toEqual([]);
-    expect(free.text).not.toContain("got");
-  });
-}
-
 asEachUser("others", (get) => {
-  others(get, (a) => workspaceWrite(a.work));
-  noNetwork(get, (a) => workspaceWrite(a.work));
+  otherAttempts(get, (a) => workspaceWrite(a.work));
+  networkAttempts(get, (a) => workspaceWrite(a.work));
 
   test("with the network, others are reached", async () => {
     const a = get();
@@ -443,7 +277,7 @@ asEachUser("without files to protect", (get) => {
     permissions: { type: "managed", file_system: { type: "unrestricted" }, network: "restricted" },
     windowsSandboxLevel: "disabled",
   });
-  noNetwork(get, sandbox);
+  networkAttempts(get, sandbox);
 
   test("every file can be written", async () => {
     const a = get();
@@ -451,53 +285,6 @@ asEachUser("without files to protect", (get) => {
     expect(readFileSync(join(a.outside, "new"), "utf8")).toBe("new\n");
   });
 });
-
-asEachUser(
-  "where namespaces are used up",
-  (get) => {
-    others(get, (a) => readOnly(a.work));
-    noNetwork(get, (a) => readOnly(a.work));
-
-    test("nothing can be written, changed or given away, and everything be read", async () => {
-      const a = get();
-      await a.prepare("echo there > file");
-      const told = await a.run(
-        `cat file; echo x > new; echo x >> file; rm file; mv file f; ln file g; ln -s file h; mkdir d; truncate -s 0 file
-         chmod 777 file; touch -d 2001-01-01 file; touch file; exec 3<file; echo x > /proc/self/fd/3; echo x > /dev/null && echo null`,
-        readOnly(a.work),
-      );
-      expect(told.stdout).toBe("there\nnull\n");
-      expect(readdirSync(a.work)).toEqual(["file"]);
-      expect(readFileSync(join(a.work, "file"), "utf8")).toBe("there\n");
-      expect(lstatSync(join(a.work, "file")).mode & 0o777).toBe(0o644);
-      a.expectOutsideUntouched();
-    });
-
-    test("no right of the administrator is left", async () => {
-      const told = await get().run(
-        "grep -E '^(CapEff|CapPrm|NoNewPrivs)' /proc/self/status",
-        readOnly(get().work),
-      );
-      const zero = "0".repeat(16);
-      expect(told.stdout).toBe(`CapPrm:\t${zero}\nCapEff:\t${zero}\nNoNewPrivs:\t1\n`);
-    });
-
-    test("what the kernel's rules cannot say is refused, and nothing is started", async () => {
-      const a = get();
-      const deny = managed(a.work, [special("root", "read"), at(a.victim, "deny")]);
-      for (const sandbox of [workspaceWrite(a.work), deny]) {
-        await a.run(`touch ${a.outside}/ran ran`, sandbox).then(
-          () => expect.unreachable(),
-          (error: Error) =>
-            expect(error.message).toMatch(/only bubblewrap could hold .*, and it does not work/),
-        );
-      }
-      expect(readdirSync(a.work)).toEqual([]);
-      a.expectOutsideUntouched();
-    });
-  },
-  true,
-);
 
 asEachUser("the end", (get) => {
   test("a server that is killed takes its sandboxes and what they held along", async () => {

@@ -1,23 +1,21 @@
 /** Sandboxes as users ask for them: `serve --sandbox`, `run --sandbox`, the prompt, the client and `env check`. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { connectWebsocket, currentRuntime } from "../../mod.ts";
 import { call } from "../support/cli.ts";
-import { ConfinedServer, cannotBe, type User } from "../support/confined_server.ts";
+import { ConfinedServer, cannotBe } from "../support/confined_server.ts";
 import { suite, verifies } from "../support/harness.ts";
 import { beyondTemporary, launchForSandboxes, managed, noBubblewrap, special } from "../support/sandbox.ts";
 
 setDefaultTimeout(30_000);
 
-const user: User = process.getuid?.() === 0 ? "root" : "ordinary";
-
-describe.skipIf(noBubblewrap !== undefined)(
-  `serve --sandbox${noBubblewrap ? `: ${noBubblewrap}` : ""}`,
-  () => {
+for (const user of ["root", "ordinary"] as const) {
+  const missing = cannotBe(user) ?? noBubblewrap;
+  describe.skipIf(missing !== undefined)(`serve --sandbox as ${user}${missing ? `: ${missing}` : ""}`, () => {
     let server: ConfinedServer;
     let root = "";
     let beside = "";
@@ -25,10 +23,12 @@ describe.skipIf(noBubblewrap !== undefined)(
       const shared = realpathSync(mkdtempSync(join(tmpdir(), "exec-server-root-")));
       root = join(shared, "root");
       beside = join(shared, "beside");
+      chmodSync(shared, 0o755);
       for (const folder of [root, beside]) mkdirSync(folder);
       // Below the temporary folder, which the policy would have writable.
       const flags = ["--sandbox", "workspace-write", "--root", root];
       server = await ConfinedServer.start({ user, flags });
+      if (server.isOther) for (const folder of [root, beside]) server.own(folder);
     });
     afterEach(() => {
       for (const folder of [root, beside]) {
@@ -93,8 +93,8 @@ describe.skipIf(noBubblewrap !== undefined)(
       });
       expect(http.error?.code).toBe(-32601);
     });
-  },
-);
+  });
+}
 
 test("serve does not start below a policy that it cannot enforce", async () => {
   const missing = cannotBe("ordinary") ?? (process.platform === "linux" ? undefined : "not Linux");

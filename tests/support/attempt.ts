@@ -9,18 +9,28 @@ import { noBubblewrap, workspaceWrite } from "./sandbox.ts";
 
 const TIMEOUT_MS = 30_000;
 
-/** Runs a suite as each user, with a server of its own. */
+/** Programs under test: from the sources and compiled. */
+const programs = ["bun", "executable"] as const;
+
+/** Runs a suite as each user, over each program, with a server of its own. */
 export function asEachUser(title: string, body: (s: () => Attempt) => void, withoutNamespaces = false): void {
-  for (const user of ["root", "ordinary"] as const) {
-    const missing = cannotBe(user) ?? (withoutNamespaces ? undefined : noBubblewrap);
+  for (const [id, user] of programs.flatMap(
+    (id) =>
+      [
+        [id, "root"],
+        [id, "ordinary"],
+      ] as const,
+  )) {
+    const name = `${title} as ${user} (${id})`;
+    const missing = cannotBe(user, id) ?? (withoutNamespaces ? undefined : noBubblewrap);
     if (missing !== undefined) {
-      test.skip(`${title} as ${user}: ${missing}`, () => {});
+      test.skip(`${name}: ${missing}`, () => {});
       continue;
     }
-    describe(`${title} as ${user}`, () => {
+    describe(name, () => {
       let attempt: Attempt | undefined;
       beforeAll(async () => {
-        attempt = new Attempt(await ConfinedServer.start({ user, withoutNamespaces }), user);
+        attempt = new Attempt(await ConfinedServer.start({ user, id, withoutNamespaces }), user);
       }, TIMEOUT_MS);
       afterEach(() => attempt!.clear());
       afterAll(() => attempt?.server.close(), TIMEOUT_MS);

@@ -6,13 +6,15 @@ import { join } from "node:path";
 import { within } from "./deadline.ts";
 import { RawClient } from "./raw_client.ts";
 import { RawProcess, type Told } from "./raw_process.ts";
-import { ServerFolder, servers } from "./servers.ts";
+import { type Server, ServerFolder, type ServerId, servers } from "./servers.ts";
 
 /** Who runs the server. */
 export type User = "root" | "ordinary";
 
 export interface ConfinedServerOptions {
   user: User;
+  /** @default The executable where there is one, else the sources on Bun. */
+  id?: ServerId | undefined;
   /** Flags of `serve`. */
   flags?: readonly string[];
   /** User namespaces are used up, as on some hosts. */
@@ -20,23 +22,29 @@ export interface ConfinedServerOptions {
 }
 
 const ORDINARY = 65534;
+/** A descriptor that the server has from whoever started it: of the file {@link ConfinedServer.inherited}. */
+export const INHERITED_FD = 9;
 const asOrdinary = ["setpriv", `--reuid=${ORDINARY}`, `--regid=${ORDINARY}`, "--clear-groups"] as const;
 
 /** Why tests as this user cannot be run here. */
-export function cannotBe(user: User): string | undefined {
+export function cannotBe(user: User, id?: ServerId): string | undefined {
+  const { missing, command } = serverOf(id);
+  if (missing !== undefined) return missing;
   const isRoot = process.getuid?.() === 0;
   if (user === "root") return isRoot ? undefined : "the tests do not run as root";
   if (!isRoot) return undefined;
-  const { error, status } = spawnSync(asOrdinary[0], [...asOrdinary.slice(1), ...command, "--version"]);
+  const version = [...command.filter((word) => word !== "serve"), "--version"];
+  const { error, status } = spawnSync(asOrdinary[0], [...asOrdinary.slice(1), ...version]);
   if (error) return "there is no setpriv";
   return status === 0 ? undefined : "other users cannot read the program under test";
 }
 
-/** Of the executable where there is one, else of the sources. */
-const command: readonly string[] = ["executable", "bun"]
-  .map((id) => servers.find((server) => server.id === id)!)
-  .find(({ missing }) => missing === undefined)!
-  .command.filter((word) => word !== "serve");
+function serverOf(id?: ServerId): Server {
+  const found = (id === undefined ? (["executable", "bun"] as const) : [id]).map(
+    (each) => servers.find((server) => server.id === each)!,
+  );
+  return found.find(({ missing }) => missing === undefined) ?? found[0]!;
+}
 
 /** How a command of the process ended, with what it was told of its sandbox. */
 export interface ConfinedOutcome extends Told {
@@ -65,6 +73,7 @@ export class ConfinedServer {
 
   static async start({
     user,
+    id,
     flags = [],
     withoutNamespaces,
   }: ConfinedServerOptions): Promise<ConfinedServer> {
@@ -78,8 +87,10 @@ export class ConfinedServer {
     const exhausted = withoutNamespaces
       ? ["unshare", "--user", "--map-root-user", "sh", "-c", noMore, "sh"]
       : [];
-    const serve = [...command, "serve", "--listen", "ws://127.0.0.1:0", ...flags];
-    const child = Bun.spawn([...(isOther ? asOrdinary : []), ...exhausted, ...serve], {
+    // What the server was left by whoever started it, for nobody else.
+    const leaving = ["sh", "-c", `exec ${INHERITED_FD}>>"$0" && exec "$@"`, join(folder.path, "inherited")];
+    const serve = [...serverOf(id).command, "--listen", "ws://127.0.0.1:0", ...flags];
+    const child = Bun.spawn([...(isOther ? asOrdinary : []), ...exhausted, ...leaving, ...serve], {
       cwd: folder.work,
       env: folder.env(),
       stdin: "ignore",
@@ -98,6 +109,10 @@ export class ConfinedServer {
 
   get work(): string {
     return this.folder.work;
+  }
+
+  get inherited(): string {
+    return join(this.folder.path, "inherited");
   }
 
   /** Makes a folder that is the user's own, beside the workspace. */

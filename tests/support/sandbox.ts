@@ -72,3 +72,9 @@ export const readOnly = (workspace: string): object => managed(workspace, [speci
 
 export const workspaceWrite = (workspace: string): object =>
   managed(workspace, [special("root", "read"), special("project_roots", "write")]);
+
+/** Entries that make a folder writable without exception, as the kernel's file rules alone can express it. */
+export const withoutExceptions = (folder: string): object[] => [
+  at(folder, "write"),
+  ...[".git", ".codex", ".agents", ".aws"].map((name) => at(join(folder, name), "write")),
+];

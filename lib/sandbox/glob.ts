@@ -9,6 +9,8 @@ export interface Glob {
   readonly base: string;
   /** Whether a whole path matches. */
   matches(path: string): boolean;
+  /** Whether a path that ends in this name can match: soon told for most names of a folder. */
+  endsIn(name: string): boolean;
 }
 
 /**
@@ -21,7 +23,20 @@ export function compileGlob(pattern: string): Glob {
   const first = names.findIndex((name) => /[*?[{]/.test(name));
   const plain = first === -1 ? names.slice(0, -1) : names.slice(0, first);
   const regex = new RegExp(`^${globSource(pattern)}$`, "su");
-  return { pattern, base: plain.join("/") || "/", matches: (path) => regex.test(path) };
+  return {
+    pattern,
+    base: plain.join("/") || "/",
+    matches: (path) => regex.test(path),
+    endsIn: lastNameTest(names.at(-1)!),
+  };
+}
+
+/** Of a last part that reaches beyond one name, as sets and `**` may, nothing is known. */
+function lastNameTest(last: string): (name: string) => boolean {
+  if (/[[\]{}\\]|\*\*/.test(last)) return () => true;
+  if (!/[*?]/.test(last)) return (name) => name === last;
+  const regex = new RegExp(`^${globSource(last)}$`, "su");
+  return (name) => regex.test(name);
 }
 
 /** A plain path as a pattern of itself. */
@@ -105,9 +120,10 @@ export function scanGlobs(globs: readonly Glob[], { maxDepth, maxNames }: ScanLi
           `more than ${maxNames} names under ${wanted.map(({ base }) => base).join(", ")}`,
         );
       }
-      const path = folder === "/" ? `/${entry.name}` : `${folder}/${entry.name}`;
-      if (wanted.some((glob) => glob.matches(path))) found.add(path);
-      else if (entry.isDirectory() && depth < maxDepth) scan(path, wanted, depth + 1);
+      const { name } = entry;
+      const pathOf = (): string => (folder === "/" ? `/${name}` : `${folder}/${name}`);
+      if (wanted.some((glob) => glob.endsIn(name) && glob.matches(pathOf()))) found.add(pathOf());
+      else if (entry.isDirectory() && depth < maxDepth) scan(pathOf(), wanted, depth + 1);
     }
   };
   const bases = new Map<string, Glob[]>();

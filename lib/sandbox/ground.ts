@@ -199,20 +199,22 @@ function realPattern(pattern: string, disk: Disk): string {
   return `${escapeGlob(real.path)}${pattern.slice(base.length)}`;
 }
 
-/** What patterns match now. */
-function maskedGlobs(policy: Policy, rules: readonly Rule[], places: readonly Place[], disk: Disk): Place[] {
-  if (policy.denyGlobs.length === 0) return [];
-  let matches: string[];
+/** What the patterns of a policy match now, the outermost only. @throws {CannotEnforce} It cannot all be looked through. */
+export function matchesNow({ denyGlobs, globScanMaxDepth }: Policy): string[] {
   try {
-    matches = scanGlobs(policy.denyGlobs.map(compileGlob), {
-      maxDepth: policy.globScanMaxDepth,
+    return scanGlobs(denyGlobs.map(compileGlob), {
+      maxDepth: globScanMaxDepth,
       maxNames: MAX_SCANNED_NAMES,
     });
   } catch (error) {
     if (error instanceof ScanTooLarge) throw new CannotEnforce(`glob patterns: ${error.message}`);
     throw error;
   }
-  return matches.flatMap((match): Place[] => {
+}
+
+function maskedGlobs(policy: Policy, rules: readonly Rule[], places: readonly Place[], disk: Disk): Place[] {
+  if (policy.denyGlobs.length === 0) return [];
+  return matchesNow(policy).flatMap((match): Place[] => {
     const real = follow(match, disk);
     const hidden = accessAt({ ...policy, rules }, real.path) === "deny";
     const masked = places.some((place) => place.kind === "deny" && isWithin(real.path, place.path));

@@ -201,12 +201,6 @@ class ConfinedFiles implements OpenService {
   }
 
   #helperFor(policy: Policy): FileHelper {
-    if (policy.denyGlobs.length > 0) {
-      // What patterns match is known when a helper begins, so here each call has one of its own.
-      const helper = new FileHelper(this.#runtime, policy);
-      this.#endWhenIdle(helper);
-      return helper;
-    }
     const key = policyKey(policy);
     const found = this.#helpers.get(key);
     if (found && !found.helper.isStale) {
@@ -265,7 +259,7 @@ function readOnly(policy: Policy): Policy {
   };
 }
 
-/** A helper denies what matches when it begins; what is about to be made is looked at here. */
+/** A helper denies what matches when it begins; what is named is looked at here. */
 function refuseDenied(policy: Policy, params: Params): void {
   if (policy.denyGlobs.length === 0) return;
   const globs = policy.denyGlobs.map(compileGlob);

@@ -7,6 +7,7 @@ import { type Handlers, type RequestRow, requests } from "../protocol/methods.ts
 import { nodeFs } from "../runtime/node_modules.ts";
 import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { spawnConfined } from "../sandbox/confine.ts";
+import { CannotEnforce, matchesNow } from "../sandbox/ground.ts";
 import { ownProgram } from "../sandbox/own_program.ts";
 import { isPlaceholder } from "../sandbox/placeholders.ts";
 import { accessAt, orderRules, type Policy } from "../sandbox/policy.ts";
@@ -20,7 +21,7 @@ const END_WITHIN_MS = 2000;
 /** One confined server of files. */
 export class FileHelper {
   readonly policy: Policy;
-  /** What the paths of the policy were when it began. */
+  /** What the paths of the policy were when it began, and what its patterns matched. */
   readonly #stamp: string;
   readonly #peer: Promise<Peer>;
   #open: Peer | undefined;
@@ -41,7 +42,10 @@ export class FileHelper {
     });
   }
 
-  /** It has ended, or the paths of its policy are others by now: what it wrote would go to what has been removed. */
+  /**
+   * It has ended, or the paths of its policy are others by now: what it wrote would go to what has been removed. Or its
+   * patterns match something else, which it would not keep out of reach.
+   */
   get isStale(): boolean {
     return this.#ended || stampOf(this.policy) !== this.#stamp;
   }
@@ -161,19 +165,31 @@ function withFiles(policy: Policy, files: readonly string[]): Policy {
   return { ...policy, rules: orderRules([...policy.rules, ...rules]) };
 }
 
-/** Which folders and files the paths of a policy are now. */
-function stampOf({ rules }: Policy): string {
-  return rules
-    .filter(({ path }) => path !== "/" && !minimalFolders.includes(path))
-    .map(({ path }) => {
-      if (isPlaceholder(path)) return "-";
-      try {
-        // The number alone is soon another's.
-        const { dev, ino, birthtimeNs } = nodeFs().statSync(path, { bigint: true });
-        return `${dev}:${ino}:${birthtimeNs}`;
-      } catch {
-        return "-";
-      }
-    })
-    .join();
+/** Which folders and files the paths of a policy are now, and what its patterns match. */
+function stampOf(policy: Policy): string {
+  const named = policy.rules.filter(({ path }) => path !== "/" && !minimalFolders.includes(path));
+  const stamps = named.map(({ path }) => (isPlaceholder(path) ? "-" : stampOfPath(path)));
+  for (const path of matchesToStamp(policy)) stamps.push(path, stampOfPath(path));
+  return stamps.join("\0");
+}
+
+function matchesToStamp(policy: Policy): string[] {
+  if (policy.denyGlobs.length === 0) return [];
+  try {
+    return matchesNow(policy);
+  } catch (error) {
+    // Whoever starts the helper is told.
+    if (error instanceof CannotEnforce) return [];
+    throw error;
+  }
+}
+
+function stampOfPath(path: string): string {
+  try {
+    // The number alone is soon another's.
+    const { dev, ino, birthtimeNs } = nodeFs().statSync(path, { bigint: true });
+    return `${dev}:${ino}:${birthtimeNs}`;
+  } catch {
+    return "-";
+  }
 }

@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Attempt, asEachUser } from "../support/attempt.ts";
 import { until } from "../support/deadline.ts";
+import { childrenOf } from "../support/proc.ts";
 import { at, glob, managed, special, withoutExceptions, workspaceWrite } from "../support/sandbox.ts";
 
 const uri = (path: string): string => pathToFileURL(path).href;
@@ -171,6 +172,32 @@ asEachUser("file requests", (get) => {
     expect(existsSync(join(a.work, "copy", "deep.pem"))).toBe(false);
     expect(existsSync(join(a.work, "other.pem"))).toBe(false);
     expect(existsSync(join(a.work, "new.pem"))).toBe(false);
+  });
+
+  test("one helper serves all requests under a pattern until it matches something else", async () => {
+    const a = get();
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      glob("**/*.pem"),
+    ]);
+    await a.prepare("mkdir sub; echo old > sub/a.pem; echo old > b.txt");
+    let known: number[] = [];
+    /** Whether a request has started one. */
+    const startsOne = async (): Promise<boolean> => {
+      expect(await put(a, join(a.work, "b.txt"), sandbox)).toBe("done");
+      const before = known;
+      known = childrenOf(a.server.child.pid);
+      return known.some((pid) => !before.includes(pid));
+    };
+    expect([await startsOne(), await startsOne(), await startsOne()]).toEqual([true, false, false]);
+    for (const change of ["echo new > sub/b.pem", "rm sub/a.pem", "cp sub/b.pem c && mv c sub/b.pem"]) {
+      await a.prepare(change);
+      expect([change, await startsOne(), await startsOne()]).toEqual([change, true, false]);
+    }
+    const copied = { sourcePath: uri(join(a.work, "sub")), destinationPath: uri(join(a.work, "copy")) };
+    await request(a, "fs/copy", join(a.work, "sub"), sandbox, { ...copied, recursive: true });
+    expect(existsSync(join(a.work, "copy", "b.pem"))).toBe(false);
   });
 
   test(".git is held as a folder, a file, a link and when it is missing; deeper ones are not", async () => {

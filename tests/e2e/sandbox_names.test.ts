@@ -7,6 +7,7 @@ import { expect, test } from "bun:test";
 import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Attempt, asEachUser } from "../support/attempt.ts";
+import { until } from "../support/deadline.ts";
 import { at, glob, managed, special } from "../support/sandbox.ts";
 
 const denying = (a: Attempt, ...patterns: string[]): object =>
@@ -193,6 +194,7 @@ asEachUser("new names", (get) => {
     });
     expect(readFileSync(join(a.work, "too"), "utf8")).toBe("x");
     expect(existsSync(join(a.work, ".env"))).toBe(false);
+    await until(5000, "end of the helper", () => !existsSync(join(a.work, ".codex")));
   });
 
   test("what is there and matches stays out of reach when its folder moves", async () => {

@@ -101,6 +101,26 @@ describe("patterns", () => {
     });
   }
 
+  test("of a name tell rightly that no path with it can match", () => {
+    const part = fc.constantFrom(
+      ...["a", "b", ".", "*", "?", "**", "/", "[ab]", "[!a", "]", "{a,b/a}", "{", "}", ",", "\\\\", "\n"],
+    );
+    const pattern = fc.array(part, { maxLength: 8 }).map((parts) => `/${parts.join("")}`);
+    const path = fc
+      .array(fc.constantFrom("a", "b", ".", "/", "*", "\n"), { maxLength: 6 })
+      .map((parts) => `/${parts.join("")}`);
+    const property = fc.property(pattern, path, (pattern, path) => {
+      const glob = compileGlob(pattern);
+      if (glob.matches(path)) expect(glob.endsIn(path.slice(path.lastIndexOf("/") + 1))).toBe(true);
+    });
+    fc.assert(property, { numRuns: 20_000 });
+    const names = ["x.pem", ".env", "a"];
+    const told = ["/**/*.pem", "/a/.env", "/a/**", "/{a,b}/c", "/a?/?"].map((pattern) =>
+      names.filter((name) => compileGlob(pattern).endsIn(name)),
+    );
+    expect(told).toEqual([["x.pem"], [".env"], names, [], ["a"]]);
+  });
+
   test("find what is there, the outermost only, and follow no link", () => {
     const folder = mkdtempSync(join(tmpdir(), "exec-server-glob-"));
     try {

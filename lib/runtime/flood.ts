@@ -8,8 +8,12 @@ import { LargePipes } from "./large_pipes.ts";
 
 /** So much in so short a time is a flood. Answers of a prompt or another program to its input are far below. */
 const FLOOD_BYTES = 128 * 1024;
+/** So are so many pieces, however small, unless they answer something: on a busy machine we may be met after each. */
+const FLOOD_READS = 32;
 const WITHIN_MS = 3;
 const REST_MS = 1;
+/** It goes on as long as a rest brings so much. */
+const STILL_FLOODS_BYTES = 16 * 1024;
 /** A pipe that is found fuller than this on the average, of 64 KiB, fills up by itself: there is enough else to do. */
 const FULL_BYTES = 48 * 1024;
 const largePipes = new LargePipes(2);
@@ -21,6 +25,10 @@ export class Flood {
   #from: number;
   #bytes = 0;
   #reads = 0;
+  /** Those of them that answer nothing. */
+  #unasked = 0;
+  /** The last word was a rest. */
+  #rested = false;
   #pipe: "normal" | "large" | "refused" = "normal";
   #release: (() => void) | undefined;
 
@@ -34,6 +42,13 @@ export class Flood {
   took(bytes: number): void {
     this.#bytes += bytes;
     this.#reads++;
+    this.#unasked++;
+  }
+
+  /** The program that writes has been sent something. */
+  expectAnswer(): void {
+    this.#unasked = 0;
+    this.#rested = false;
   }
 
   /** The source is empty for now: how long to leave it alone. 0 unless it floods. */
@@ -41,12 +56,15 @@ export class Flood {
     if (this.#pipe === "refused") return 0;
     const now = this.#now();
     const late = now - this.#from > WITHIN_MS;
-    const floods = !late && this.#bytes >= FLOOD_BYTES;
-    const rests = floods && this.#isLarge();
+    const floods =
+      this.#bytes >= (this.#rested ? STILL_FLOODS_BYTES : FLOOD_BYTES) || this.#unasked >= FLOOD_READS;
+    const rests = !late && floods && this.#isLarge();
+    this.#rested = rests;
     if (late || floods) {
       this.#from = now;
       this.#bytes = 0;
       this.#reads = 0;
+      this.#unasked = 0;
     }
     return rests ? REST_MS : 0;
   }

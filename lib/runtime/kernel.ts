@@ -1,7 +1,7 @@
 /** Descriptors and system calls for who confines programs, over the C library. */
 
 import { arch } from "node:process";
-import { FdSource } from "./fd_streams.ts";
+import { FdSource } from "./fd_source.ts";
 import { F_ADD_SEALS, F_SETFL, O_CLOEXEC, O_NONBLOCK, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { osErrorText } from "./os_error.ts";
 import { type Kernel, SpawnError } from "./runtime.ts";
@@ -115,10 +115,11 @@ export function createKernel({ libc, reactor }: Spawner): Kernel {
       }
       const [readFd, writeFd] = ends as unknown as [number, number];
       libc.fcntl(readFd, F_SETFL, O_NONBLOCK);
-      const source = new FdSource(libc, reactor, readFd, () => {
+      const release = (): void => {
         reactor.forget(readFd);
         libc.close(readFd);
-      });
+      };
+      const source = new FdSource(libc, reactor, readFd, { release });
       return { source, writeFd };
     },
   };

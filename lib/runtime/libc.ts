@@ -16,7 +16,8 @@ interface Signature {
 /** Every symbol with its C types. `usize` and `isize` values stay below 2^53, so they are numbers here. */
 export const libcSignatures = {
   pipe2: { parameters: ["memory", "i32"], result: "i32" },
-  read: { parameters: ["i32", "memory", "usize"], result: "isize" },
+  /** The memory by its address, so that no view is made for a place in the middle of it. */
+  read: { parameters: ["i32", "usize", "usize"], result: "isize" },
   write: { parameters: ["i32", "memory", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -27,6 +28,8 @@ export const libcSignatures = {
   epoll_ctl: { parameters: ["i32", "i32", "i32", "memory"], result: "i32" },
   epoll_wait: { parameters: ["i32", "memory", "i32", "i32"], result: "i32" },
   signal: { parameters: ["i32", "usize"], result: "i32" },
+  /** The last one is a mask of signals, or 0. */
+  ppoll: { parameters: ["memory", "usize", "memory", "usize"], result: "i32" },
   eventfd: { parameters: ["i32", "i32"], result: "i32" },
   posix_openpt: { parameters: ["i32"], result: "i32" },
   grantpt: { parameters: ["i32"], result: "i32" },

@@ -1,7 +1,8 @@
 /** A child with its streams and its end, out of what the runtime lends: the C library and a reactor. */
 
 import { type EpollWait, Reactor } from "./epoll.ts";
-import { FdSink, FdSource } from "./fd_streams.ts";
+import { FdSink } from "./fd_sink.ts";
+import { FdSource } from "./fd_source.ts";
 import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
 import { nodeFs } from "./node_modules.ts";
 import { decodeWaitStatus, posixSpawn, SharedFd, setTerminalSize, signalGroup } from "./posix_spawn.ts";
@@ -43,11 +44,19 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
   // The master is reader, writer and the handle for resizing: it is closed when both streams are done with it.
   let groupLeft = true;
   const release = (fd: number): (() => void) => (master ? master.share() : () => close(fd));
+  const sourceOf = (fd: number): FdSource =>
+    new FdSource(libc, reactor, fd, { release: release(fd), isTerminal: master !== undefined });
+  const output = sourceOf(stdout);
+  const errors = stderr === null ? null : sourceOf(stderr);
+  const onInput = (): void => {
+    output.expectAnswer();
+    errors?.expectAnswer();
+  };
   return {
     pid,
-    stdin: stdin === null ? null : new FdSink(libc, reactor, stdin, release(stdin)),
-    stdout: new FdSource(libc, reactor, stdout, release(stdout)),
-    stderr: stderr === null ? null : new FdSource(libc, reactor, stderr, release(stderr)),
+    stdin: stdin === null ? null : new FdSink(libc, reactor, stdin, release(stdin), onInput),
+    stdout: output,
+    stderr: errors,
     exited,
     // Once the group is empty its number is free for another.
     signalGroup: (signal) => groupLeft && (groupLeft = signalGroup(pid, signal)),

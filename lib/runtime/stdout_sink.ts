@@ -1,7 +1,7 @@
 /** The program's own standard output: a queue before a write that waits on its own. */
 
 import { joined, takeBatch } from "./bytes.ts";
-import { closedError } from "./fd_streams.ts";
+import { closedError } from "./fd_sink.ts";
 import type { ByteSink } from "./runtime.ts";
 
 /** Small arrays are joined up to this size: every write is a trip to another thread. */

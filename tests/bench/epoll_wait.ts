@@ -26,6 +26,7 @@ const ends = new Int32Array(2);
 libc.pipe2(new Uint8Array(ends.buffer), O_CLOEXEC | O_NONBLOCK);
 const [reads, writes] = [ends[0]!, ends[1]!];
 const byte = new Uint8Array(1);
+const byteAt = Number(libc.addressOf(byte));
 
 for (let round = 0; round < ROUNDS; round++) {
   for (const [name, reactor] of reactors) {
@@ -37,7 +38,7 @@ for (let round = 0; round < ROUNDS; round++) {
       const ready = reactor.readable(reads);
       libc.write(writes, byte, 1);
       await ready;
-      libc.read(reads, byte, 1);
+      libc.read(reads, byteAt, 1);
     }
     const us = ((performance.now() - start) * 1000) / WAITS;
     const { user, system } = process.cpuUsage(cpu);

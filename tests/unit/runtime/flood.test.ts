@@ -20,15 +20,16 @@ function bring(source: Flood, bytes: number): number {
 }
 
 describe("a source that floods", () => {
-  test("is left alone for a millisecond after each 128 KiB within 3 ms, in a pipe of 1 MiB", () => {
+  test("is left alone for a millisecond after 128 KiB within 3 ms, in a pipe of 1 MiB", () => {
     const asked: number[] = [];
     const { source, pass } = flood((bytes) => asked.push(bytes) > 0);
     const rests: number[] = [];
     for (let i = 0; i < 8; i++) {
-      rests.push(bring(source, 64 * KIB));
-      pass(0.5);
+      rests.push(bring(source, 8 * KIB));
+      pass(0.1);
     }
-    expect(rests).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
+    expect(rests).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(bring(source, 64 * KIB)).toBe(1);
     expect(asked).toEqual([1024 * KIB]);
     source.end();
   });
@@ -36,6 +37,7 @@ describe("a source that floods", () => {
   test("is not one that answers quickly but little, or much but slowly", () => {
     const { source, pass } = flood();
     for (let i = 0; i < 1000; i++) {
+      source.expectAnswer();
       expect(bring(source, 100)).toBe(0);
       pass(0.05);
     }
@@ -44,6 +46,32 @@ describe("a source that floods", () => {
       expect(bring(source, 64 * KIB)).toBe(0);
       pass(3.1);
     }
+    source.end();
+  });
+
+  test("is one too that writes 32 times within 3 ms without being asked, however little", () => {
+    const { source, pass } = flood();
+    const write = (): number => {
+      pass(0.09);
+      return bring(source, 64);
+    };
+    expect(Array.from({ length: 31 }, write)).toEqual(new Array(31).fill(0));
+    expect(write()).toBe(1);
+    source.expectAnswer();
+    expect(Array.from({ length: 31 }, write)).toEqual(new Array(31).fill(0));
+    pass(3.1);
+    expect(Array.from({ length: 32 }, write)).toEqual(new Array(32).fill(0));
+    source.end();
+  });
+
+  test("goes on being one for as long as a rest brings 16 KiB", () => {
+    const { source, pass } = flood();
+    const rest = (bytes: number): number => {
+      pass(1.2);
+      return bring(source, bytes);
+    };
+    expect(bring(source, 128 * KIB)).toBe(1);
+    expect([rest(16 * KIB), rest(20 * KIB), rest(15 * KIB), rest(1)]).toEqual([1, 1, 0, 0]);
     source.end();
   });
 

@@ -1,15 +1,11 @@
-/** Non-blocking descriptors as byte source and byte sink. */
+/** A non-blocking descriptor as a byte sink. */
 
 import type { Reactor } from "./epoll.ts";
-import { Flood } from "./flood.ts";
 import { LargePipes } from "./large_pipes.ts";
 import { F_SETPIPE_SZ, type Libc } from "./libc.ts";
 import { errnoByName, osErrorText } from "./os_error.ts";
-import type { ByteSink, ByteSource } from "./runtime.ts";
-import { turnOfOthers } from "./turn.ts";
+import type { ByteSink } from "./runtime.ts";
 
-/** A pipe holds 64 KiB unless somebody enlarged it, a terminal less. */
-const READ_BYTES = 256 * 1024;
 /** A reader on another core can keep a single `write` going for as long as there are bytes. */
 const WRITE_BYTES = 1024 * 1024;
 
@@ -17,100 +13,38 @@ const WRITE_BYTES = 1024 * 1024;
 const MUCH_INPUT_BYTES = 64 * 1024;
 const largePipes = new LargePipes(4);
 
-/** Every read is finished before another begins, so they all share it. */
-const readBuffer = new Uint8Array(READ_BYTES);
-
-/**
- * Neither source nor sink asks for `errno`: by the time a second foreign call is made it may be another's. A
- * call that fails is waited for instead, and the wait tells a busy descriptor from a dead one.
- */
-export class FdSource implements ByteSource {
-  readonly #libc: Libc;
-  readonly #reactor: Reactor;
-  readonly #fd: number;
-  readonly #release: () => void;
-  #hungUp = false;
-  #done = false;
-
-  /** @param release Lets go of the descriptor; called once. */
-  constructor(libc: Libc, reactor: Reactor, fd: number, release: () => void) {
-    this.#libc = libc;
-    this.#reactor = reactor;
-    this.#fd = fd;
-    this.#release = release;
-  }
-
-  async read(): Promise<Uint8Array | null> {
-    for (;;) {
-      const turn = turnOfOthers();
-      if (turn) await turn;
-      const count = this.#readNow();
-      if (count > 0) return readBuffer.slice(0, count);
-      if (this.#done) return null;
-      this.#hungUp = await this.#reactor.readable(this.#fd);
-    }
-  }
-
-  async lendAll(take: (bytes: Uint8Array) => Promise<unknown> | undefined): Promise<void> {
-    const flood = new Flood((bytes) => this.#libc.fcntl(this.#fd, F_SETPIPE_SZ, bytes) > 0);
-    for (;;) {
-      const turn = turnOfOthers();
-      if (turn) await turn;
-      const count = this.#readNow();
-      if (count > 0) {
-        flood.took(count);
-        const wait = take(readBuffer.subarray(0, count));
-        if (wait) await wait;
-        continue;
-      }
-      if (this.#done) return flood.end();
-      const restMs = flood.restMs();
-      if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
-      else this.#hungUp = await this.#reactor.readable(this.#fd);
-    }
-  }
-
-  /** Bytes in `readBuffer`; 0 when there are none for now, or when it is done. */
-  #readNow(): number {
-    if (this.#done) return 0;
-    const count = this.#libc.read(this.#fd, readBuffer, READ_BYTES);
-    if (count > 0) return count;
-    // A terminal ends with EIO when the last of its holders has gone, a pipe with 0.
-    if (count === 0 || this.#hungUp) this.cancel();
-    return 0;
-  }
-
-  cancel(): void {
-    if (this.#done) return;
-    this.#done = true;
-    this.#reactor.cancel(this.#fd, "read");
-    this.#release();
-  }
-}
-
 interface Queued {
   bytes: Uint8Array;
   resolve(): void;
   reject(error: Error): void;
 }
 
+/**
+ * Asks for no `errno`: by the time a second foreign call is made it may be another's. A write that fails is waited for
+ * instead, and the wait tells a busy descriptor from a dead one.
+ */
 export class FdSink implements ByteSink {
   readonly #libc: Libc;
   readonly #reactor: Reactor;
   readonly #fd: number;
   readonly #release: () => void;
+  readonly #onInput: () => void;
   readonly #queue: Queued[] = [];
   #pending = 0;
   #enlarged = false;
   #releasePipe: (() => void) | undefined;
   #state: "open" | "closing" | "closed" = "open";
 
-  /** @param release Lets go of the descriptor; called once. */
-  constructor(libc: Libc, reactor: Reactor, fd: number, release: () => void) {
+  /**
+   * @param release Lets go of the descriptor; called once.
+   * @param onInput Called at each write.
+   */
+  constructor(libc: Libc, reactor: Reactor, fd: number, release: () => void, onInput: () => void) {
     this.#libc = libc;
     this.#reactor = reactor;
     this.#fd = fd;
     this.#release = release;
+    this.#onInput = onInput;
   }
 
   get pendingBytes(): number {
@@ -120,6 +54,7 @@ export class FdSink implements ByteSink {
   write(bytes: Uint8Array): Promise<void> {
     if (this.#state !== "open") return Promise.reject(closedError());
     if (bytes.length === 0) return Promise.resolve();
+    this.#onInput();
     const rest = this.#queue.length === 0 ? bytes.subarray(Math.max(0, this.#take(bytes))) : bytes;
     if (rest.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {

@@ -1,0 +1,113 @@
+/** A non-blocking descriptor as a byte source. */
+
+import type { Reactor } from "./epoll.ts";
+import { Flood } from "./flood.ts";
+import { F_SETPIPE_SZ, type Libc } from "./libc.ts";
+import type { ByteSource } from "./runtime.ts";
+import { TerminalFlood } from "./terminal_flood.ts";
+import { turnOfOthers } from "./turn.ts";
+
+/** A pipe holds 64 KiB unless somebody enlarged it, a terminal less. */
+const READ_BYTES = 256 * 1024;
+
+/** Every read is finished before another begins, so they all share it. */
+const readBuffer = new Uint8Array(READ_BYTES);
+let readBufferAt = 0;
+
+/** What a descriptor is. */
+export interface FdSourceOptions {
+  /** Lets go of the descriptor; called once. */
+  release: () => void;
+  /** @default {false} */
+  isTerminal?: boolean;
+}
+
+/**
+ * Asks for no `errno`: by the time a second foreign call is made it may be another's. A read that fails is waited for
+ * instead, and the wait tells a busy descriptor from a dead one.
+ */
+export class FdSource implements ByteSource {
+  readonly #libc: Libc;
+  readonly #reactor: Reactor;
+  readonly #fd: number;
+  readonly #release: () => void;
+  readonly #pipe: Flood | undefined;
+  readonly #terminal: TerminalFlood | undefined;
+  #hungUp = false;
+  #done = false;
+
+  constructor(libc: Libc, reactor: Reactor, fd: number, { release, isTerminal = false }: FdSourceOptions) {
+    this.#libc = libc;
+    this.#reactor = reactor;
+    this.#fd = fd;
+    this.#release = release;
+    if (isTerminal) this.#terminal = new TerminalFlood(libc, fd);
+    else this.#pipe = new Flood((bytes) => libc.fcntl(fd, F_SETPIPE_SZ, bytes) > 0);
+    if (readBufferAt === 0) readBufferAt = Number(libc.addressOf(readBuffer));
+  }
+
+  /** Whoever writes has been sent something: what comes next is its answer. */
+  expectAnswer(): void {
+    this.#pipe?.expectAnswer();
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      const turn = turnOfOthers();
+      if (turn) await turn;
+      const count = this.#readNow(0);
+      if (count > 0) return readBuffer.slice(0, count);
+      if (this.#done) return null;
+      this.#hungUp = await this.#reactor.readable(this.#fd);
+    }
+  }
+
+  async lendAll(take: (bytes: Uint8Array) => Promise<unknown> | undefined): Promise<void> {
+    for (;;) {
+      const turn = turnOfOthers();
+      if (turn) await turn;
+      const count = this.#gather();
+      if (count > 0) {
+        this.#pipe?.took(count);
+        const wait = take(readBuffer.subarray(0, count));
+        if (wait) await wait;
+        continue;
+      }
+      if (this.#done) return;
+      const restMs = this.#pipe?.restMs() ?? 0;
+      if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
+      else this.#hungUp = await this.#reactor.readable(this.#fd);
+    }
+  }
+
+  /** What is there now and, of a terminal that floods, what comes within a moment. */
+  #gather(): number {
+    let count = this.#readNow(0);
+    if (!this.#terminal || count === 0) return count;
+    this.#terminal.begin(count);
+    while (count < READ_BYTES) {
+      const more = this.#readNow(count);
+      count += more;
+      if (more === 0 && (this.#done || this.#hungUp || !this.#terminal.waitForMore())) break;
+    }
+    return count;
+  }
+
+  /** Reads to a place in `readBuffer`: the number of bytes; 0 when there are none for now, or when it is done. */
+  #readNow(at: number): number {
+    if (this.#done) return 0;
+    const count = this.#libc.read(this.#fd, readBufferAt + at, READ_BYTES - at);
+    if (count > 0) return count;
+    // A terminal ends with EIO when the last of its holders has gone, a pipe with 0.
+    if (count === 0 || this.#hungUp) this.cancel();
+    return 0;
+  }
+
+  cancel(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#pipe?.end();
+    this.#reactor.cancel(this.#fd, "read");
+    this.#release();
+  }
+}

@@ -1,6 +1,10 @@
 /** The last bytes of a stream in one piece of memory, which grows as it is needed. */
 
 const MIN_BYTES = 1024;
+/** By which it grows: what it has outgrown stays in memory until the collector comes by. */
+const GROWTH = 4;
+/** To give back less of it than this part would take a copy of nearly as much. */
+const WORTH_GIVING_BACK = 0.25;
 
 /** Bytes are named by their offset in the stream. Which of them still count is for the owner to know. */
 export class ByteRing {
@@ -12,7 +16,7 @@ export class ByteRing {
    */
   put(bytes: Uint8Array, offset: number, kept: number, most: number): void {
     if (kept > this.#memory.length) {
-      const size = Math.min(most, Math.max(MIN_BYTES, 2 * this.#memory.length, kept));
+      const size = Math.min(most, Math.max(MIN_BYTES, GROWTH * this.#memory.length, kept));
       this.#resize(size, offset, kept - bytes.length);
     }
     const { length } = this.#memory;
@@ -35,9 +39,10 @@ export class ByteRing {
     return copy;
   }
 
-  /** Gives back what memory the last `kept` bytes before `end` do not need. */
+  /** Gives back memory that the last `kept` bytes before `end` do not need, if it is much. */
   fit(end: number, kept: number): void {
-    if (kept < this.#memory.length) this.#resize(kept, end, kept);
+    const { length } = this.#memory;
+    if (length - kept > WORTH_GIVING_BACK * length) this.#resize(kept, end, kept);
   }
 
   #resize(size: number, end: number, kept: number): void {

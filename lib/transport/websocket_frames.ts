@@ -181,7 +181,7 @@ export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, 
   const frame = scratchOf(most);
   let at = MAX_HEAD_BYTES;
   at += frame.write(head, at, "utf8");
-  at += frame.write(bytes.toBase64(), at, "latin1");
+  at = writeBase64(frame, at, bytes);
   at += frame.write(tail, at, "utf8");
   return finishFrame(frame.subarray(0, at), true, opcode.text, mask);
 }
@@ -189,8 +189,20 @@ export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, 
 /** Bytes as base64, the same for a part of a message. */
 export function encodeBase64(bytes: Uint8Array, fin: boolean, code: number, mask: boolean): Uint8Array {
   const frame = scratchOf(MAX_HEAD_BYTES + 4 * Math.ceil(bytes.length / 3));
-  const end = MAX_HEAD_BYTES + frame.write(bytes.toBase64(), MAX_HEAD_BYTES, "latin1");
+  const end = writeBase64(frame, MAX_HEAD_BYTES, bytes);
   return finishFrame(frame.subarray(0, end), fin, code, mask);
+}
+
+/** Whole groups of three. Longer texts are memory that the system hands out and takes back piece by piece. */
+const BASE64_STEP_BYTES = 24 * 1024;
+
+/** Answers where it ends. */
+function writeBase64(frame: Buffer, start: number, bytes: Uint8Array): number {
+  let at = start;
+  for (let i = 0; i < bytes.length; i += BASE64_STEP_BYTES) {
+    at += frame.write(bytes.subarray(i, i + BASE64_STEP_BYTES).toBase64(), at, "latin1");
+  }
+  return at;
 }
 
 /** The head of a frame that is not masked. */

@@ -1,6 +1,6 @@
 /**
  * Kills process trees, all that are asked for in one turn with one look through the process table: a look costs 25 us
- * for every process of the machine, so a thousand of them, each for one of a thousand, would take half a minute.
+ * for every process of the machine that may belong to one, so a thousand of them, each for one of a thousand, would take half a minute.
  */
 
 import { killTrees, type TreeRoot } from "./process_tree.ts";
@@ -12,6 +12,15 @@ interface Order {
 
 let orders: Order[] = [];
 
+/** Our own children that run: each leads a session of its own, and is in nobody's tree but its own. */
+const leaders = new Set<number>();
+
+/** A child runs from now on. Answers what is to be called when it has ended. */
+export function leads(pid: number): () => void {
+  leaders.add(pid);
+  return () => leaders.delete(pid);
+}
+
 /** Kills the trees of these roots at the end of this turn, when they are asked for; then calls `done`. */
 export function killTogether(roots: () => TreeRoot[], done: () => void): void {
   orders.push({ roots, done });
@@ -22,6 +31,6 @@ function carryOut(): void {
   const batch = orders;
   orders = [];
   const roots = batch.flatMap((order) => order.roots());
-  if (roots.length > 0) killTrees(roots);
+  if (roots.length > 0) killTrees(roots, { strangers: leaders });
   for (const { done } of batch) done();
 }

@@ -8,7 +8,7 @@ import { DenialWatch } from "../sandbox/denial.ts";
 import type { Cgroup } from "./cgroups.ts";
 import type { ProcessEvent, ProcessObserver } from "./events.ts";
 import { GracefulEnd } from "./graceful_end.ts";
-import { killTogether } from "./kill_together.ts";
+import { killTogether, leads } from "./kill_together.ts";
 import { LimitWatch } from "./limit_watch.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
 import type { TreeRoot } from "./process_tree.ts";
@@ -110,7 +110,9 @@ export class ManagedProcess {
     const first: OutputStream = child.stderr ? "stdout" : "pty";
     const ended = [this.#pump(child.stdout, first)];
     if (child.stderr) ended.push(this.#pump(child.stderr, "stderr"));
+    const leavesTheTable = leads(child.pid);
     const exited = child.exited.then((status) => {
+      leavesTheTable();
       if (!this.#denial || status.code === 0) return this.#onExit(status);
       // Whether it was denied is judged by what it said, and nobody of its namespace is left to hold the pipes.
       return settledWithin(Promise.all(ended), LAST_WORDS_MS).then(() => this.#onExit(status));

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { killTogether } from "../../../lib/process/kill_together.ts";
+import { readFileSync } from "node:fs";
+import { killTogether, leads } from "../../../lib/process/kill_together.ts";
 import { currentRuntime } from "../../../lib/runtime/runtime.ts";
 import { within } from "../../support/deadline.ts";
 
@@ -43,6 +44,37 @@ test("all that are asked for in one turn are killed, with those who have left th
     stderr?.cancel();
   }
 });
+
+test("a child that leads is killed for itself only, even where the number of another one has become its own", async () => {
+  const runtime = await currentRuntime();
+  const child = runtime.spawn({
+    file: "/bin/sh",
+    argv: ["sh", "-c", "sleep 1000 & echo $!; wait"],
+    env: { PATH: "/usr/bin:/bin" },
+    cwd: "/",
+    stdin: "null",
+  });
+  const leaves = leads(child.pid);
+  const grandchild = Number(Buffer.from((await child.stdout.read())!).toString());
+  const kill = async (exited: boolean): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    killTogether(() => [{ pid: child.pid, exited, files: [], isTerminal: false }], resolve);
+    await promise;
+  };
+  await kill(true);
+  // Neither stopped nor dead.
+  const states = [stateOf(child.pid), stateOf(grandchild)];
+  await kill(false);
+  expect((await within(5000, "end of the child", child.exited)).signal).toBe(9);
+  expect(states.join("")).toMatch(/^[RSD]{2}$/);
+  leaves();
+  child.stdout.cancel();
+  child.stderr?.cancel();
+});
+
+function stateOf(pid: number): string | undefined {
+  return /^State:\s*(\w)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+}
 
 function isThere(pid: number): boolean {
   try {

@@ -28,6 +28,14 @@ export async function samples(
   return found;
 }
 
+/**
+ * Runs `once` until nothing of it is compiled any more: client, origin and server are compiled while they run, and each
+ * such pause, of 1 to 4 ms, would be a sample of whichever server is asked then.
+ */
+export async function warmUp(size: (full: number) => number, once: () => Promise<unknown>): Promise<void> {
+  await samples({ most: size(2000), least: 20, maxMs: 1000 }, once);
+}
+
 /** How many a second, `width` on the way at a time. */
 export async function rate(count: number, width: number, once: () => Promise<unknown>): Promise<number> {
   let left = count;

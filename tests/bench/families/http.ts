@@ -4,7 +4,7 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Bench, type Case, type Family, type Figure, figure } from "../figure.ts";
 import type { Json } from "../link.ts";
-import { quantile, rate, samples } from "../statistics.ts";
+import { quantile, rate, samples, warmUp } from "../statistics.ts";
 
 const SMALL = 100;
 const LARGE_BYTES = 1_000_000_000;
@@ -77,7 +77,7 @@ const small: Case = {
     withOrigin(bench, 0, async (url) => {
       const ask = (): Promise<unknown> =>
         bench.link.ask("http/request", { method: "GET", url, requestId: `r${++last}` });
-      await samples({ most: bench.size(500), least: 20, maxMs: 500 }, ask);
+      await warmUp(bench.size, ask);
       const found = await samples({ most: SMALL, least: SMALL, maxMs: 10_000 }, ask);
       const perSecond = await rate(bench.size(1000), 16, ask);
       return [quantile(found, 0.5), quantile(found, 0.99), perSecond];

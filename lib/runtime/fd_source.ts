@@ -10,6 +10,9 @@ import { turnOfOthers } from "./turn.ts";
 /** A pipe holds 64 KiB unless somebody enlarged it, a terminal less. */
 const READ_BYTES = 256 * 1024;
 
+/** Below what one write of a program that floods brings. */
+const SMALL_BYTES = 1024;
+
 /** Every read is finished before another begins, so they all share it. */
 const readBuffer = new Uint8Array(READ_BYTES);
 let readBufferAt = 0;
@@ -71,7 +74,8 @@ export class FdSource implements ByteSource {
         this.#pipe?.took(count);
         const wait = take(readBuffer.subarray(0, count));
         if (wait) await wait;
-        continue;
+        // So little was all that there was, as a rule: one look less for an echo.
+        if (count > SMALL_BYTES) continue;
       }
       if (this.#done) return;
       const restMs = this.#pipe?.restMs() ?? 0;
@@ -83,8 +87,7 @@ export class FdSource implements ByteSource {
   /** What is there now and, of a terminal that floods, what comes within a moment. */
   #gather(): number {
     let count = this.#readNow(0);
-    if (!this.#terminal || count === 0) return count;
-    this.#terminal.begin(count);
+    if (!this.#terminal?.begin(count)) return count;
     while (count < READ_BYTES) {
       const more = this.#readNow(count);
       count += more;

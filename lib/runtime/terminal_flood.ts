@@ -34,12 +34,16 @@ export class TerminalFlood {
     this.#now = now;
   }
 
-  /** The first bytes of a piece have come. */
-  begin(bytes: number): void {
+  /** The first bytes of a piece have come, or none. Answers whether there may be more of it. */
+  begin(bytes: number): boolean {
+    if (bytes < FULL_READ_BYTES) {
+      this.#fullReads = 0;
+      return false;
+    }
     const now = this.#now();
-    const isNext = bytes >= FULL_READ_BYTES && now - this.#beganAt <= GATHER_MS + SOON_MS;
-    this.#fullReads = bytes < FULL_READ_BYTES ? 0 : isNext ? this.#fullReads + 1 : 1;
+    this.#fullReads = now - this.#beganAt <= GATHER_MS + SOON_MS ? this.#fullReads + 1 : 1;
     this.#beganAt = now;
+    return true;
   }
 
   /** Nothing is there now: waits a moment. False when nothing has come, or when it is time to pass on what there is. */

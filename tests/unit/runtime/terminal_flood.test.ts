@@ -54,11 +54,11 @@ describe("a terminal that floods", () => {
   test("is not one whose reads are not full, or far apart", () => {
     const { source, waits, pass } = terminal();
     for (let i = 0; i < 100; i++) {
-      source.begin(FULL - 1);
+      expect(source.begin(FULL - 1)).toBe(false);
       expect(source.waitForMore()).toBe(false);
     }
     for (let i = 0; i < 100; i++) {
-      source.begin(FULL);
+      expect(source.begin(FULL)).toBe(true);
       expect(source.waitForMore()).toBe(false);
       pass(4.1);
     }

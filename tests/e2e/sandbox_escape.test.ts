@@ -233,7 +233,30 @@ asEachUser("files", (get) => {
     expect(Number(processes)).toBeLessThan(10);
   });
 
-  test("a file that was linked before is the one thing that a path cannot hold", async () => {
+  test("what somebody outside replaces is held for the next process, and not for one that runs", async () => {
+    // Told in docs/sandbox.md: a path is held where it was at the start. This is how it is seen when that changes.
+    const a = get();
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(join(a.work, "key"), "deny"),
+      glob("**/*.pem"),
+    ]);
+    await a.prepare("echo secret > key; echo secret > a.pem; mkdir .git; echo ref > .git/HEAD");
+    const script = "cat key a.pem; echo x > .git/HEAD && echo changed";
+    const running = await a.server.start(`echo ready; read -r line; ${script}`, { sandbox, pipeStdin: true });
+    await running.says("ready");
+    await a.prepare(
+      "for name in key a.pem; do echo new > n; mv n $name; done; mv .git g; mkdir .git; echo ref > .git/HEAD",
+    );
+    await running.write("\n");
+    expect((await running.closed()).stdout).toBe("ready\nnew\nnew\nchanged\n");
+    await a.prepare("echo ref > .git/HEAD");
+    expect((await a.run(`${script}; echo fine`, sandbox)).stdout).toBe("fine\n");
+    expect(readFileSync(join(a.work, ".git/HEAD"), "utf8")).toBe("ref\n");
+  });
+
+  test("a file that was linked before cannot be held by a path", async () => {
     // Told in docs/sandbox.md: what is protected is a path. This is how it is seen when that changes.
     const a = get();
     await a.prepare("true");

@@ -239,7 +239,7 @@ asEachUser("file requests", (get) => {
     await expectNames(a, ["sub"]);
   });
 
-  test("a hard link that was there before is the one thing that a path cannot hold", async () => {
+  test("a hard link that was there before cannot be held by a path", async () => {
     const a = get();
     linkSync(a.victim, join(a.work, "linked-before"));
     expect(await put(a, join(a.work, "linked-before"), workspaceWrite(a.work))).toBe("done");

@@ -27,13 +27,13 @@ export function compileGlob(pattern: string): Glob {
     pattern,
     base: plain.join("/") || "/",
     matches: (path) => regex.test(path),
-    endsIn: lastNameTest(names.at(-1)!),
+    endsIn: pattern.includes("{") ? () => true : lastNameTest(names.at(-1)!),
   };
 }
 
-/** Of a last part that reaches beyond one name, as sets and `**` may, nothing is known. */
+/** Nothing is known where the last part may reach beyond one name, as sets and `**` may. Braces may from anywhere. */
 function lastNameTest(last: string): (name: string) => boolean {
-  if (/[[\]{}\\]|\*\*/.test(last)) return () => true;
+  if (/[[\]\\]|\*\*/.test(last)) return () => true;
   if (!/[*?]/.test(last)) return (name) => name === last;
   const regex = new RegExp(`^${globSource(last)}$`, "su");
   return (name) => regex.test(name);

@@ -113,12 +113,12 @@ describe("patterns", () => {
       const glob = compileGlob(pattern);
       if (glob.matches(path)) expect(glob.endsIn(path.slice(path.lastIndexOf("/") + 1))).toBe(true);
     });
-    fc.assert(property, { numRuns: 20_000 });
+    fc.assert(property, { numRuns: 5000 });
     const names = ["x.pem", ".env", "a"];
-    const told = ["/**/*.pem", "/a/.env", "/a/**", "/{a,b}/c", "/a?/?"].map((pattern) =>
+    const told = ["/**/*.pem", "/a/.env", "/a/**", "/{{b}x/a,c/d", "/a?/?"].map((pattern) =>
       names.filter((name) => compileGlob(pattern).endsIn(name)),
     );
-    expect(told).toEqual([["x.pem"], [".env"], names, [], ["a"]]);
+    expect(told).toEqual([["x.pem"], [".env"], names, names, ["a"]]);
   });
 
   test("find what is there, the outermost only, and follow no link", () => {

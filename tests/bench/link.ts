@@ -5,6 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { type BenchProcess, type ProcessOptions, startProcess } from "./bench_process.ts";
+import { Flood } from "./flood.ts";
 import { joined } from "./frames.ts";
 
 /** A message as it came, but for the text of a chunk. */
@@ -55,6 +56,7 @@ export abstract class Link {
   #lastId = 0;
   #lastProcess = 0;
   #outgoing: Buffer[] = [];
+  #flood: Flood | undefined;
   #ended: Error | undefined;
 
   constructor() {
@@ -111,6 +113,18 @@ export abstract class Link {
     }, true);
   }
 
+  /** Sends so many small requests, `width` of them on the way at a time, of whose answers nothing is wanted. */
+  async flood(options: { method: string; params: unknown; count: number; width: number }): Promise<void> {
+    if (this.#ended) throw this.#ended;
+    this.#flood = new Flood(
+      options,
+      (parts) => this.encode(parts),
+      (bytes) => this.write(bytes),
+    );
+    await this.#flood.done;
+    this.#flood = undefined;
+  }
+
   #request(message: (id: number) => Buffer[], binary = false): Promise<Answer> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = ++this.#lastId;
@@ -151,9 +165,11 @@ export abstract class Link {
 
   /** A whole message has come. */
   protected received(pieces: readonly Buffer[]): void {
+    if (this.#flood?.take(pieces)) return;
     const { message, bytes } = parse(pieces);
     const { id, method, params } = message;
     if (method === undefined) {
+      if (this.#flood && message.error) this.#flood.fail(new Error(message.error.message));
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
       if (message.error) waiting?.reject(new Error(`${message.error.code} ${message.error.message}`));
@@ -173,6 +189,7 @@ export abstract class Link {
     this.#ended = new Error(why);
     for (const { reject } of this.#waiting.values()) reject(this.#ended);
     this.#waiting.clear();
+    this.#flood?.fail(this.#ended);
     this.#gone.resolve();
   }
 }

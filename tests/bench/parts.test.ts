@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
+import { Flood } from "./flood.ts";
 import { FrameReader, frame, joined } from "./frames.ts";
 import { isMet } from "./goals.ts";
 import { parse } from "./link.ts";
@@ -44,6 +45,45 @@ describe("frames", () => {
       Buffer.concat([first, frame(9, [Buffer.from("p")], false), frame(0, [Buffer.from("c")], false)]),
     );
     expect(found).toEqual(["9 p", "2 abc"]);
+  });
+});
+
+describe("a flood of requests", () => {
+  const options = { method: "environment/status", params: null, count: 10, width: 4 };
+  const answer = (id: number): Buffer[] => [Buffer.from(`{"id":${id},"result":{}}`)];
+  const begin = (): { flood: Flood; sent: { id: number }[] } => {
+    const sent: { id: number }[] = [];
+    const reader = new FrameReader((_, pieces) => sent.push(JSON.parse(joined(pieces).toString())));
+    const encode = (parts: readonly Buffer[]): Buffer => frame(1, parts, true);
+    return { flood: new Flood(options, encode, (bytes) => reader.push(Buffer.from(bytes))), sent };
+  };
+
+  test("has so many on the way, and is done with the last answer", async () => {
+    const { flood, sent } = begin();
+    for (let answered = 0; answered < 10; answered += 3) {
+      expect(sent.length).toBe(Math.min(10, answered + 4));
+      for (const { id } of sent.slice(answered, answered + 3)) expect(flood.take(answer(id))).toBe(true);
+      await Promise.resolve();
+    }
+    await flood.done;
+    expect(sent).toEqual(
+      Array.from({ length: 10 }, (_, i) => ({
+        id: 1_000_000 + i,
+        method: "environment/status",
+        params: null,
+      })),
+    );
+  });
+
+  test("takes no other message, and fails at a second answer", async () => {
+    const { flood, sent } = begin();
+    const { id } = sent[0]!;
+    for (const text of [`{"id":${id},"error":{}}`, `{"id":${id + 4},"result":{}}`, '{"method":"x"}', "{}"]) {
+      expect(flood.take([Buffer.from(text)])).toBe(false);
+    }
+    flood.take(answer(id));
+    flood.take(answer(id));
+    await expect(flood.done).rejects.toThrow("There is a second answer to request 0");
   });
 });
 

@@ -15,6 +15,7 @@ import {
 } from "../protocol/methods.ts";
 import { DecodeError, type Schema } from "../protocol/schema.ts";
 import type { InitializeParams } from "../protocol/session.ts";
+import { Deadlines } from "../runtime/deadlines.ts";
 import { Observer } from "./observer.ts";
 import type { ConnectionLink, OpenService, Service, Services } from "./service.ts";
 import { type Attachment, type Session, type SessionStore, takenOver } from "./session.ts";
@@ -24,9 +25,16 @@ export interface ConnectionOptions {
   sessions: SessionStore;
   /** What belongs to the connection itself. */
   services: Services;
-  /** How long a client may take to finish the handshake. @default {60_000} */
-  handshakeMs?: number;
+  /** How long clients may take to finish the handshake; made by {@link handshakes}. */
+  handshakes: Deadlines<ServerConnection>;
   onClose?: (connection: ServerConnection, reason: CloseReason) => void;
+}
+
+/** Ends connections that have not been greeted after so long. */
+export function handshakes(ms = 60_000): Deadlines<ServerConnection> {
+  return new Deadlines(ms, (connection) =>
+    connection.close({ kind: "timeout", message: `No handshake within ${ms} ms` }),
+  );
 }
 
 type Method = keyof Handlers;
@@ -54,16 +62,11 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   /** How many hold the client back. */
   #holds = 0;
   #drained: PromiseWithResolvers<void> | undefined;
-  readonly #handshakeTimer: ReturnType<typeof setTimeout>;
 
   constructor(channel: Channel, options: ConnectionOptions) {
     this.#options = options;
     this.#peer = new Peer(channel, this);
-    const handshakeMs = options.handshakeMs ?? 60_000;
-    this.#handshakeTimer = setTimeout(
-      () => this.close({ kind: "timeout", message: `No handshake within ${handshakeMs} ms` }),
-      handshakeMs,
-    );
+    options.handshakes.start(this);
     this.#peer.open();
   }
 
@@ -112,7 +115,7 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   notification(method: string, params: unknown): void {
     if (method === "initialized") {
       if (!this.#session) throw new ProtocolViolation("`initialized` came before `initialize`");
-      clearTimeout(this.#handshakeTimer);
+      this.#options.handshakes.stop(this);
       this.#initialized = true;
       return;
     }
@@ -146,7 +149,7 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   }
 
   closed(reason: CloseReason): void {
-    clearTimeout(this.#handshakeTimer);
+    this.#options.handshakes.stop(this);
     this.drained();
     for (const service of this.#services?.values() ?? []) service.dispose();
     if (this.#observer) this.#observer.dispose();

@@ -21,10 +21,10 @@ export interface HttpRules {
 export function answerRequest(head: HttpHead, rules: HttpRules): HttpAnswer {
   const [method, target] = head.start;
   const path = target.split("?", 1)[0]!;
-  const one = (name: string): string | undefined => head.headers.get(name)?.[0];
+  const { headers } = head;
   // Browsers always send one, our clients never do.
-  if (head.headers.has("origin")) return refusal(403, "");
-  const host = one("host");
+  if (headers.has("origin")) return refusal(403, "");
+  const host = headers.get("host")?.[0];
   if (host !== undefined && !isOwnHost(host, rules.allowedHosts)) {
     return refusal(403, "the Host header is no name of this server");
   }
@@ -38,10 +38,10 @@ export function answerRequest(head: HttpHead, rules: HttpRules): HttpAnswer {
     return refusal(400, "Connection header did not include 'upgrade'");
   if (!hasToken(head, "upgrade", "websocket"))
     return refusal(400, "`Upgrade` header did not include 'websocket'");
-  if (one("sec-websocket-version") !== "13") {
+  if (headers.get("sec-websocket-version")?.[0] !== "13") {
     return refusal(400, "`Sec-WebSocket-Version` header did not include '13'");
   }
-  const key = one("sec-websocket-key");
+  const key = headers.get("sec-websocket-key")?.[0];
   if (key === undefined) return refusal(400, "`Sec-WebSocket-Key` header missing");
   const denied = rules.authenticate(head);
   return denied === null ? { kind: "upgrade", key } : refusal(401, denied);
@@ -74,7 +74,12 @@ export function responseText(answer: HttpAnswer & { kind: "response" }, method: 
   return `HTTP/1.1 ${answer.status} ${statusTexts[answer.status] ?? ""}\r\n${lines.join("")}\r\n${body}`;
 }
 
-/** The head that turns the connection into a websocket. */
-export function upgradeText(key: string): string {
-  return `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${acceptKey(key)}\r\n\r\n`;
+const upgradeStart =
+  "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ";
+const upgradeHead = Buffer.from(`${upgradeStart}${acceptKey("")}\r\n\r\n`);
+
+/** The head that turns the connection into a websocket; good until the next one is made. */
+export function upgradeBytes(key: string): Uint8Array {
+  upgradeHead.write(acceptKey(key), upgradeStart.length, "latin1");
+  return upgradeHead;
 }

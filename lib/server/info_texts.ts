@@ -10,12 +10,16 @@ import type { Advertised } from "./service.ts";
  * directory is looked at in each turn, as a client may remove it and ask.
  */
 const VALID_MS = 1000;
+/** New connections, which come in their thousands too, each in a turn of its own, hear of that so much later. */
+const HANDSHAKE_MS = 20;
 
 export class InfoTexts {
   readonly #advertised: readonly Advertised[];
   /** By whether bytes go raw, and whether it is the whole. */
   readonly #texts = new Map<number, string>();
-  #validUntil = 0;
+  /** When the start directory and all of it were looked at, by the clock that nobody sets. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #madeAt = Number.NEGATIVE_INFINITY;
   #cwd: string | null = null;
   #isNewTurn = true;
 
@@ -25,16 +29,24 @@ export class InfoTexts {
 
   /** `environmentInfo` in the answer of `initialize`. */
   ofHandshake(raw: boolean): string {
+    const now = performance.now();
+    if (now - this.#lookedAt >= HANDSHAKE_MS) this.#look(now);
     return this.#text(raw, false);
   }
 
-  /** The answer of `environment/info`. */
+  /** The answer of `environment/info`. Many may be asked for in one turn. */
   whole(raw: boolean): string {
+    if (this.#isNewTurn) {
+      this.#look(performance.now());
+      this.#isNewTurn = false;
+      setImmediate(() => {
+        this.#isNewTurn = true;
+      });
+    }
     return this.#text(raw, true);
   }
 
   #text(raw: boolean, whole: boolean): string {
-    if (this.#isNewTurn) this.#look();
     const key = (raw ? 1 : 0) + (whole ? 2 : 0);
     let text = this.#texts.get(key);
     if (text === undefined) {
@@ -45,17 +57,13 @@ export class InfoTexts {
   }
 
   /** Drops what may have changed. */
-  #look(): void {
-    this.#isNewTurn = false;
-    setImmediate(() => {
-      this.#isNewTurn = true;
-    });
+  #look(now: number): void {
     const cwd = workingDir();
-    const now = performance.now();
-    if (cwd === this.#cwd && now < this.#validUntil) return;
+    this.#lookedAt = now;
+    if (cwd === this.#cwd && now - this.#madeAt < VALID_MS) return;
     this.#texts.clear();
     this.#cwd = cwd;
-    this.#validUntil = now + VALID_MS;
+    this.#madeAt = now;
   }
 
   #made(raw: boolean, whole: boolean): EnvironmentInfo {

@@ -8,6 +8,7 @@ import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts
 import { ExecServerError } from "../protocol/errors.ts";
 import { isIP } from "../protocol/ip_address.ts";
 import { MAX_TIMER_MS } from "../protocol/timer.ts";
+import { Deadlines } from "../runtime/deadlines.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { ByteStream, Runtime, StreamHandlers, TcpListener } from "../runtime/runtime.ts";
 import { type Policy, unrestricted } from "../sandbox/policy.ts";
@@ -16,9 +17,9 @@ import { LineChannel } from "../transport/lines.ts";
 import { WebsocketChannel } from "../transport/websocket_channel.ts";
 import { type Authenticator, isLoopback, noAuthentication } from "./access.ts";
 import { confinedFiles } from "./confined_files.ts";
-import { type ConnectionOptions, ServerConnection } from "./connection.ts";
+import { type ConnectionOptions, handshakes, ServerConnection } from "./connection.ts";
 import { fileService } from "./file_service.ts";
-import { answerRequest, type HttpRules, responseText, upgradeText } from "./http.ts";
+import { answerRequest, type HttpRules, responseText, upgradeBytes } from "./http.ts";
 import { httpService } from "./http_service.ts";
 import { processCapabilities } from "./process_capabilities.ts";
 import { Services } from "./service.ts";
@@ -97,7 +98,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
   const ofConnections: ConnectionOptions = {
     sessions,
     services,
-    ...(options.handshakeMs === undefined ? {} : { handshakeMs: options.handshakeMs }),
+    handshakes: handshakes(options.handshakeMs),
     onClose: (connection, reason) => {
       log?.(`${connections.get(connection)} disconnected: ${reason.message}`);
       connections.delete(connection);
@@ -110,7 +111,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
     },
     label: "exec-server websocket",
     pingIntervalMs: options.pingIntervalMs ?? 20_000,
-    waiting: new Set(),
+    waiting: new Deadlines(HEAD_MS, (greeting) => greeting.end()),
     accept: (channel, stream) => {
       const remote = log ? remoteOf(stream) : "";
       log?.(`${remote} connected`);
@@ -125,7 +126,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
     url: `ws://${host}:${listener.port}`,
     close: async () => {
       listener.close();
-      for (const greeting of greetings.waiting) greeting.end();
+      for (const greeting of greetings.waiting.owners) greeting.end();
       for (const connection of [...connections.keys()]) {
         connection.close({ kind: "goingAway", message: "the server is ending" });
       }
@@ -180,7 +181,7 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
     sessions,
     services,
     // Whoever started us may take all the time it wants.
-    handshakeMs: options.handshakeMs ?? MAX_TIMER_MS,
+    handshakes: handshakes(options.handshakeMs ?? MAX_TIMER_MS),
     onClose: (_, reason) => gone.resolve(reason),
   });
   const ended = gone.promise
@@ -258,7 +259,7 @@ interface GreetingOptions {
   label: string;
   readonly pingIntervalMs: number;
   /** Those that have not been answered yet. */
-  readonly waiting: Set<Greeting>;
+  readonly waiting: Deadlines<Greeting>;
   accept(channel: Channel, stream: ByteStream): void;
   refused(status: number, stream: ByteStream): void;
 }
@@ -268,15 +269,13 @@ class Greeting implements StreamHandlers {
   readonly #stream: ByteStream;
   readonly #options: GreetingOptions;
   readonly #reader = new HttpHeadReader();
-  readonly #timer: ReturnType<typeof setTimeout>;
   #answered = false;
   #channel: StreamHandlers | undefined;
 
   constructor(stream: ByteStream, options: GreetingOptions) {
     this.#stream = stream;
     this.#options = options;
-    options.waiting.add(this);
-    this.#timer = setTimeout(() => this.end(), HEAD_MS);
+    options.waiting.start(this);
   }
 
   end(): void {
@@ -293,12 +292,8 @@ class Greeting implements StreamHandlers {
   }
 
   close(error?: Error): void {
-    if (this.#channel) {
-      this.#channel.close(error);
-      return;
-    }
-    clearTimeout(this.#timer);
-    this.#options.waiting.delete(this);
+    if (this.#channel) this.#channel.close(error);
+    else this.#options.waiting.stop(this);
   }
 
   #onBytes(bytes: Uint8Array): void {
@@ -323,9 +318,8 @@ class Greeting implements StreamHandlers {
   }
 
   #upgrade(key: string, rest: Uint8Array): void {
-    clearTimeout(this.#timer);
-    this.#options.waiting.delete(this);
-    this.#stream.write(Buffer.from(upgradeText(key)));
+    this.#options.waiting.stop(this);
+    this.#stream.writeBorrowed(upgradeBytes(key));
     const { label, pingIntervalMs } = this.#options;
     const channel = new WebsocketChannel(this.#stream, { role: "server", label, pingIntervalMs });
     this.#channel = channel.streamHandlers;

@@ -4,7 +4,7 @@ import type { Cgroups } from "../process/cgroups.ts";
 import { type ProcessLimits, ProcessTable } from "../process/handlers.ts";
 import type { ManagedProcess, ProcessEvent } from "../process/process.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
-import { timerMs } from "../protocol/timer.ts";
+import { Deadlines } from "../runtime/deadlines.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Policy } from "../sandbox/policy.ts";
 
@@ -44,10 +44,8 @@ export class Session {
   readonly #options: SessionOptions;
   #processes: ProcessTable | undefined;
   #attachment: Attachment | undefined;
-  /** Runs while nobody is attached. */
-  expiry: ReturnType<typeof setTimeout> | undefined;
-  /** When that ends, by the clock that nobody sets. */
-  expiresAt = 0;
+  /** When it is over if nobody attaches, by the clock that nobody sets; never while somebody is. */
+  expiresAt: number = Number.POSITIVE_INFINITY;
 
   constructor(runtime: Runtime, options: SessionOptions) {
     this.#runtime = runtime;
@@ -95,8 +93,7 @@ export class Session {
 
   attach(attachment: Attachment): void {
     this.#attachment = attachment;
-    clearTimeout(this.expiry);
-    this.expiry = undefined;
+    this.expiresAt = Number.POSITIVE_INFINITY;
   }
 
   /** Puts who is attached out of it. */
@@ -170,12 +167,14 @@ export class SessionStore {
   readonly #runtime: Runtime;
   readonly #options: SessionOptions;
   readonly #sessions = new Map<string, Session>();
+  readonly #detached: Deadlines<Session>;
   /** Sessions whose processes have not all gone yet. */
   readonly #ending = new Set<Promise<void>>();
 
   constructor(runtime: Runtime, options: SessionOptions) {
     this.#runtime = runtime;
     this.#options = options;
+    this.#detached = new Deadlines(options.detachedMs, (session) => this.#end(session));
   }
 
   /** A new session, attached. */
@@ -194,6 +193,7 @@ export class SessionStore {
       session.probe();
       throw new RpcError(rpcCode.sessionAttached, `session ${id} is already attached to another connection`);
     }
+    this.#detached.stop(session);
     session.takeOver(attachment);
     return session;
   }
@@ -202,7 +202,7 @@ export class SessionStore {
   find(id: string): Session {
     const session = this.#sessions.get(id);
     // A late timer does not make the session live longer.
-    if (session && !session.attached && performance.now() >= session.expiresAt) this.#end(session);
+    if (session && performance.now() >= session.expiresAt) this.#end(session);
     if (!session || !this.#sessions.has(id))
       throw new RpcError(rpcCode.invalidRequest, `unknown session id ${id}`);
     return session;
@@ -213,10 +213,7 @@ export class SessionStore {
     if (session.attachment !== attachment) return;
     session.detach();
     if (this.#options.detachedMs === 0) this.#end(session);
-    else {
-      session.expiresAt = performance.now() + this.#options.detachedMs;
-      session.expiry = setTimeout(() => this.#end(session), timerMs(this.#options.detachedMs));
-    }
+    else session.expiresAt = this.#detached.start(session);
   }
 
   /** Ends all sessions; settles when all children have been reaped. */
@@ -226,7 +223,7 @@ export class SessionStore {
   }
 
   #end(session: Session): void {
-    clearTimeout(session.expiry);
+    this.#detached.stop(session);
     this.#sessions.delete(session.id);
     session.detach();
     for (const onlooker of [...session.onlookers]) onlooker.ended();

@@ -56,9 +56,10 @@ export class HttpHeadReader {
 
 /** Whether a comma-separated header has the token, in any letter case. */
 export function hasToken(head: HttpHead, name: string, token: string): boolean {
-  return (head.headers.get(name) ?? []).some((value) =>
-    value.split(",").some((part) => part.trim().toLowerCase() === token),
-  );
+  for (const value of head.headers.get(name) ?? []) {
+    for (const part of value.split(",")) if (part.trim().toLowerCase() === token) return true;
+  }
+  return false;
 }
 
 const acceptGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

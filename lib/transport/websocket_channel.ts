@@ -6,6 +6,7 @@ import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.t
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import { giveBack } from "../runtime/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
+import { latin1Bytes } from "./latin1_bytes.ts";
 import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
 import {
   closeStatus,
@@ -372,9 +373,9 @@ export class WebsocketChannel implements Channel {
 
   #flush(): void {
     if (this.#batch.length === 0) return;
-    const bytes = Buffer.from(this.#batch, "latin1");
+    const bytes = latin1Bytes(this.#batch);
     this.#batch = "";
-    this.#stream.write(bytes);
+    this.#stream.writeBorrowed(bytes);
     // What waited in the batch counted as pending too; the stream tells only of what it could not take.
     if (this.#stream.pendingBytes === 0) this.#onDrained();
   }

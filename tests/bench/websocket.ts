@@ -3,9 +3,8 @@
  * same client, alternately. Run: `bun tests/bench/websocket.ts`. Ten seconds.
  */
 
-import { Buffer } from "node:buffer";
 import { currentRuntime } from "../../lib/runtime/runtime.ts";
-import { upgradeText } from "../../lib/server/http.ts";
+import { upgradeBytes } from "../../lib/server/http.ts";
 import { HttpHeadReader } from "../../lib/transport/http_head.ts";
 import { WebsocketChannel } from "../../lib/transport/websocket_channel.ts";
 
@@ -28,7 +27,7 @@ async function ours(): Promise<EchoServer> {
         if (channel) return channel.streamHandlers.data(bytes);
         const head = reader.feed(bytes);
         if (!head) return;
-        stream.write(Buffer.from(upgradeText(head.headers.get("sec-websocket-key")![0]!)));
+        stream.writeBorrowed(upgradeBytes(head.headers.get("sec-websocket-key")![0]!));
         const opened = new WebsocketChannel(stream, { role: "server", label: "bench" });
         channel = opened;
         opened.open({

@@ -29,11 +29,7 @@ export class WebsocketLink extends Link {
       socket: {
         open: (socket) => {
           socket.setNoDelay(true);
-          const lines = [
-            ...["GET / HTTP/1.1", `Host: ${hostname}:${port}`, "Connection: Upgrade", "Upgrade: websocket"],
-            ...["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""],
-          ];
-          socket.write(lines.join("\r\n"));
+          socket.write(upgradeHead(`${hostname}:${port}`));
         },
         data: (socket, bytes) => socket.data.link.#bytes(bytes as Buffer),
         drain: (socket) => socket.data.link.#queue.drain(),
@@ -97,4 +93,12 @@ export class WebsocketLink extends Link {
     else if (opcode === PING) this.write(frame(PONG, pieces, true));
     else if (opcode === CLOSE) this.#socket!.terminate();
   }
+}
+
+export function upgradeHead(host: string): string {
+  const lines = [
+    ...["GET / HTTP/1.1", `Host: ${host}`, "Connection: Upgrade", "Upgrade: websocket"],
+    ...["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""],
+  ];
+  return lines.join("\r\n");
 }

@@ -1,16 +1,18 @@
 /** New connections: connect, handshake, close. */
 
 import { type Case, type Family, figure } from "../figure.ts";
-import { rate } from "../statistics.ts";
+import { makeConnections } from "../raw_connections.ts";
 
 function connect(id: string, title: string, count: number, width: number): Case {
   return {
     figures: [figure(`conn.${id}_per_s`, `new connections, ${title}`, "/s", "higher")],
     control: true,
-    run: async ({ open, size }) => {
-      const once = async (): Promise<void> => await (await open()).close();
-      await rate(size(50), 1, once);
-      return [await rate(size(count), width, once)];
+    run: async ({ server, size }) => {
+      const url = await server.url();
+      makeConnections(url, size(50), 1);
+      const from = performance.now();
+      makeConnections(url, size(count), width);
+      return [size(count) / ((performance.now() - from) / 1000)];
     },
   };
 }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { Client } from "../../../lib/client/client.ts";
 import { configuredEnvironment, Environment } from "../../../lib/environments/environment.ts";
 import { currentRuntime } from "../../../lib/runtime/runtime.ts";
-import { upgradeText } from "../../../lib/server/http.ts";
+import { upgradeBytes } from "../../../lib/server/http.ts";
 import { until, within } from "../../support/deadline.ts";
 import { childrenOf } from "../../support/proc.ts";
 import { FakeServer } from "../client/fake_server.ts";
@@ -99,7 +99,7 @@ describe("the times of its configuration", () => {
       socket: {
         data: (socket, bytes) => {
           const key = /Sec-WebSocket-Key: (.*)\r\n/.exec(bytes.toString());
-          if (upgrades && key) socket.write(upgradeText(key[1]!));
+          if (upgrades && key) socket.write(upgradeBytes(key[1]!));
         },
       },
     });

@@ -8,7 +8,7 @@ import {
   noAuthentication,
   tokenDigest,
 } from "../../../lib/server/access.ts";
-import { answerRequest, type HttpAnswer, responseText, upgradeText } from "../../../lib/server/http.ts";
+import { answerRequest, type HttpAnswer, responseText, upgradeBytes } from "../../../lib/server/http.ts";
 import { type HttpHead, HttpHeadReader } from "../../../lib/transport/http_head.ts";
 
 function headOf(...lines: string[]): HttpHead {
@@ -255,7 +255,7 @@ describe("the answer to a request", () => {
   });
 
   test("as bytes the upgrade has the accept key of RFC 6455", () => {
-    expect(upgradeText("dGhlIHNhbXBsZSBub25jZQ==")).toBe(
+    expect(Buffer.from(upgradeBytes("dGhlIHNhbXBsZSBub25jZQ==")).toString()).toBe(
       "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
     );
   });

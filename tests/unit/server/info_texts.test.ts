@@ -35,7 +35,7 @@ describe("the texts of what a machine is", () => {
   test("are kept for a second, and then made again", async () => {
     let made = 0;
     const texts = new InfoTexts([{ capabilities: {}, info: () => ({ providerId: `${++made}` }) }]);
-    const from = performance.now();
+    const from = 5000;
     const now = spyOn(performance, "now");
     try {
       const seen: string[] = [];
@@ -55,8 +55,10 @@ describe("the texts of what a machine is", () => {
     }
   });
 
-  test("tell in the next turn when the start directory has gone", async () => {
+  test("tell in the next turn when the start directory has gone, and a new connection after 20 ms", async () => {
     const texts = new InfoTexts([]);
+    const now = spyOn(performance, "now");
+    now.mockReturnValue(100);
     const before = process.cwd();
     const folder = mkdtempSync(join(tmpdir(), "info-test-"));
     try {
@@ -64,8 +66,16 @@ describe("the texts of what a machine is", () => {
       expect(JSON.parse(texts.ofHandshake(false)).cwd).toBe(`file://${process.cwd()}`);
       await turn();
       rmSync(folder, { recursive: true });
+      now.mockReturnValue(119);
+      expect(JSON.parse(texts.ofHandshake(false)).cwd).not.toBeNull();
+      expect(JSON.parse(texts.whole(false)).cwd).toBeNull();
       expect(JSON.parse(texts.ofHandshake(false)).cwd).toBeNull();
+      process.chdir(before);
+      expect(JSON.parse(texts.ofHandshake(false)).cwd).toBeNull();
+      now.mockReturnValue(139);
+      expect(JSON.parse(texts.ofHandshake(false)).cwd).toBe(`file://${before}`);
     } finally {
+      now.mockRestore();
       process.chdir(before);
       rmSync(folder, { recursive: true, force: true });
     }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { channelPair } from "../../../lib/jsonrpc/channel.ts";
 import { Peer } from "../../../lib/jsonrpc/peer.ts";
 import { defaultProcessLimits } from "../../../lib/process/handlers.ts";
-import { ServerConnection } from "../../../lib/server/connection.ts";
+import { handshakes, ServerConnection } from "../../../lib/server/connection.ts";
 import { type Service, Services } from "../../../lib/server/service.ts";
 import { SessionStore } from "../../../lib/server/session.ts";
 import { within } from "../../support/deadline.ts";
@@ -34,6 +34,7 @@ function connect(): { peer: Peer; calls: unknown[]; closed: Promise<string> } {
   new ServerConnection(server, {
     sessions: new SessionStore(new FakeRuntime().runtime, { limits: defaultProcessLimits, detachedMs: 0 }),
     services: new Services([service]),
+    handshakes: handshakes(),
     onClose: (_, reason) => closed.resolve(`${reason.kind} ${reason.message}`),
   });
   const peer = new Peer(client, {

@@ -3,7 +3,7 @@ import { channelPair } from "../../../lib/jsonrpc/channel.ts";
 import { Peer } from "../../../lib/jsonrpc/peer.ts";
 import { defaultProcessLimits } from "../../../lib/process/handlers.ts";
 import { RpcError } from "../../../lib/protocol/errors.ts";
-import { ServerConnection } from "../../../lib/server/connection.ts";
+import { handshakes, ServerConnection } from "../../../lib/server/connection.ts";
 import { Services } from "../../../lib/server/service.ts";
 import { type Attachment, type Session, SessionStore } from "../../../lib/server/session.ts";
 import { until, within } from "../../support/deadline.ts";
@@ -111,7 +111,7 @@ describe("sessions", () => {
       message: "session has been resumed by another connection",
     });
     store.detach(session, first);
-    expect([session.attachment, session.expiry]).toEqual([second, undefined]);
+    expect([session.attachment, session.expiresAt]).toEqual([second, Number.POSITIVE_INFINITY]);
     expect(refusalOf(() => store.resume("x", first, { takesOver: true }))[0]).toBe(-32600);
   });
 
@@ -273,7 +273,7 @@ describe("a connection", () => {
     new ServerConnection(server, {
       sessions: store,
       services: new Services(),
-      ...(handshakeMs === undefined ? {} : { handshakeMs }),
+      handshakes: handshakes(handshakeMs),
       onClose: (_, { kind, message }) => closes.push(`${kind} ${message}`),
     });
     const peer = new Peer(client, {

@@ -48,8 +48,12 @@ export class FakeStream implements ByteStream {
 export function streamPair(): [FakeStream, FakeStream, (a: StreamHandlers, b: StreamHandlers) => void] {
   const [a, b] = [new FakeStream(), new FakeStream()];
   const connect = (forA: StreamHandlers, forB: StreamHandlers): void => {
-    a.write = (bytes) => void setImmediate(() => forB.data(bytes.slice()));
-    b.write = (bytes) => void setImmediate(() => forA.data(bytes.slice()));
+    const carry = (to: StreamHandlers, bytes: Uint8Array): void => {
+      const copy = new Uint8Array(bytes);
+      setImmediate(() => to.data(copy));
+    };
+    a.write = (bytes) => carry(forB, bytes);
+    b.write = (bytes) => carry(forA, bytes);
     let over = false;
     const end = (): void => {
       if (over) return;

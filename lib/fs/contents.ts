@@ -1,5 +1,6 @@
 /** Whole files: reading them, and writing them so that nobody sees half of a new one. */
 
+import { giveBack, ReusableMemory } from "../jsonrpc/reusable_memory.ts";
 import type { FileCalls, FileStat } from "../runtime/file_calls.ts";
 import {
   AT_FDCWD,
@@ -13,7 +14,6 @@ import {
   O_TMPFILE,
   O_WRONLY,
 } from "../runtime/file_libc.ts";
-import { giveBack, ReusableMemory } from "../runtime/reusable_memory.ts";
 import { isSystemError, refused, systemError } from "./errors.ts";
 import { realPath } from "./metadata.ts";
 import { at } from "./place.ts";
@@ -22,8 +22,6 @@ import { lossyText, splitPath } from "./wire_path.ts";
 const MAX_FILE_BYTES = 512 * 1024 * 1024;
 /** Reads of more may have to wait for the disk, and let others have a turn. */
 const PIECE_BYTES = 4 * 1024 * 1024;
-/** Writes of more go to another thread, which costs about as much as copying this much. */
-const SMALL_BYTES = 128 * 1024;
 const FIRST_READ_BYTES = 64 * 1024;
 /** Files of this size and more are read into memory that is used again. */
 const REUSED_BYTES = 512 * 1024;
@@ -170,7 +168,7 @@ async function overwrite(
     await replace(files, path, stat, bytes, options);
     return;
   }
-  await writeBytes(files, fd, bytes);
+  await files.writeAll(fd, bytes, 0);
   // Last: a full disk then costs the old contents only where new ones stand.
   if (stat.size > bytes.length) files.truncate(fd, bytes.length);
   if (options.sync) await files.sync(fd);
@@ -179,14 +177,6 @@ async function overwrite(
 /** To a device or a FIFO; one that takes no more is an error, not a wait. */
 function writeStream(files: FileCalls, fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += files.write(fd, bytes.subarray(done));
-}
-
-async function writeBytes(files: FileCalls, fd: number, bytes: Uint8Array): Promise<void> {
-  if (bytes.length > SMALL_BYTES) {
-    await files.writeAll(fd, bytes, 0);
-    return;
-  }
-  for (let done = 0; done < bytes.length; ) done += files.pwrite(fd, bytes.subarray(done), done);
 }
 
 /** A file that gets its name when it is whole; where the file system cannot, one under another name first. */
@@ -206,7 +196,7 @@ async function writeNew(
       return;
     }
     try {
-      await writeBytes(files, nameless, bytes);
+      await files.writeAll(nameless, bytes, 0);
       if (options.sync) await files.sync(nameless);
       files.linkOpen(nameless, place.dir, place.name);
     } finally {
@@ -284,7 +274,7 @@ async function writeRenamed(
   const fd = files.open(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, old ? 0o600 : NEW_MODE);
   try {
     if (old) takeAfter(files, fd, old);
-    await writeBytes(files, fd, bytes);
+    await files.writeAll(fd, bytes, 0);
     if (sync) await files.sync(fd);
     files.rename(dir, temporary, dir, name);
   } catch (error) {

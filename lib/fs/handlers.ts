@@ -1,6 +1,7 @@
 /** The `fs/*` methods of one connection. Each reads its paths, takes its turn and calls what does the work. */
 
 import { Buffer } from "node:buffer";
+import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type {
   ChmodParams,
@@ -139,9 +140,12 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     const { dataBase64, followSymlinks = true, atomic = false, fsync = false } = params;
     const path = decodePath(params);
     const options = { follow: followSymlinks, atomic, sync: fsync };
-    return this.#holding(dataBase64.length, () =>
-      this.#run(path, [changes(path.bytes)], () => writeWhole(this.#files, path.bytes, dataBase64, options)),
-    );
+    return this.#holding(dataBase64.length, async () => {
+      await this.#run(path, [changes(path.bytes)], () =>
+        writeWhole(this.#files, path.bytes, dataBase64, options),
+      );
+      giveBack(dataBase64);
+    });
   };
 
   readonly "fs/createDirectory" = (params: CreateDirectoryParams): Empty | Promise<Empty> => {
@@ -255,8 +259,9 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
     });
   }
 
-  readonly "fs/writeBlock" = (params: WriteBlockParams): Promise<Empty> => {
-    return this.#holding(params.chunk.length, () => this.#handles.writeBlock(params));
+  readonly "fs/writeBlock" = (params: WriteBlockParams): Empty | Promise<Empty> => {
+    const done = this.#handles.writeBlock(params);
+    return done instanceof Promise ? this.#holding(params.chunk.length, () => done) : done;
   };
 
   readonly "fs/close" = (params: CloseParams): Promise<Empty> => this.#handles.close(params);

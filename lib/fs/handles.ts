@@ -1,5 +1,6 @@
 /** Open files of one connection: reading and writing them block by block. */
 
+import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type {
   CloseParams,
@@ -10,6 +11,7 @@ import type {
   ReadBlockResult,
   WriteBlockParams,
 } from "../protocol/fs_blocks.ts";
+import type { Empty } from "../protocol/process.ts";
 import type { U64 } from "../protocol/schema.ts";
 import type { FileCalls } from "../runtime/file_calls.ts";
 import { O_CREAT, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } from "../runtime/file_libc.ts";
@@ -98,22 +100,27 @@ export class HandleTable {
     return { chunk, eof: false };
   }
 
-  async writeBlock(params: WriteBlockParams): Promise<Record<never, never>> {
+  /** At once where the system takes the bytes at once; they are given back. */
+  writeBlock(params: WriteBlockParams): Empty | Promise<Empty> {
     const { handleId, offset, chunk } = params;
     checkBlock(chunk.length, "write");
     const handle = this.#find(handleId);
     if (isBeyond(offset, chunk.length)) {
       throw refused("file write range exceeds the signed 64-bit file offset limit");
     }
-    await this.#inOrder(handle, () => {
+    const done = (): Empty => {
+      giveBack(chunk);
+      return {};
+    };
+    return this.#inOrder(handle, () => {
       if (handle.mode === "read") throw systemError("EBADF");
-      return this.#files.writeAll(handle.fd, chunk, offset);
+      const written = this.#files.writeAll(handle.fd, chunk, offset);
+      return written ? written.then(done) : done();
     });
-    return {};
   }
 
   /** Closes it after what was asked before; its name is free at once. */
-  async close({ handleId, fsync }: CloseParams): Promise<Record<never, never>> {
+  async close({ handleId, fsync }: CloseParams): Promise<Empty> {
     const handle = this.#handles.get(handleId);
     if (!handle) return {};
     this.#handles.delete(handleId);
@@ -192,8 +199,10 @@ function openToWrite(files: FileCalls, path: string, mode: OpenMode, follow: boo
     const flags = access | O_CREAT | O_NONBLOCK | O_NOCTTY | (follow ? 0 : O_NOFOLLOW);
     const fd = files.open(dir, name, flags, 0o666);
     try {
-      if (files.fstat(fd).kind !== "file") throw notAFile(path, follow);
-      if (mode === "replace") files.truncate(fd, 0);
+      const { kind, size } = files.fstat(fd);
+      if (kind !== "file") throw notAFile(path, follow);
+      // Cutting off nothing would make ext4 write all to disk when the file is closed, as it does with old files.
+      if (mode === "replace" && size > 0) files.truncate(fd, 0);
       return fd;
     } catch (error) {
       files.close(fd);

@@ -1,8 +1,9 @@
 /** Long messages that are base64 for the most part, read without making a text of it first. */
 
 import { Buffer } from "node:buffer";
-import { base64Members, decodeStrictBase64 } from "../protocol/base64.ts";
+import { base64Members } from "../protocol/base64.ts";
 import { MalformedMessage, type Message, parseMessage } from "./message.ts";
+import { giveBack, messageBytes } from "./reusable_memory.ts";
 
 /** Shorter messages gain nothing. */
 export const LONG_MESSAGE_BYTES = 4096;
@@ -43,10 +44,36 @@ export function parseLongMessage(bytes: Uint8Array): Message | undefined {
   const member = base64Members.find((name) => members[name] === standIn);
   if (member === undefined) return undefined;
   // An escape, or what is no ASCII, is no base64 either.
-  const decoded = decodeStrictBase64(buffer.toString("latin1", start, end));
+  const decoded = decodeBase64(buffer.subarray(start, end));
   if (!decoded) return undefined;
   members[member] = decoded;
   return message;
+}
+
+/** The text goes through strings of this length. No group of four letters, which are three bytes, may be cut. */
+const SLICE_LETTERS = 256 * 1024;
+const EQUALS = 0x3d;
+const strict = { lastChunkHandling: "strict" } as const;
+
+/** The bytes, in memory for messages; undefined unless it is standard base64 with padding and nothing else. */
+function decodeBase64(text: Buffer): Uint8Array | undefined {
+  const padding = text[text.length - 1] !== EQUALS ? 0 : text[text.length - 2] !== EQUALS ? 1 : 2;
+  const bytes = messageBytes(Math.floor(text.length / 4) * 3 - padding);
+  let done = 0;
+  try {
+    for (let at = 0; at < text.length; at += SLICE_LETTERS) {
+      const room = bytes.subarray(done);
+      const letters = text.toString("latin1", at, at + SLICE_LETTERS);
+      done += room.setFromBase64(letters, strict).written;
+      // Padding before the end, or white space, which the decoder skips and the protocol does not allow.
+      if (done !== Math.min(bytes.length, ((at + SLICE_LETTERS) / 4) * 3)) break;
+    }
+    if (done === bytes.length && text.length % 4 === 0) return bytes;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  giveBack(bytes);
+  return undefined;
 }
 
 /** Where the first long string is, without its quotes; undefined when there is none, or an escape before it. */

@@ -1,10 +1,21 @@
 /** TCP and TLS on Bun. */
 
 import type { Socket } from "bun";
+import { bunSpawner } from "./bun_process.ts";
+import { type Libc, SO_RCVLOWAT, SOL_SOCKET } from "./libc.ts";
 import type { ByteStream, ConnectOptions, ListenOptions, StreamHandlers, TcpListener } from "./runtime.ts";
 
 /** How long the other side may take to see that we have ended before its last words are dropped. */
 const LINGER_MS = 2000;
+
+/**
+ * While the rest of something long is awaited, the system tells of it when so much is there and not of every packet:
+ * fewer turns, and a window for all of it. The end of the connection it tells of at once.
+ */
+const LOW_WATER_BYTES = 1024 * 1024;
+const LOW_WATER_FROM_BYTES = 32 * 1024;
+const option = new Int32Array(1);
+const optionBytes = new Uint8Array(option.buffer);
 
 interface Data {
   stream: BunStream;
@@ -21,7 +32,7 @@ export async function listenOnBun(
     socket: {
       open: (socket) => {
         socket.setNoDelay(true);
-        const stream = new BunStream(socket);
+        const stream = new BunStream(socket, false);
         socket.data = { stream };
         stream.handlers = accept(stream);
       },
@@ -57,7 +68,7 @@ export async function connectOnBun(
     socket: {
       ...events,
       open: (socket) => {
-        socket.data = { stream: new BunStream(socket) };
+        socket.data = { stream: new BunStream(socket, options.tls) };
         // There is nothing to abort before this.
         if (signal.aborted) return void socket.terminate();
         opened = socket;
@@ -94,17 +105,27 @@ const events = {
   error: (socket: Socket<Data>, error: Error): void => socket.data?.stream.closed(error),
 };
 
+interface DirectSocket {
+  readonly libc: Libc;
+  readonly fd: number;
+}
+
 class BunStream implements ByteStream {
   readonly #socket: Socket<Data>;
+  readonly #isTls: boolean;
   handlers: StreamHandlers | undefined;
   #queue: Uint8Array[] = [];
   #pending = 0;
   #state: "open" | "ending" | "ended" | "over" = "open";
   #remoteEnded = false;
+  #paused = false;
+  /** Whether the system tells of every byte that comes. */
+  #isWaterLow = true;
   #linger: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(socket: Socket<Data>) {
+  constructor(socket: Socket<Data>, isTls: boolean) {
     this.#socket = socket;
+    this.#isTls = isTls;
   }
 
   // Each is a call of the system.
@@ -124,8 +145,34 @@ class BunStream implements ByteStream {
     return this.#pending;
   }
 
+  /** By the system's call on the socket, past Bun, which would copy what it reads. */
+  readMore(memory: Uint8Array): number {
+    const direct = this.#direct;
+    if (!direct || this.#state !== "open" || this.#paused) return 0;
+    const count = Math.max(0, direct.libc.read(direct.fd, memory, memory.length));
+    if (count === 0 && memory.length >= LOW_WATER_FROM_BYTES) {
+      this.#setLowWater(direct, Math.min(memory.length, LOW_WATER_BYTES));
+    }
+    return count;
+  }
+
+  /** The socket for the system's calls; undefined where there are none, and under TLS, as its bytes are not ours. */
+  get #direct(): DirectSocket | undefined {
+    const spawner = bunSpawner();
+    // Missing in Bun's types.
+    const { fd } = this.#socket as { fd?: number };
+    return this.#isTls || spawner === "fallback" || fd === undefined ? undefined : { libc: spawner.libc, fd };
+  }
+
+  #setLowWater({ libc, fd }: DirectSocket, bytes: number): void {
+    option[0] = bytes;
+    libc.setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, optionBytes, optionBytes.length);
+    this.#isWaterLow = bytes === 1;
+  }
+
   /** What comes after our own end is read, but for nobody: unread, the system would answer it with a reset. */
   received(bytes: Uint8Array): void {
+    if (!this.#isWaterLow) this.#setLowWater(this.#direct!, 1);
     if (this.#state === "open") this.handlers?.data(bytes);
   }
 
@@ -172,10 +219,12 @@ class BunStream implements ByteStream {
   }
 
   pause(): void {
+    this.#paused = true;
     if (this.#state === "open") this.#socket.pause();
   }
 
   resume(): void {
+    this.#paused = false;
     if (this.#state === "open") this.#socket.resume();
   }
 

@@ -15,6 +15,7 @@ import {
   SYS_GETDENTS64,
 } from "./file_libc.ts";
 import { errnoByName, errnoName, osErrorText } from "./os_error.ts";
+import { LONG_SLICE_MS, turnOfOthers } from "./turn.ts";
 
 /** The system refused a call. */
 export class SystemError extends Error {
@@ -56,6 +57,11 @@ export interface RawEntry {
   kind: FileKind | "unknown";
 }
 
+/** What is written on this thread at a time. */
+const HERE_BYTES = 1024 * 1024;
+/** A write of that much that takes longer has waited for the disk. What follows in the next moment would wait, too. */
+const SLOW_MS = 10;
+const ASIDE_MS = 1000;
 const EINTR = 4;
 const ENTRY_BYTES = 64 * 1024;
 const PATH_BYTES = 4096;
@@ -76,6 +82,8 @@ export class FileCalls {
   readonly #path = Buffer.allocUnsafeSlow(PATH_BYTES);
   readonly #vector = new BigUint64Array(2);
   readonly #vectorBytes = new Uint8Array(this.#vector.buffer);
+  /** By `performance.now()`; until then writes go to another thread. */
+  #asideUntil = 0;
 
   constructor(libc: FileLibc) {
     this.#libc = libc;
@@ -179,15 +187,44 @@ export class FileCalls {
     return count < 0 ? this.pread(fd, memory, offset) : count;
   }
 
-  /** `pwrite` of all the bytes, on another thread. */
-  async writeAll(fd: number, memory: Uint8Array, offset: number | bigint): Promise<void> {
-    for (let done = 0; done < memory.length; ) {
-      const rest = memory.subarray(done);
-      const at = typeof offset === "bigint" ? offset + BigInt(done) : offset + done;
-      const count = typeof at === "bigint" ? -1 : await this.#libc.pwriteAside(fd, rest, rest.length, at);
-      // Here once more, as only here the reason can be had.
-      done += count < 0 ? this.pwrite(fd, rest, at) : count;
+  /**
+   * `pwrite` of all the bytes. The page cache mostly takes them at once, in the time that another thread would take to
+   * begin; while it does not, as the disk is behind, they are written on another thread.
+   */
+  writeAll(fd: number, memory: Uint8Array, offset: number | bigint): void | Promise<void> {
+    if (memory.length <= HERE_BYTES && performance.now() >= this.#asideUntil) {
+      const done = this.#pwriteHere(fd, memory, offset);
+      if (done === memory.length) return;
+      return this.#writePieces(fd, memory.subarray(done), plus(offset, done));
     }
+    return this.#writePieces(fd, memory, offset);
+  }
+
+  async #writePieces(fd: number, memory: Uint8Array, offset: number | bigint): Promise<void> {
+    for (let done = 0; done < memory.length; ) {
+      const turn = turnOfOthers(LONG_SLICE_MS);
+      if (turn) await turn;
+      const piece = memory.subarray(done, done + HERE_BYTES);
+      const at = plus(offset, done);
+      const isHere = performance.now() >= this.#asideUntil;
+      done += isHere ? this.#pwriteHere(fd, piece, at) : await this.#pwriteAside(fd, piece, at);
+    }
+  }
+
+  #pwriteHere(fd: number, memory: Uint8Array, offset: number | bigint): number {
+    const from = performance.now();
+    const count = this.pwrite(fd, memory, offset);
+    const now = performance.now();
+    if (now - from > SLOW_MS) this.#asideUntil = now + ASIDE_MS;
+    return count;
+  }
+
+  async #pwriteAside(fd: number, memory: Uint8Array, offset: number | bigint): Promise<number> {
+    // Bun takes no bigint for a position.
+    const count =
+      typeof offset === "bigint" ? -1 : await this.#libc.pwriteAside(fd, memory, memory.length, offset);
+    // Here once more, as only here the reason can be had.
+    return count < 0 ? this.pwrite(fd, memory, offset) : count;
   }
 
   truncate(fd: number, length: number): void {
@@ -306,6 +343,10 @@ export class FileCalls {
   #error(dir?: number, path?: string): SystemError {
     return new SystemError(this.#libc.errno(), dir === AT_FDCWD ? path : undefined);
   }
+}
+
+function plus(offset: number | bigint, length: number): number | bigint {
+  return typeof offset === "bigint" ? offset + BigInt(length) : offset + length;
 }
 
 function cString(bytes: string): Uint8Array {

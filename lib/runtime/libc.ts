@@ -20,6 +20,7 @@ export const libcSignatures = {
   read: { parameters: ["i32", "usize", "usize"], result: "isize" },
   write: { parameters: ["i32", "memory", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "memory", "i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "usize", "memory"], result: "i32" },
   syscall: { parameters: ["usize", "usize", "usize", "usize", "usize", "usize"], result: "i32" },
@@ -81,6 +82,8 @@ export const F_SETFL = 4;
 export const F_SETPIPE_SZ = 1031;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_ADD_SEALS = 1033;
+export const SOL_SOCKET = 1;
+export const SO_RCVLOWAT = 18;
 export const TIOCSWINSZ = 0x5414;
 /** The same on every architecture. */
 export const SYS_PIDFD_OPEN = 434;

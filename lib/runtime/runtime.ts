@@ -147,6 +147,11 @@ export interface ByteStream {
   writeBorrowed(bytes: Uint8Array): void;
   /** Bytes queued here because the system takes no more for now. */
   readonly pendingBytes: number;
+  /**
+   * Reads what else is there, straight into the memory: how many bytes, 0 for none. Only within `data()`. Not every
+   * stream can.
+   */
+  readMore?(memory: Uint8Array): number;
   /** Stops reading, so that the other side is held back. */
   pause(): void;
   resume(): void;

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { isBinaryMessage } from "../jsonrpc/binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
-import { giveBack } from "../runtime/reusable_memory.ts";
+import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import { latin1Bytes } from "./latin1_bytes.ts";
 import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
@@ -218,7 +218,8 @@ export class WebsocketChannel implements Channel {
     this.#quietPings = 0;
     this.#endProbe();
     try {
-      this.#parser.feed(bytes, (frame) => this.#onFrame(frame));
+      const more = (memory: Uint8Array): number => this.#stream.readMore?.(memory) ?? 0;
+      this.#parser.feed(bytes, (frame) => this.#onFrame(frame), more);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       const kind = error.status === 1009 ? "tooBig" : "protocol";
@@ -258,6 +259,7 @@ export class WebsocketChannel implements Channel {
     this.#fragments.push(frame.payload);
     if (!frame.fin) return;
     const message = Buffer.concat(this.#fragments);
+    for (const fragment of this.#fragments) giveBack(fragment);
     this.#fragments = [];
     this.#fragmentBytes = 0;
     this.#onMessage(this.#fragmentOpcode, message);
@@ -269,7 +271,10 @@ export class WebsocketChannel implements Channel {
       receiver?.bytes?.(payload);
       return;
     }
-    if (payload.length >= LONG_MESSAGE_BYTES && receiver?.longText?.(payload)) return;
+    if (payload.length >= LONG_MESSAGE_BYTES && receiver?.longText?.(payload)) {
+      giveBack(payload);
+      return;
+    }
     let text: string;
     try {
       text = decoder.decode(payload);
@@ -278,6 +283,7 @@ export class WebsocketChannel implements Channel {
       receiver?.undecodable("the message is not UTF-8");
       return;
     }
+    giveBack(payload);
     receiver?.message(text);
   }
 

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { CloseReason } from "../jsonrpc/channel.ts";
+import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -24,14 +25,37 @@ export class FrameError extends Error {
   }
 }
 
-/** Cuts a byte stream into frames. Works on what it is given: the arrays must be its own. */
+/** Reads more of the stream, straight into the memory: how many bytes; 0 when there is nothing more for now. */
+export type ReadMore = (memory: Uint8Array) => number;
+
+const nothingMore: ReadMore = () => 0;
+const MAX_HEAD_BYTES = 14;
+/** More than this is not set aside for a payload before it has come. */
+const AHEAD_BYTES = 4 * 1024 * 1024;
+/** After a frame of this length another one is likely, whose head and beginning are read first. */
+const LONG_BYTES = 64 * 1024;
+const NEXT_BYTES = 4096;
+/** How much more is asked for in one turn. */
+const MORE_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Cuts a byte stream into frames. Works on what it is given: the arrays must be its own. A payload that comes whole is
+ * a view of what it came in; one that is cut is put together in memory for messages, to be given back.
+ */
 export class FrameParser {
   readonly #maxPayloadBytes: number;
   readonly #masked: boolean;
-  #parts: Uint8Array[] = [];
-  #partBytes = 0;
-  /** Fewer bytes than this are not worth a look. */
-  #wanted = 2;
+  /** The beginning of a head that is cut. */
+  readonly #start = new Uint8Array(MAX_HEAD_BYTES);
+  #startBytes = 0;
+  /** What the last head says. */
+  #fin = false;
+  #opcode = 0;
+  #length = 0;
+  #key = 0;
+  /** Memory for a payload that is cut, and how much of it has come. */
+  #payload: Uint8Array | undefined;
+  #payloadBytes = 0;
 
   /** @param masked Whether frames must be masked (those of a client) or must not be (those of a server). */
   constructor(options: { maxPayloadBytes: number; masked: boolean }) {
@@ -39,32 +63,88 @@ export class FrameParser {
     this.#masked = options.masked;
   }
 
-  /** @throws {FrameError} Nothing more can be made of the stream. */
-  feed(bytes: Uint8Array, onFrame: (frame: Frame) => void): void {
-    let input = bytes;
-    if (this.#partBytes > 0) {
-      this.#parts.push(bytes);
-      this.#partBytes += bytes.length;
-      if (this.#partBytes < this.#wanted) return;
-      input = Buffer.concat(this.#parts);
-      this.#parts = [];
-      this.#partBytes = 0;
+  /**
+   * @param more Has what else is there: asked for the rest of a payload that is cut, and for what follows a long one.
+   * @throws {FrameError} Nothing more can be made of the stream.
+   */
+  feed(bytes: Uint8Array, onFrame: (frame: Frame) => void, more: ReadMore = nothingMore): void {
+    this.#cut(bytes, onFrame);
+    for (let left = MORE_BYTES; left > 0 && (this.#payload || this.#length >= LONG_BYTES); ) {
+      const room = this.#payload ? this.#room() : new Uint8Array(NEXT_BYTES);
+      const count = more(room);
+      if (count === 0) return;
+      left -= count;
+      if (this.#payload) this.#came(count, onFrame);
+      else this.#cut(room.subarray(0, count), onFrame);
     }
-    let offset = 0;
-    for (;;) {
-      const used = this.#take(input, offset, onFrame);
-      if (used === 0) break;
-      offset += used;
-    }
-    if (offset === input.length) return;
-    this.#parts = [offset === 0 ? input : input.subarray(offset)];
-    this.#partBytes = input.length - offset;
   }
 
-  /** Takes one frame at the offset; answers its length, or 0 after setting how much is wanted. */
-  #take(input: Uint8Array, offset: number, onFrame: (frame: Frame) => void): number {
-    const available = input.length - offset;
-    if (available < 2) return this.#want(2);
+  #cut(bytes: Uint8Array, onFrame: (frame: Frame) => void): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#payload) {
+        const room = this.#room();
+        const part = bytes.subarray(at, at + room.length);
+        room.set(part);
+        at += part.length;
+        this.#came(part.length, onFrame);
+        continue;
+      }
+      const head = this.#takeHead(bytes, at);
+      if (head === 0) return;
+      at += head;
+      if (bytes.length - at < this.#length) {
+        this.#payload = messageBytes(Math.min(this.#length, AHEAD_BYTES));
+        this.#payloadBytes = 0;
+        continue;
+      }
+      const payload = bytes.subarray(at, at + this.#length);
+      at += this.#length;
+      this.#tell(payload, onFrame);
+    }
+  }
+
+  /** Where the next bytes of the payload belong. */
+  #room(): Uint8Array {
+    let payload = this.#payload!;
+    if (this.#payloadBytes === payload.length) {
+      payload = messageBytes(Math.min(this.#length, 2 * payload.length));
+      payload.set(this.#payload!);
+      giveBack(this.#payload!);
+      this.#payload = payload;
+    }
+    return payload.subarray(this.#payloadBytes);
+  }
+
+  #came(count: number, onFrame: (frame: Frame) => void): void {
+    this.#payloadBytes += count;
+    if (this.#payloadBytes < this.#length) return;
+    const payload = this.#payload!;
+    this.#payload = undefined;
+    this.#tell(payload, onFrame);
+  }
+
+  #tell(payload: Uint8Array, onFrame: (frame: Frame) => void): void {
+    if (this.#key !== 0) applyMask(payload, this.#key);
+    onFrame({ fin: this.#fin, opcode: this.#opcode, payload });
+  }
+
+  /** How many of the bytes are of a head, which may have begun before; 0 when it goes on behind them. */
+  #takeHead(bytes: Uint8Array, at: number): number {
+    const before = this.#startBytes;
+    if (before === 0) {
+      const length = this.#readHead(bytes, at, bytes.length - at);
+      if (length > 0) return length;
+    }
+    const part = bytes.subarray(at, at + MAX_HEAD_BYTES - before);
+    this.#start.set(part, before);
+    const length = before === 0 ? 0 : this.#readHead(this.#start, 0, before + part.length);
+    this.#startBytes = length === 0 ? before + part.length : 0;
+    return length === 0 ? 0 : length - before;
+  }
+
+  /** The length of the head at the offset, or 0 when it is not whole. */
+  #readHead(input: Uint8Array, offset: number, available: number): number {
+    if (available < 2) return 0;
     const first = input[offset]!;
     const second = input[offset + 1]!;
     const code = first & 0x0f;
@@ -78,21 +158,16 @@ export class FrameParser {
     if (code >= 8 && (short > 125 || !fin)) throw new FrameError(1002, "A control frame is too long or cut");
     const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
     const headBytes = 2 + lengthBytes + (this.#masked ? 4 : 0);
-    if (available < headBytes) return this.#want(headBytes);
+    if (available < headBytes) return 0;
     const length = lengthBytes === 0 ? short : unsignedAt(input, offset + 2, lengthBytes);
     if (length > this.#maxPayloadBytes) {
       throw new FrameError(1009, `A frame of ${length} bytes is above the limit of ${this.#maxPayloadBytes}`);
     }
-    if (available < headBytes + length) return this.#want(headBytes + length);
-    const payload = input.subarray(offset + headBytes, offset + headBytes + length);
-    if (this.#masked) applyMask(payload, unsignedAt(input, offset + headBytes - 4, 4));
-    onFrame({ fin, opcode: code, payload });
-    return headBytes + length;
-  }
-
-  #want(bytes: number): 0 {
-    this.#wanted = bytes;
-    return 0;
+    this.#fin = fin;
+    this.#opcode = code;
+    this.#length = length;
+    this.#key = this.#masked ? unsignedAt(input, offset + headBytes - 4, 4) : 0;
+    return headBytes;
   }
 }
 
@@ -127,7 +202,6 @@ export function applyMask(payload: Uint8Array, key: number): void {
   for (; i < length; i++) payload[i]! ^= keyBytes[i % 4]!;
 }
 
-const MAX_HEAD_BYTES = 14;
 const keys = new Uint32Array(256);
 let nextKey = keys.length;
 

@@ -8,20 +8,26 @@ export const CLOSE = 8;
 export const PING = 9;
 export const PONG = 10;
 
-/** One frame of the parts. */
-export function frame(opcode: number, parts: readonly Buffer[], masked: boolean): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+/** What comes before a payload. */
+export function frameHead(opcode: number, length: number, masked: boolean): Buffer {
   const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const start = head + (masked ? 4 : 0);
-  const bytes = Buffer.allocUnsafe(start + length);
+  const bytes = Buffer.alloc(head + (masked ? 4 : 0));
   bytes[0] = 0x80 | opcode;
   bytes[1] = (masked ? 0x80 : 0) | (head === 2 ? length : head === 4 ? 126 : 127);
   if (head === 4) bytes.writeUInt16BE(length, 2);
   if (head === 10) bytes.writeBigUInt64BE(BigInt(length), 2);
-  if (masked) bytes.fill(0, head, start);
-  let at = start;
-  for (const part of parts) at += part.copy(bytes, at);
   return bytes;
+}
+
+/** One frame of the parts. */
+export function frame(opcode: number, parts: readonly Buffer[], masked: boolean): Buffer {
+  return Buffer.concat([frameHead(opcode, lengthOf(parts), masked), ...parts]);
+}
+
+export function lengthOf(pieces: readonly Buffer[]): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
 }
 
 /** Cuts bytes into frames and puts fragments together, but copies nothing: a message comes in the pieces it came in. */

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { type BenchProcess, type ProcessOptions, startProcess } from "./bench_process.ts";
 import { Flood } from "./flood.ts";
-import { joined } from "./frames.ts";
+import { joined, lengthOf } from "./frames.ts";
 
 /** A message as it came, but for the text of a chunk. */
 // biome-ignore lint/suspicious/noExplicitAny: a client that checks nothing
@@ -41,7 +41,7 @@ const END_BYTES = 1024;
 const QUOTE = 0x22;
 /** What comes before the head of a binary message. */
 const RAW_PREFIX = 5;
-/** What is put together for one write. */
+/** Pieces up to this are put together for one write; longer ones are written as they are. */
 const ONE_WRITE = 65_536;
 const end = Buffer.from('"}}');
 
@@ -63,10 +63,10 @@ export abstract class Link {
     this.gone = this.#gone.promise;
   }
 
-  /** Puts a message into the form of the wire. */
-  protected abstract encode(parts: readonly Buffer[]): Buffer;
+  /** Puts a message into the form of the wire, without copying it. */
+  protected abstract encode(parts: readonly Buffer[]): Buffer[];
   /** The same for a message that is not text; only over websocket. */
-  protected encodeBinary(_parts: readonly Buffer[]): Buffer {
+  protected encodeBinary(_parts: readonly Buffer[]): Buffer[] {
     throw new Error("This connection has no binary messages");
   }
   protected abstract write(bytes: Buffer): void;
@@ -141,16 +141,27 @@ export abstract class Link {
 
   #send(parts: readonly Buffer[], binary = false): void {
     if (this.#outgoing.length === 0) queueMicrotask(() => this.#flush());
-    this.#outgoing.push(binary ? this.encodeBinary(parts) : this.encode(parts));
+    this.#outgoing.push(...(binary ? this.encodeBinary(parts) : this.encode(parts)));
   }
 
   #flush(): void {
     const outgoing = this.#outgoing;
     this.#outgoing = [];
     if (this.#ended) return;
-    const length = outgoing.reduce((sum, bytes) => sum + bytes.length, 0);
-    if (length <= ONE_WRITE) this.write(outgoing.length === 1 ? outgoing[0]! : Buffer.concat(outgoing));
-    else for (const bytes of outgoing) this.write(bytes);
+    let small: Buffer[] = [];
+    const writeSmall = (): void => {
+      if (small.length > 0) this.write(joined(small));
+      small = [];
+    };
+    for (const piece of outgoing) {
+      if (piece.length < ONE_WRITE) {
+        small.push(piece);
+      } else {
+        writeSmall();
+        this.write(piece);
+      }
+    }
+    writeSmall();
   }
 
   /** A whole binary message has come: a head as text, then the bytes of one member of its result. */
@@ -232,12 +243,6 @@ function longKey(text: Buffer): { at: number; length: number } | undefined {
     if (at >= 0) return { at, length: key.length };
   }
   return undefined;
-}
-
-function lengthOf(pieces: readonly Buffer[]): number {
-  let length = 0;
-  for (const piece of pieces) length += piece.length;
-  return length;
 }
 
 /** Pieces from the beginning, so many that they have this length where there is as much. */

@@ -31,8 +31,8 @@ export class StdioLink extends Link {
     await this.#child.exited;
   }
 
-  protected encode(parts: readonly Buffer[]): Buffer {
-    return Buffer.concat([...parts, lineEnd]);
+  protected encode(parts: readonly Buffer[]): Buffer[] {
+    return [...parts, lineEnd];
   }
 
   protected write(bytes: Buffer): void {

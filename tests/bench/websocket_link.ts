@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Socket } from "bun";
-import { BINARY, CLOSE, FrameReader, frame, PING, PONG, TEXT } from "./frames.ts";
+import { BINARY, CLOSE, FrameReader, frame, frameHead, lengthOf, PING, PONG, TEXT } from "./frames.ts";
 import { Link } from "./link.ts";
 import { OutputQueue } from "./output_queue.ts";
 
@@ -54,12 +54,12 @@ export class WebsocketLink extends Link {
     await this.gone;
   }
 
-  protected encode(parts: readonly Buffer[]): Buffer {
-    return frame(TEXT, parts, true);
+  protected encode(parts: readonly Buffer[]): Buffer[] {
+    return [frameHead(TEXT, lengthOf(parts), true), ...parts];
   }
 
-  protected override encodeBinary(parts: readonly Buffer[]): Buffer {
-    return frame(BINARY, parts, true);
+  protected override encodeBinary(parts: readonly Buffer[]): Buffer[] {
+    return [frameHead(BINARY, lengthOf(parts), true), ...parts];
   }
 
   protected write(bytes: Buffer): void {

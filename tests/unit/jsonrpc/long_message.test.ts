@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseLongMessage } from "../../../lib/jsonrpc/long_message.ts";
 import { parseMessage } from "../../../lib/jsonrpc/message.ts";
+import { decodeStrictBase64 } from "../../../lib/protocol/base64.ts";
 
 const long = "QUJD".repeat(2000);
 
@@ -48,6 +49,29 @@ describe("a long message", () => {
         },
       ),
       { numRuns: 60 },
+    );
+  });
+
+  test("is strict about base64 in every place, across the strings it is decoded by", () => {
+    const letters = fc.constantFrom("=", "==", " ", "\n", "!", "é", "-", "A", "QQ==", "QUI=", "QR==");
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 200_000, max: 400_000 }),
+        fc.array(fc.tuple(fc.nat(), letters), { maxLength: 2 }),
+        (count, changes) => {
+          let text = Buffer.alloc(count, "some bytes ").toString("base64");
+          for (const [place, insert] of changes) {
+            const at = [262_144, 262_143, text.length, place % text.length][place % 4]!;
+            text = text.slice(0, at) + insert + text.slice(at + (place % 3));
+          }
+          const message = parse(`{"id":1,"method":"m","params":{"chunk":"${text}"}}`);
+          const expected = decodeStrictBase64(text);
+          expect(message === undefined).toBe(expected === undefined);
+          const { chunk } = (message as { params?: { chunk?: Uint8Array } } | undefined)?.params ?? {};
+          if (expected) expect(Buffer.compare(chunk!, expected)).toBe(0);
+        },
+      ),
+      { numRuns: 200 },
     );
   });
 

@@ -83,6 +83,7 @@ export const tcpCases: Case[] = [
         sameBytes(server.bytes, expected, "lent writes");
       }),
   },
+  { name: "tcp: what is read past data() keeps its place, and what follows is told of", run: readsMore },
   { name: "tcp: pause() holds the sender back, drain tells when it can go on", run: pauses },
   {
     name: "tcp: end() after a large write delivers everything, then close is told once on both sides",
@@ -319,6 +320,37 @@ function pauses(runtime: Runtime): Promise<void> {
       () => server.received === 1 + 64 * MIB,
       () => `${server.received} bytes came`,
     );
+  });
+}
+
+/** Only where the runtime can; elsewhere `data()` brings everything. */
+function readsMore(runtime: Runtime): Promise<void> {
+  return withPair(runtime, async ({ server, client }) => {
+    const sent = noise(4 * MIB);
+    let wanted = sent.length;
+    server.onData = () => {
+      for (let count = 1; count > 0 && server.received < wanted; server.received += count) {
+        const memory = new Uint8Array(Math.min(300_000, wanted - server.received));
+        count = server.stream.readMore?.(memory) ?? 0;
+        server.parts.push(memory.subarray(0, count));
+      }
+    };
+    for (let at = 0; at < sent.length; at += 100_000) {
+      client.stream.write(sent.slice(at, at + 100_000));
+      // Some come together, others alone.
+      if (at % 700_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => server.received >= wanted, "all bytes");
+    // Fewer than were waited for before.
+    client.stream.write(encode("end"));
+    await until(() => server.received === wanted + 3, "the last bytes");
+    sameBytes(server.bytes, concat([sent, encode("end")]), "what has come");
+    // The rest of something long that never comes: the end does.
+    wanted += 1_000_000;
+    client.stream.write(noise(1000));
+    await until(() => server.received === sent.length + 1003, "the beginning of something long");
+    client.stream.end();
+    await until(() => server.closes.length === 1, "the end");
   });
 }
 

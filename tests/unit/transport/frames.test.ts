@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { giveBack } from "../../../lib/jsonrpc/reusable_memory.ts";
 import {
   applyMask,
   encodeBase64Text,
@@ -74,6 +75,52 @@ describe("frames", () => {
       ).toEqual(frames);
     });
   }
+
+  test("what is read behind the first piece gives the same frames, however much comes at a time", () => {
+    const lengths = fc.oneof(fc.nat({ max: 300 }), fc.constantFrom(32_767, 32_768, 70_000, 5_000_000));
+    fc.assert(
+      fc.property(
+        fc.array(lengths, { minLength: 1, maxLength: 4 }),
+        fc.infiniteStream(fc.oneof(fc.nat({ max: 20 }), fc.nat({ max: 400_000 }))),
+        fc.boolean(),
+        (lengths, amounts, mask) => {
+          const frames = lengths.map((length, i) => ({
+            ...{ fin: true, opcode: 2 },
+            payload: new Uint8Array(length).map((_, at) => at * 7 + i),
+          }));
+          const bytes = Buffer.concat(frames.map((one) => encodeFrame(one, mask)));
+          const parser = new FrameParser({ maxPayloadBytes: 8 << 20, masked: mask });
+          const seen: Frame[] = [];
+          let at = 0;
+          const take = (most: number): Uint8Array => {
+            const piece = bytes.slice(at, at + Math.min(most, amounts.next().value));
+            at += piece.length;
+            return piece;
+          };
+          while (at < bytes.length) {
+            parser.feed(
+              take(bytes.length),
+              (one) => {
+                seen.push({ ...one, payload: one.payload.slice() });
+                // As the channel does: what was put together is somebody else's next.
+                giveBack(one.payload);
+              },
+              (memory) => {
+                const piece = take(memory.length);
+                memory.set(piece);
+                return piece.length;
+              },
+            );
+          }
+          expect(seen.map(({ payload }) => payload.length)).toEqual(lengths);
+          for (const [i, { payload }] of seen.entries()) {
+            expect(Buffer.compare(payload, frames[i]!.payload)).toBe(0);
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
 
   const heads: [number, number[]][] = [
     [0, [0x82, 0]],

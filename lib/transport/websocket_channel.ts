@@ -6,6 +6,7 @@ import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.t
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
+import { Fragments } from "./fragments.ts";
 import { latin1Bytes } from "./latin1_bytes.ts";
 import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
 import {
@@ -65,7 +66,6 @@ export class WebsocketChannel implements Channel {
   readonly #stream: ByteStream;
   readonly #mask: boolean;
   readonly #parser: FrameParser;
-  readonly #maxMessageBytes: number;
   readonly #pingIntervalMs: number;
   /** Who is told; nobody before `open` and after the end. */
   #receiver: ChannelReceiver | undefined;
@@ -77,9 +77,7 @@ export class WebsocketChannel implements Channel {
   #batch = "";
   /** Made for the first of them. */
   #long: LongMessages | undefined;
-  #fragments: Uint8Array[] = [];
-  #fragmentBytes = 0;
-  #fragmentOpcode: number = opcode.continuation;
+  readonly #fragments: Fragments;
   #paused = false;
   /** Pings in a row after which nothing moved in either direction. */
   #quietPings = 0;
@@ -93,10 +91,11 @@ export class WebsocketChannel implements Channel {
     this.label = options.label;
     this.#stream = stream;
     this.#mask = options.role === "client";
-    this.#maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
+    const maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
+    this.#fragments = new Fragments(maxMessageBytes);
     this.#pingIntervalMs = options.pingIntervalMs ?? 20_000;
     this.#parser = new FrameParser({
-      maxPayloadBytes: this.#maxMessageBytes,
+      maxPayloadBytes: maxMessageBytes,
       masked: options.role === "server",
     });
   }
@@ -235,34 +234,13 @@ export class WebsocketChannel implements Channel {
     }
     // After our close frame only theirs is of interest.
     if (this.#reason) return;
-    switch (frame.opcode) {
-      case opcode.ping:
-        this.#write(encodeFrame({ fin: true, opcode: opcode.pong, payload: frame.payload }, this.#mask));
-        return;
-      case opcode.pong:
-        return;
-      case opcode.continuation:
-        if (this.#fragments.length === 0) throw new FrameError(1002, "A continuation without a beginning");
-        break;
-      default:
-        if (this.#fragments.length > 0) throw new FrameError(1002, "A message begins within another");
-        this.#fragmentOpcode = frame.opcode;
-    }
-    if (frame.fin && this.#fragments.length === 0) {
-      this.#onMessage(frame.opcode, frame.payload);
+    if (frame.opcode === opcode.pong) return;
+    if (frame.opcode === opcode.ping) {
+      this.#write(encodeFrame({ fin: true, opcode: opcode.pong, payload: frame.payload }, this.#mask));
       return;
     }
-    this.#fragmentBytes += frame.payload.length;
-    if (this.#fragmentBytes > this.#maxMessageBytes) {
-      throw new FrameError(1009, `A message is above the limit of ${this.#maxMessageBytes} bytes`);
-    }
-    this.#fragments.push(frame.payload);
-    if (!frame.fin) return;
-    const message = Buffer.concat(this.#fragments);
-    for (const fragment of this.#fragments) giveBack(fragment);
-    this.#fragments = [];
-    this.#fragmentBytes = 0;
-    this.#onMessage(this.#fragmentOpcode, message);
+    const message = this.#fragments.add(frame);
+    if (message) this.#onMessage(message.opcode, message.payload);
   }
 
   #onMessage(code: number, payload: Uint8Array): void {
@@ -398,7 +376,7 @@ export class WebsocketChannel implements Channel {
     clearInterval(this.#pingTimer);
     this.#endProbe();
     this.#long?.drop();
-    this.#fragments = [];
+    this.#fragments.drop();
     const receiver = this.#receiver;
     this.#receiver = undefined;
     if (!told) receiver?.closed(this.#reason);

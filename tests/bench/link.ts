@@ -118,7 +118,7 @@ export abstract class Link {
     if (this.#ended) throw this.#ended;
     this.#flood = new Flood(
       options,
-      (parts) => this.encode(parts),
+      (parts) => joined(this.encode(parts)),
       (bytes) => this.write(bytes),
     );
     await this.#flood.done;

@@ -149,7 +149,10 @@ class BunStream implements ByteStream {
   readMore(memory: Uint8Array): number {
     const direct = this.#direct;
     if (!direct || this.#state !== "open" || this.#paused) return 0;
-    const count = Math.max(0, direct.libc.read(direct.fd, memory, memory.length));
+    const count = Math.max(
+      0,
+      direct.libc.read(direct.fd, Number(direct.libc.addressOf(memory)), memory.length),
+    );
     if (count === 0 && memory.length >= LOW_WATER_FROM_BYTES) {
       this.#setLowWater(direct, Math.min(memory.length, LOW_WATER_BYTES));
     }

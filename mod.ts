@@ -88,7 +88,13 @@ export type { Schema } from "./lib/protocol/schema.ts";
 export type { AttachMode, InitializeParams, InitializeResult } from "./lib/protocol/session.ts";
 export { version } from "./lib/protocol/version.ts";
 export { currentRuntime, type Runtime } from "./lib/runtime/runtime.ts";
-export { type Authenticator, capabilityToken, tokenDigest } from "./lib/server/access.ts";
+export {
+  type Authenticator,
+  capabilityToken,
+  type SignedTokenOptions,
+  signedBearerToken,
+  tokenDigest,
+} from "./lib/server/credentials.ts";
 export {
   type Listener,
   type ListenerOptions,

@@ -30,6 +30,7 @@ export const requirements = {
   "auth: our client presents the token it is given": "client §3.1",
   "auth: the scheme is in any case and the token trimmed": "protocol §1.6",
   "auth: credentials are asked for after origin and upgrade headers, and not at /readyz": "protocol §1.6",
+  "auth: a signed token is taken or refused as the newest peer does it": "protocol §1.6",
   "shutdown: a signal ends a listener with status 0, its children and its connections": "protocol §1.5",
   "shutdown: a signal ends a server over stdio with status 0, at once": "protocol §1.5",
   "shutdown: the end of input ends a server over stdio with its children": "protocol §1.5",

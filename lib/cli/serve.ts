@@ -7,9 +7,10 @@ import { nodeFs, nodePath } from "../runtime/node_modules.ts";
 import { currentRuntime } from "../runtime/runtime.ts";
 import { ceilingOf, whyNotEnforceable } from "../sandbox/ceiling.ts";
 import type { Policy } from "../sandbox/policy.ts";
-import { type Authenticator, capabilityToken, tokenDigest } from "../server/access.ts";
+import type { Authenticator } from "../server/credentials.ts";
 import { environmentInfo } from "../server/info.ts";
 import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "../server/listen.ts";
+import { authFlags, readAuthentication } from "./auth_flags.ts";
 import { httpOptions, httpPolicyFlags } from "./http_policy.ts";
 import { parseListenUrl } from "./listen_url.ts";
 import { complain, exitStatus } from "./output.ts";
@@ -21,9 +22,7 @@ export const serveFlags = {
     value: "URL",
     help: 'Where to listen: "ws://IP:PORT" (port 0: a free one) or "stdio"\n(default ws://127.0.0.1:0)',
   },
-  "ws-auth": { type: "string", value: "MODE", help: 'Demand credentials: "capability-token"' },
-  "ws-token-file": { type: "string", value: "FILE", help: "File that holds the token" },
-  "ws-token-sha256": { type: "string", value: "HEX", help: "SHA-256 of the token, in place of a file" },
+  ...authFlags,
   "allow-unauthenticated": {
     type: "boolean",
     help: "Listen beyond loopback without credentials: anybody who\nreaches the port can run programs as this user",
@@ -157,52 +156,6 @@ function listenerOptions(
     allowUnauthenticated: flags["allow-unauthenticated"],
     ...(authenticate ? { authenticate } : {}),
   };
-}
-
-/** @throws {ExecServerError} `ERR_LISTEN`: a combination that is none, as the peer has it. */
-function readAuthentication(flags: ServeFlags, isStdio: boolean): Authenticator | undefined {
-  const mode = flags["ws-auth"];
-  const file = flags["ws-token-file"];
-  const sha256 = flags["ws-token-sha256"];
-  const refuse = (message: string): never => {
-    throw new ExecServerError("ERR_LISTEN", message);
-  };
-  if (mode === undefined) {
-    if (file !== undefined || sha256 !== undefined) {
-      refuse("`--ws-token-file` and `--ws-token-sha256` need `--ws-auth capability-token`");
-    }
-    return undefined;
-  }
-  if (mode !== "capability-token") {
-    throw new ExecServerError(
-      "ERR_USAGE",
-      `"--ws-auth" has the value "${mode}": expected "capability-token"`,
-    );
-  }
-  if (isStdio) refuse("WebSocket auth requires a WebSocket listener, not stdio");
-  if ((file === undefined) === (sha256 === undefined)) {
-    refuse("`--ws-auth capability-token` needs exactly one of `--ws-token-file` and `--ws-token-sha256`");
-  }
-  if (sha256 !== undefined) {
-    const hex = sha256.trim();
-    if (!/^[0-9a-f]{64}$/i.test(hex)) refuse("`--ws-token-sha256` needs 64 hexadecimal characters");
-    return capabilityToken(Uint8Array.fromHex(hex));
-  }
-  return capabilityToken(tokenDigest(readTokenFile(file!)));
-}
-
-function readTokenFile(path: string): string {
-  let text: string;
-  try {
-    text = nodeFs().readFileSync(path, "utf8").trim();
-  } catch (error) {
-    throw new ExecServerError(
-      "ERR_LISTEN",
-      `Cannot read the token file "${path}": ${(error as Error).message}`,
-    );
-  }
-  if (text === "") throw new ExecServerError("ERR_LISTEN", `The token file "${path}" is empty`);
-  return text;
 }
 
 /** Settles at the first signal that asks us to end. A second one ends us at once. */

@@ -22,6 +22,16 @@ export function digest(algorithm: "sha1" | "sha256", data: string | Uint8Array):
   return hasher.digest();
 }
 
+/** HMAC with SHA-256 (RFC 2104). */
+export function hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array {
+  const hasher: Hasher =
+    "Bun" in globalThis
+      ? new Bun.CryptoHasher("sha256", key)
+      : process.getBuiltinModule("node:crypto").createHmac("sha256", key);
+  hasher.update(data);
+  return hasher.digest();
+}
+
 /** Whether two digests are equal, in a time that does not tell where they differ. */
 export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
   return process.getBuiltinModule("node:crypto").timingSafeEqual(a, b);

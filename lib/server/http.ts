@@ -3,7 +3,8 @@
 import { Buffer } from "node:buffer";
 
 import { acceptKey, type HttpHead, hasToken } from "../transport/http_head.ts";
-import { type Authenticator, isOwnHost } from "./access.ts";
+import { isOwnHost } from "./access.ts";
+import type { Authenticator } from "./credentials.ts";
 
 /** What to answer: a whole response, or the upgrade. */
 export type HttpAnswer =

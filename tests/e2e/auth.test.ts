@@ -1,7 +1,7 @@
-/** Credentials at the upgrade: `--ws-auth capability-token`. */
+/** Credentials at the upgrade: `--ws-auth capability-token` and `--ws-auth signed-bearer-token`. */
 
 import { expect } from "bun:test";
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connectWebsocket, currentRuntime } from "../../mod.ts";
@@ -13,6 +13,8 @@ import { Listening, Running, type Server } from "../support/servers.ts";
 const TOKEN = "correct horse battery staple";
 const digest = createHash("sha256").update(TOKEN).digest("hex");
 const mode = ["--ws-auth", "capability-token"];
+const signed = ["--ws-auth", "signed-bearer-token"];
+const SECRET = "a secret of thirty-two bytes, or more";
 const address = ["--listen", "ws://127.0.0.1:0"];
 
 /** 0.138.0 has no such flags. */
@@ -34,6 +36,23 @@ suite("auth at start", { transports: ["stdio"], servers: knowsAuth }, (t) => {
     "a missing file": () => [...mode, "--ws-token-file", "no-such-file"],
     "a token without the mode": () => ["--ws-token-sha256", digest],
     "a token file without the mode": (t) => ["--ws-token-file", file(t, "c", TOKEN)],
+    "no secret": () => [...signed],
+    "a secret that is too short": (t) => [
+      ...signed,
+      "--ws-shared-secret-file",
+      file(t, "d", ` ${SECRET.slice(0, 31)}\n`),
+    ],
+    "a missing secret file": () => [...signed, "--ws-shared-secret-file", "no-such-file"],
+    "a secret without the mode": (t) => ["--ws-shared-secret-file", file(t, "e", SECRET)],
+    "an issuer without the mode": () => ["--ws-issuer", "a"],
+    "an audience in the other mode": () => [...mode, "--ws-token-sha256", digest, "--ws-audience", "a"],
+    "a token in the other mode": (t) => [
+      ...signed,
+      "--ws-shared-secret-file",
+      file(t, "f", SECRET),
+      "--ws-token-sha256",
+      digest,
+    ],
   };
   for (const [name, args] of Object.entries(misuses)) {
     verifies("auth: misuse of the flags ends with status 1", name, async () => {
@@ -42,6 +61,7 @@ suite("auth at start", { transports: ["stdio"], servers: knowsAuth }, (t) => {
       expect(await running.exit()).toBe(1);
       expect(running.stderr).toStartWith("Error: ");
       expect(running.stderr).not.toContain(TOKEN);
+      expect(running.stderr).not.toContain(SECRET.slice(0, 31));
       expect(await stdout).toBe("");
     });
   }
@@ -140,4 +160,58 @@ suite("auth at the upgrade", {
       expect(answer).toBeUndefined();
     },
   );
+});
+
+/** A JWT, whose claims may be anything. */
+function jwt(claims: unknown, header: unknown = { alg: "HS256", typ: "JWT" }, key = SECRET): string {
+  const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const text = `${encode(header)}.${encode(claims)}`;
+  return `${text}.${createHmac("sha256", key).update(text).digest("base64url")}`;
+}
+
+suite("signed tokens at the upgrade", { transports: ["stdio"], servers: knowsAuth }, (t) => {
+  const later = Math.floor(Date.now() / 1000) + 3600;
+  const claims = { exp: later, iss: "us", aud: "box" };
+  const rows: Record<string, [token: string, status: number, body?: string]> = {
+    "a good one": [jwt(claims), 101],
+    "without typ": [jwt(claims, { alg: "HS256" }), 101],
+    "for several": [jwt({ ...claims, aud: ["other", "box"] }), 101],
+    "past its end by less than the clocks may differ": [jwt({ ...claims, exp: later - 3660 }), 101],
+    "a good beginning": [jwt({ ...claims, nbf: later - 7200 }), 101],
+    "no JWT": ["x", 401, "invalid websocket jwt"],
+    "another algorithm": [jwt(claims, { alg: "HS512" }), 401, "invalid websocket jwt"],
+    "no algorithm": [jwt(claims, { alg: "none" }), 401, "invalid websocket jwt"],
+    "another key": [jwt(claims, undefined, `${SECRET}x`), 401, "invalid websocket jwt"],
+    "no end": [jwt({ iss: "us", aud: "box" }), 401, "invalid websocket jwt"],
+    "an end that is a text": [jwt({ ...claims, exp: `${later}` }), 401, "invalid websocket jwt"],
+    "an end with a fraction": [jwt({ ...claims, exp: later + 0.5 }), 401, "invalid websocket jwt"],
+    "a beginning that is a text": [jwt({ ...claims, nbf: "0" }), 401, "invalid websocket jwt"],
+    "an issuer that is a number": [jwt({ ...claims, iss: 1 }), 401, "invalid websocket jwt"],
+    padding: [`${jwt(claims)}=`, 401, "invalid websocket jwt"],
+    "past its end": [jwt({ ...claims, exp: later - 3800 }), 401, "expired websocket jwt"],
+    "before its beginning": [jwt({ ...claims, nbf: later }), 401, "websocket jwt is not valid yet"],
+    "another issuer": [jwt({ ...claims, iss: "them" }), 401, "websocket jwt issuer mismatch"],
+    "no issuer": [jwt({ exp: later, aud: "box" }), 401, "websocket jwt issuer mismatch"],
+    "another audience": [jwt({ ...claims, aud: ["other"] }), 401, "websocket jwt audience mismatch"],
+    "no audience": [jwt({ exp: later, iss: "us" }), 401, "websocket jwt audience mismatch"],
+  };
+
+  verifies("auth: a signed token is taken or refused as the newest peer does it", async () => {
+    const secret = file(t, "secret", `${SECRET}\n`);
+    const flags = ["--ws-shared-secret-file", secret, "--ws-issuer", " us ", "--ws-audience", "box"];
+    const skew = ["--ws-max-clock-skew-seconds", "90"];
+    const args = [...address, ...signed, ...flags, ...skew];
+    const listening = await Listening.start(t.server, t.folder, { args });
+    const answers: Record<string, [status: number, body?: string]> = {};
+    for (const [name, [token]] of Object.entries(rows)) {
+      const socket = await RawSocket.connect(listening.port);
+      const headers = { Host: "127.0.0.1", ...upgradeHeaders, Authorization: `Bearer ${token}` };
+      const { status, body } = await socket.http("GET /", headers);
+      answers[name] = status === 101 ? [status] : [status, body];
+      socket.close();
+    }
+    await listening.stop();
+    const wanted = Object.entries(rows).map(([name, [, ...answer]]) => [name, answer]);
+    expect(answers).toEqual(Object.fromEntries(wanted));
+  });
 });

@@ -27,6 +27,7 @@ test("Bun and Deno are named in lib/runtime/ only", () => {
 /** Files that read the time of the day because it is what they tell, each with what that is. */
 const tellingTheTime: Record<string, string> = {
   "lib/process/start_request.ts": "when a process was started, in the list of processes",
+  "lib/server/credentials.ts": "whether a signed token is in the time that it names",
 };
 
 test("no limit of time is taken from the clock on the wall, which may jump", () => {

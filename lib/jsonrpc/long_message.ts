@@ -12,8 +12,8 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /** The long text comes early, or it is not looked for any longer. */
 const MAX_STRINGS_BEFORE = 32;
-/** Stands for the text; nobody can know it, so where it is found it is ours. */
-const standIn = `base64 ${crypto.randomUUID()}`;
+/** Stands for the text; nobody can know it, so where it is found it is ours. Made for the first long message. */
+let standIn: string | undefined;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -28,6 +28,7 @@ export function parseLongMessage(bytes: Uint8Array): Message | undefined {
   const found = longString(buffer);
   if (!found) return undefined;
   const [start, end] = found;
+  standIn ??= `base64 ${crypto.randomUUID()}`;
   let message: Message;
   try {
     const before = decoder.decode(buffer.subarray(0, start));

@@ -4,6 +4,7 @@ import {
   array,
   boolean,
   DecodeError,
+  decodedBy,
   nullish,
   object,
   oneOf,
@@ -140,10 +141,10 @@ export interface Sandbox {
 
 const network: Schema<NetworkPermission> = oneOf("restricted", "enabled");
 
-const access: Schema<SandboxAccess> = {
-  ...oneOf("deny", "read", "write"),
-  decode: (value) => (value === "none" ? "deny" : oneOf("deny", "read", "write").decode(value)),
-};
+const accessWord: Schema<SandboxAccess> = oneOf("deny", "read", "write");
+const access: Schema<SandboxAccess> = decodedBy(accessWord, (value) =>
+  value === "none" ? "deny" : accessWord.decode(value),
+);
 
 const sandboxPath: Schema<SandboxPath> = variants<SandboxPath>("type", {
   path: object<ExactPath>({ type: oneOf("path"), path: string }),
@@ -219,13 +220,10 @@ function fromUntagged(untagged: ReturnType<typeof untaggedPermissions.decode>): 
   };
 }
 
-const permissions: Schema<Permissions> = {
-  ...taggedPermissions,
-  decode: (value) => {
-    const tagged = typeof value !== "object" || value === null || Array.isArray(value) || "type" in value;
-    return tagged ? taggedPermissions.decode(value) : fromUntagged(untaggedPermissions.decode(value));
-  },
-};
+const permissions: Schema<Permissions> = decodedBy(taggedPermissions, (value) => {
+  const tagged = typeof value !== "object" || value === null || Array.isArray(value) || "type" in value;
+  return tagged ? taggedPermissions.decode(value) : fromUntagged(untaggedPermissions.decode(value));
+});
 
 const snakeCasePolicy = object<SandboxPolicy>({
   type: oneOf("read-only", "workspace-write", "danger-full-access", "external-sandbox"),
@@ -235,21 +233,18 @@ const snakeCasePolicy = object<SandboxPolicy>({
   exclude_slash_tmp: nullish(boolean),
 });
 
-const sandboxPolicy: Schema<SandboxPolicy> = {
-  ...snakeCasePolicy,
-  decode: (value) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      return snakeCasePolicy.decode(value);
-    }
-    const members = Object.entries(value).map(([name, entry]) => [
-      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      name === "type" && typeof entry === "string"
-        ? entry.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-        : entry,
-    ]);
-    return snakeCasePolicy.decode(Object.fromEntries(members));
-  },
-};
+const sandboxPolicy: Schema<SandboxPolicy> = decodedBy(snakeCasePolicy, (value) => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return snakeCasePolicy.decode(value);
+  }
+  const members = Object.entries(value).map(([name, entry]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    name === "type" && typeof entry === "string"
+      ? entry.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+      : entry,
+  ]);
+  return snakeCasePolicy.decode(Object.fromEntries(members));
+});
 
 const shape = object<Sandbox>({
   permissions: nullish(permissions),
@@ -262,13 +257,10 @@ const shape = object<Sandbox>({
   windowsSandboxLevel: nullish(string),
 });
 
-export const sandbox: Schema<Sandbox> & Pick<typeof shape, "members"> = {
-  ...shape,
-  decode: (value) => {
-    const decoded = shape.decode(value);
-    if (decoded.permissions === undefined && decoded.sandboxPolicy === undefined) {
-      throw new DecodeError("missing field `permissions`");
-    }
-    return decoded;
-  },
-};
+export const sandbox: Schema<Sandbox> & Pick<typeof shape, "members"> = decodedBy(shape, (value) => {
+  const decoded = shape.decode(value);
+  if (decoded.permissions === undefined && decoded.sandboxPolicy === undefined) {
+    throw new DecodeError("missing field `permissions`");
+  }
+  return decoded;
+});

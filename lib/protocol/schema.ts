@@ -143,20 +143,36 @@ function decodeBase64(value: unknown, fault: (reason: string) => DecodeError): U
   throw fault(base64Fault(value));
 }
 
-/** One of some words. */
+/** One of some words. What is said of them is put together when it is needed: a start makes many of these. */
 export function oneOf<const T extends string>(...words: readonly T[]): Schema<T> {
-  const known = new Set<string>(words);
-  const expected = words.map((word) => `\`${word}\``).join(" or ");
-  return plain(words.map((word) => `"${word}"`).join(" | "), (value) => {
-    if (typeof value !== "string") throw mistyped(value, expected);
-    if (known.has(value)) return value as T;
-    throw new DecodeError(`unknown variant \`${value.slice(0, 100)}\`, expected ${expected}`);
-  });
+  const expected = (): string => words.map((word) => `\`${word}\``).join(" or ");
+  return {
+    get label() {
+      return words.map((word) => `"${word}"`).join(" | ");
+    },
+    plain: true,
+    decode: (value) => {
+      if (typeof value !== "string") throw mistyped(value, expected());
+      if (words.includes(value as T)) return value as T;
+      throw new DecodeError(`unknown variant \`${value.slice(0, 100)}\`, expected ${expected()}`);
+    },
+    encode: (value) => value,
+  };
+}
+
+/**
+ * A schema that decodes in another way. Not a copy by `...`, which would ask for all that is made at its first use.
+ * @param decode May use that of the schema itself.
+ */
+export function decodedBy<T, S extends Schema<T>>(schema: S, decode: (value: unknown) => T): S {
+  return Object.create(schema, { decode: { value: decode } });
 }
 
 export function nullable<T>(schema: Schema<T>): Schema<T | null> {
   return {
-    label: `${schema.label} | null`,
+    get label() {
+      return `${schema.label} | null`;
+    },
     get plain() {
       return schema.plain;
     },
@@ -178,7 +194,9 @@ export function nullish<T>(schema: Schema<T>): OptionalField<T> {
 
 export function array<T>(item: Schema<T>): Schema<T[]> {
   return {
-    label: `${item.label}[]`,
+    get label() {
+      return `${item.label}[]`;
+    },
     get plain() {
       return item.plain;
     },
@@ -193,7 +211,9 @@ export function array<T>(item: Schema<T>): Schema<T[]> {
 /** A map from names to values. The result has no prototype, so that no name is special. */
 export function record<T>(item: Schema<T>): Schema<Record<string, T>> {
   return {
-    label: `map of ${item.label}`,
+    get label() {
+      return `map of ${item.label}`;
+    },
     get plain() {
       return item.plain;
     },

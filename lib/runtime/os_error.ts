@@ -44,21 +44,29 @@ const table: readonly (readonly [number, string, string])[] = [
   [122, "EDQUOT", "Quota exceeded"],
 ];
 
-/** Errno by name, for the names of the table. */
-export const errnoByName: ReadonlyMap<string, number> = new Map(
-  table.map(([number, name]) => [name, number]),
-);
+/** Each is made at its first use, as a start has no errors. */
+let numbers: Map<string, number> | undefined;
+let rows: Map<number, readonly [number, string, string]> | undefined;
 
-const names = new Map(table.map(([number, name]) => [number, name]));
+/** Errno by name, for the names of the table. */
+export const errnoByName: Pick<ReadonlyMap<string, number>, "get"> = {
+  get: (name) => {
+    numbers ??= new Map(table.map(([number, each]) => [each, number]));
+    return numbers.get(name);
+  },
+};
+
+function rowOf(errno: number): readonly [number, string, string] | undefined {
+  rows ??= new Map(table.map((row) => [row[0], row]));
+  return rows.get(errno);
+}
 
 /** `ENOENT`; `E123` for a number that the table lacks. */
 export function errnoName(errno: number): string {
-  return names.get(errno) ?? `E${errno}`;
+  return rowOf(errno)?.[1] ?? `E${errno}`;
 }
-
-const texts = new Map(table.map(([number, , text]) => [number, text]));
 
 /** Text with number, in the form of the peer. */
 export function osErrorText(errno: number): string {
-  return `${texts.get(errno) ?? `Unknown error ${errno}`} (os error ${errno})`;
+  return `${rowOf(errno)?.[2] ?? `Unknown error ${errno}`} (os error ${errno})`;
 }

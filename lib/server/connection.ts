@@ -126,7 +126,8 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
       this.#session.processes.consumed(processId, seq);
       return;
     }
-    const service = this.#session && !this.#observer && this.#options.services.ofNotification(method);
+    const isKnown = Object.hasOwn(clientNotifications, method) && this.#session && !this.#observer;
+    const service = isKnown && this.#options.services.of(method);
     if (service) {
       const name = method as keyof ClientNotifications;
       const decoded = decodeNotification(name, params);

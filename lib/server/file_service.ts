@@ -1,20 +1,16 @@
 /** `fs/*` as a service of connections. */
 
 import { FileMethods } from "../fs/handlers.ts";
-import { type Handlers, requests } from "../protocol/methods.ts";
+import type { Family } from "../protocol/methods.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Service } from "./service.ts";
-
-type Method = keyof FileMethods & keyof Handlers;
-
-const methods = Object.keys(requests).filter((name): name is Method => name.startsWith("fs/"));
 
 /** Nothing where the system's calls cannot be had: the methods are not known then. */
 export function fileService(runtime: Runtime): Service[] {
   if (!runtime.hasFiles()) return [];
   return [
     {
-      methods,
+      prefix: "fs/",
       capabilities: {
         fileWriteStreaming: true,
         fsWatchMissing: true,
@@ -33,7 +29,7 @@ export function fileService(runtime: Runtime): Service[] {
       open: (link) => {
         const files = new FileMethods(runtime, runtime.files(), link);
         return {
-          request: (method, params) => files[method as Method](params as never),
+          request: (method, params) => files[method as Family<"fs">](params as never),
           dispose: () => files.close(),
         };
       },

@@ -77,7 +77,8 @@ export function responseText(answer: HttpAnswer & { kind: "response" }, method: 
 
 const upgradeStart =
   "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ";
-const upgradeHead = Buffer.from(`${upgradeStart}${acceptKey("")}\r\n\r\n`);
+/** The base64 of 20 bytes has 28 characters. */
+const upgradeHead = Buffer.from(`${upgradeStart}${" ".repeat(28)}\r\n\r\n`);
 
 /** The head that turns the connection into a websocket; good until the next one is made. */
 export function upgradeBytes(key: string): Uint8Array {

@@ -7,8 +7,7 @@ import type { Service } from "./service.ts";
 
 export function httpService(runtime: Runtime, options: HttpOptions = {}): Service {
   return {
-    methods: ["http/request", "http/request/cancel"],
-    notifications: ["http/request/consumed"],
+    prefix: "http/",
     capabilities: {
       httpRequestCancel: true,
       httpResponseWindow: true,

@@ -30,10 +30,8 @@ export interface Advertised {
 
 /** What a server offers on each of its connections. */
 export interface Service extends Advertised {
-  /** The requests that it answers. */
-  readonly methods: readonly (keyof Handlers)[];
-  /** The notifications that are for it. */
-  readonly notifications?: readonly (keyof ClientNotifications)[];
+  /** How the methods and notifications begin that are for it: `fs/`. */
+  readonly prefix: string;
   /** Settles when nothing is left of what its connections, all over by now, have begun. */
   ended?(): Promise<unknown>;
   /** Begins on a connection, with the first request for it. */
@@ -49,30 +47,21 @@ export interface OpenService {
   dispose(): void;
 }
 
-/** The services of a server, and which of them a method is for. */
+/** The services of a server. */
 export class Services {
   readonly info: InfoTexts;
   readonly #all: readonly Service[];
-  readonly #byMethod = new Map<string, Service>();
-  readonly #byNotification = new Map<string, Service>();
 
   /** @param others What is advertised besides. */
   constructor(all: readonly Service[] = [], others: readonly Advertised[] = []) {
     this.#all = all;
     this.info = new InfoTexts([...all, ...others]);
-    for (const service of all) {
-      for (const method of service.methods) this.#byMethod.set(method, service);
-      for (const name of service.notifications ?? []) this.#byNotification.set(name, service);
-    }
   }
 
-  /** Undefined where nobody answers it. */
+  /** The one that a method or notification is for. */
   of(method: string): Service | undefined {
-    return this.#byMethod.get(method);
-  }
-
-  ofNotification(name: string): Service | undefined {
-    return this.#byNotification.get(name);
+    for (const service of this.#all) if (method.startsWith(service.prefix)) return service;
+    return undefined;
   }
 
   async ended(): Promise<void> {

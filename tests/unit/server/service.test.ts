@@ -14,8 +14,7 @@ const WAIT_MS = 5000;
 function connect(): { peer: Peer; calls: unknown[]; closed: Promise<string> } {
   const calls: unknown[] = [];
   const service: Service = {
-    methods: ["http/request/cancel"],
-    notifications: ["http/request/consumed"],
+    prefix: "http/",
     capabilities: {},
     open: () => {
       calls.push("open");

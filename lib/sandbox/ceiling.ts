@@ -34,7 +34,7 @@ export function sandboxInfo(runtime: Runtime): SandboxInfo {
 /** Why a policy cannot be enforced here; undefined when it can. */
 export function whyNotEnforceable(runtime: Runtime, policy: Policy): string | undefined {
   try {
-    planFor(policy, () => mechanisms(runtime.kernel()), diskWithoutPlaceholders);
+    planFor(policy, () => mechanisms(runtime.kernel()), diskWithoutPlaceholders());
     return undefined;
   } catch (error) {
     if (error instanceof CannotEnforce || error instanceof RpcError) return error.message;

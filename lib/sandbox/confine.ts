@@ -43,7 +43,7 @@ export interface Confined {
  */
 export function spawnConfined(runtime: Runtime, policy: Policy, options: SpawnOptions): Confined {
   const works = (): Mechanisms => mechanisms(runtime.kernel());
-  const plan = refuseClearly(() => planFor(policy, works, diskWithoutPlaceholders));
+  const plan = refuseClearly(() => planFor(policy, works, diskWithoutPlaceholders()));
   switch (plan.kind) {
     case "none":
       return { child: runtime.spawn(options), sandboxType: "none" };

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { nodeFs } from "../runtime/node_modules.ts";
 import type { Child, Kernel, Runtime } from "../runtime/runtime.ts";
-import { type Disk, realDisk } from "./disk.ts";
+import { type Disk, type FileKind, realDisk } from "./disk.ts";
 
 /** A folder of ours: how many sandboxes of this program use it, and our lock. */
 interface Held {
@@ -48,24 +48,39 @@ export function adoptPlaceholder(path: string): void {
   nodeFs().utimesSync(path, seconds, seconds);
 }
 
-/** Also one of another server's. */
+/**
+ * Also one of another server's. Whoever may change a folder may give it the time, and with it what is in it the look of
+ * something missing: so it must be empty.
+ */
 function isMarked(path: string): boolean {
   try {
-    const stat = nodeFs().lstatSync(path);
-    return stat.isDirectory() && stat.mtimeMs === MARK_MS && nodeFs().readdirSync(path).length === 0;
+    return hasMark(path) && nodeFs().readdirSync(path).length === 0;
   } catch {
     return false;
   }
 }
 
-/** The disk as it is without placeholders. */
-export const diskWithoutPlaceholders: Disk = {
-  ...realDisk,
-  kindOf: (path) => {
-    const kind = realDisk.kindOf(path);
-    return kind === "folder" && isMarked(path) ? "missing" : kind;
-  },
-};
+function hasMark(path: string): boolean {
+  const stat = nodeFs().lstatSync(path);
+  return stat.isDirectory() && stat.mtimeMs === MARK_MS;
+}
+
+/** The disk as it is without placeholders, for one look at it: nothing is asked of it twice. */
+export function diskWithoutPlaceholders(): Disk {
+  const known = new Map<string, FileKind>();
+  return {
+    ...realDisk,
+    kindOf: (path) => {
+      let kind = known.get(path);
+      if (kind === undefined) {
+        kind = realDisk.kindOf(path);
+        if (kind === "folder" && isMarked(path)) kind = "missing";
+        known.set(path, kind);
+      }
+      return kind;
+    },
+  };
+}
 
 /** Held from before a sandbox begins until it has ended. */
 export class Placeholders {
@@ -148,7 +163,7 @@ function release(kernel: Kernel, path: string): void {
   const isOurs = (): boolean => kernel.call(flockNumber, fd, LOCK_EXCLUSIVE | DO_NOT_WAIT) === 0;
   if (isOurs() || (kernel.call(flockNumber, fd, UNLOCK) === 0 && isOurs())) {
     try {
-      if (isMarked(path)) nodeFs().rmdirSync(path);
+      if (hasMark(path)) nodeFs().rmdirSync(path);
     } catch {
       // Somebody has put something into it: it is not ours any more.
     }
@@ -208,6 +223,13 @@ for word in $last; do
 done
 `;
 
+/** Of all but plain bytes their number, which `printf %b` takes. */
+function shellWord(path: string): string {
+  return Buffer.from(path)
+    .toString("latin1")
+    .replace(/[^\w./-]/g, (byte) => `\\0${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
+}
+
 /** A shell at the end of a pipe, which removes the folders when we could not. */
 class Janitor {
   readonly #runtime: Runtime;
@@ -224,9 +246,7 @@ class Janitor {
     this.#idle = undefined;
     if (held.size === 0 && !this.#shell) return;
     this.#shell ??= this.#start();
-    const words = [...held.keys()].map((path) =>
-      [...Buffer.from(path)].map((byte) => `\\0${byte.toString(8)}`).join(""),
-    );
+    const words = [...held.keys()].map(shellWord);
     this.#shell?.stdin?.write(Buffer.from(`${words.join(" ")}\n`)).catch(() => {
       this.#dismiss();
       if (held.size > 0) this.watch();

@@ -150,6 +150,22 @@ asEachUser("files", (get) => {
     expect(told.stdout).toBe("open\n");
   });
 
+  test("a folder with the time of one that stands for a missing name is no such folder, and hides nothing", async () => {
+    const a = get();
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(join(a.work, "sub/keep"), "read"),
+      glob("**/*.pem"),
+    ]);
+    await a.prepare("mkdir -p sub/keep; echo secret > sub/x.pem; echo open > sub/x.txt");
+    await a.run("touch -d @500000000.123 sub", sandbox);
+    expect(lstatSync(join(a.work, "sub")).mtimeMs).toBe(500_000_000_123);
+    const told = await a.run("cat sub/x.pem; echo x > sub/keep/new; cat sub/x.txt", sandbox);
+    expect(told.stdout).toBe("open\n");
+    expect(readdirSync(join(a.work, "sub/keep"))).toEqual([]);
+  });
+
   test("a folder within a writable one stays read-only, whatever becomes of those above it", async () => {
     const a = get();
     await a.prepare("mkdir -p one/two/three; echo keep > one/two/three/file");

@@ -1,7 +1,6 @@
 /** Connections that are kept open for the next request. */
 
-// These can be told not to hold up the end of the program, on both runtimes.
-import { clearTimeout, setTimeout } from "node:timers";
+import { backgroundTimer } from "../runtime/background_timer.ts";
 import type { OriginConnection } from "./origin_connection.ts";
 
 /** Origins commonly close after five seconds; a request must not meet that. */
@@ -63,8 +62,7 @@ export class ConnectionPool {
   }
 
   #sweepIn(ms: number): void {
-    this.#sweeping = setTimeout(() => this.#sweep(), ms);
-    this.#sweeping.unref();
+    this.#sweeping = backgroundTimer(() => this.#sweep(), ms);
   }
 
   #sweep(): void {

@@ -1,6 +1,7 @@
 /** Waits that all may take equally long: they end in the order in which they began, so one timer does for all of them. */
 
 import { timerMs } from "../protocol/timer.ts";
+import { backgroundTimer } from "./background_timer.ts";
 
 export class Deadlines<T> {
   readonly delayMs: number;
@@ -35,9 +36,7 @@ export class Deadlines<T> {
   }
 
   #wait(ms: number): void {
-    this.#timer = setTimeout(() => this.#look(), timerMs(ms));
-    // A number in browsers' types; both runtimes have an object or a way for it that keeps no process alive.
-    (this.#timer as { unref?(): void }).unref?.();
+    this.#timer = backgroundTimer(() => this.#look(), timerMs(ms));
   }
 
   #look(): void {

@@ -25,8 +25,8 @@ export interface ConnectionOptions {
   sessions: SessionStore;
   /** What belongs to the connection itself. */
   services: Services;
-  /** How long clients may take to finish the handshake; made by {@link handshakes}. */
-  handshakes: Deadlines<ServerConnection>;
+  /** How long clients may take to finish the handshake; made by {@link handshakes}. For ever where there is none. */
+  handshakes?: Deadlines<ServerConnection> | undefined;
   onClose?: (connection: ServerConnection, reason: CloseReason) => void;
 }
 
@@ -66,7 +66,7 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   constructor(channel: Channel, options: ConnectionOptions) {
     this.#options = options;
     this.#peer = new Peer(channel, this);
-    options.handshakes.start(this);
+    options.handshakes?.start(this);
     this.#peer.open();
   }
 
@@ -115,7 +115,7 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   notification(method: string, params: unknown): void {
     if (method === "initialized") {
       if (!this.#session) throw new ProtocolViolation("`initialized` came before `initialize`");
-      this.#options.handshakes.stop(this);
+      this.#options.handshakes?.stop(this);
       this.#initialized = true;
       return;
     }
@@ -150,7 +150,7 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   }
 
   closed(reason: CloseReason): void {
-    this.#options.handshakes.stop(this);
+    this.#options.handshakes?.stop(this);
     this.drained();
     for (const service of this.#services?.values() ?? []) service.dispose();
     if (this.#observer) this.#observer.dispose();

@@ -7,7 +7,6 @@ import { Cgroups } from "../process/cgroups.ts";
 import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { isIP } from "../protocol/ip_address.ts";
-import { MAX_TIMER_MS } from "../protocol/timer.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { ByteStream, Runtime, StreamHandlers, TcpListener } from "../runtime/runtime.ts";
@@ -182,7 +181,7 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
     sessions,
     services,
     // Whoever started us may take all the time it wants.
-    handshakes: handshakes(options.handshakeMs ?? MAX_TIMER_MS),
+    ...(options.handshakeMs === undefined ? {} : { handshakes: handshakes(options.handshakeMs) }),
     onClose: (_, reason) => gone.resolve(reason),
   });
   const ended = gone.promise

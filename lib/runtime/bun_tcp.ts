@@ -12,7 +12,7 @@ const LINGER_MS = 2000;
  * While the rest of something long is awaited, the system tells of it when so much is there and not of every packet:
  * fewer turns, and a window for all of it. The end of the connection it tells of at once.
  */
-const LOW_WATER_BYTES = 1024 * 1024;
+const LOW_WATER_BYTES = 256 * 1024;
 const LOW_WATER_FROM_BYTES = 32 * 1024;
 const option = new Int32Array(1);
 const optionBytes = new Uint8Array(option.buffer);
@@ -157,6 +157,11 @@ class BunStream implements ByteStream {
       this.#setLowWater(direct, Math.min(memory.length, LOW_WATER_BYTES));
     }
     return count;
+  }
+
+  tellOfAll(): void {
+    const direct = this.#isWaterLow ? undefined : this.#direct;
+    if (direct && this.#state === "open") this.#setLowWater(direct, 1);
   }
 
   /** The socket for the system's calls; undefined where there are none, and under TLS, as its bytes are not ours. */

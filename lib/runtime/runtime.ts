@@ -148,10 +148,12 @@ export interface ByteStream {
   /** Bytes queued here because the system takes no more for now. */
   readonly pendingBytes: number;
   /**
-   * Reads what else is there, straight into the memory: how many bytes, 0 for none. Only within `data()`. Not every
-   * stream can.
+   * Reads what else is there, straight into the memory: how many bytes, 0 for none; `data()` may then be late, until
+   * more of what would fill the memory has come. Only within `data()`. Not every stream can.
    */
   readMore?(memory: Uint8Array): number;
+  /** `data()` tells of whatever comes next, and of what is there, however little. */
+  tellOfAll?(): void;
   /** Stops reading, so that the other side is held back. */
   pause(): void;
   resume(): void;

@@ -303,6 +303,8 @@ export class WebsocketChannel implements Channel {
   }
 
   #writePing(): void {
+    // In the middle of a long message on a slow way, a few bytes are all the life that there is.
+    this.#stream.tellOfAll?.();
     this.#write(encodeFrame({ fin: true, opcode: opcode.ping, payload: new Uint8Array(0) }, this.#mask));
   }
 

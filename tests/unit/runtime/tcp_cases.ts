@@ -349,6 +349,10 @@ function readsMore(runtime: Runtime): Promise<void> {
     wanted += 1_000_000;
     client.stream.write(noise(1000));
     await until(() => server.received === sent.length + 1003, "the beginning of something long");
+    // And whatever has come, once that is asked for.
+    client.stream.write(encode("little"));
+    server.stream.tellOfAll?.();
+    await until(() => server.received === sent.length + 1009, "what has come of it");
     client.stream.end();
     await until(() => server.closes.length === 1, "the end");
   });

@@ -33,6 +33,9 @@ export class FakeStream implements ByteStream {
     this.calls.push("pause");
   }
   keepAwake(): void {}
+  tellOfAll(): void {
+    this.calls.push("tellOfAll");
+  }
   resume(): void {
     this.calls.push("resume");
   }

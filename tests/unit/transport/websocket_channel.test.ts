@@ -392,6 +392,8 @@ describe("pings", () => {
     }
     channel.close({ kind: "normal", message: "" });
     expect(framesOf(stream, true).filter(({ opcode }) => opcode === 9)).toHaveLength(10);
+    // So that anything is seen to come, also in the middle of a long message.
+    expect(stream.calls.filter((call) => call === "tellOfAll")).toHaveLength(10);
     expect(told.closes).toEqual([{ kind: "normal", message: "" }]);
   });
 
@@ -402,7 +404,7 @@ describe("pings", () => {
     expect(told.closes).toEqual([]);
     jest.advanceTimersByTime(1);
     expect(told.closes).toEqual([{ kind: "timeout", message: "2 pings brought no answer in 2 s" }]);
-    expect(stream.calls).toEqual(["destroy"]);
+    expect(stream.calls).toEqual(["tellOfAll", "tellOfAll", "destroy"]);
     jest.advanceTimersByTime(10_000);
     expect(framesOf(stream, true).filter(({ opcode }) => opcode === 9)).toHaveLength(2);
   });
@@ -474,8 +476,9 @@ describe("a probe", () => {
 
   test("sends a ping, and anything that comes in time is life", () => {
     jest.useFakeTimers();
-    const { channel, told } = openChannel();
+    const { channel, stream, told } = openChannel();
     channel.probe(100);
+    expect(stream.calls).toEqual(["tellOfAll"]);
     jest.advanceTimersByTime(99);
     channel.streamHandlers.data(bare(10, ""));
     jest.advanceTimersByTime(1000);
@@ -491,7 +494,7 @@ describe("a probe", () => {
     jest.advanceTimersByTime(40);
     expect(told.closes).toEqual([{ kind: "timeout", message: "a ping brought no answer in 100 ms" }]);
     expect(framesOf(stream, true).map(({ opcode }) => opcode)).toEqual([9, 8]);
-    expect(stream.calls).toEqual(["destroy"]);
+    expect(stream.calls).toEqual(["tellOfAll", "destroy"]);
   });
 
   test("leaves no timer when the channel ends first", () => {

@@ -24,17 +24,18 @@ export async function removeTree(files: FileCalls, dir: number, name: string): P
 
 async function removeContents(files: FileCalls, dir: number, name: string): Promise<void> {
   const fd = files.open(dir, name, READ_OWN_DIRECTORY);
+  const sweep = files.sweep(fd);
   try {
-    for (let batch = files.readEntries(fd); batch; batch = files.readEntries(fd)) {
-      for (const entry of batch) {
-        if (entry.kind === "directory" || (entry.kind === "unknown" && isDirectory(files, fd, entry.name))) {
-          await removeTree(files, fd, entry.name);
-        } else removeOne(files, fd, entry.name);
-        const turn = turnOfOthers(LONG_SLICE_MS);
-        if (turn) await turn;
+    for (let left = sweep.next(); left !== undefined; left = sweep.next()) {
+      if (left !== null) {
+        if (left.isDirectory || isDirectory(files, fd, left.name)) await removeTree(files, fd, left.name);
+        else removeOne(files, fd, left.name);
       }
+      const turn = turnOfOthers(LONG_SLICE_MS);
+      if (turn) await turn;
     }
   } finally {
+    sweep.end();
     files.close(fd);
   }
 }

@@ -1,6 +1,7 @@
 /** The system's calls on files, with errors thrown. Names are byte strings: one character a byte, so nothing is lost. */
 
 import { Buffer } from "node:buffer";
+import { DirectorySweep } from "./directory_sweep.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -82,6 +83,8 @@ export class FileCalls {
   readonly #path = Buffer.allocUnsafeSlow(PATH_BYTES);
   readonly #vector = new BigUint64Array(2);
   readonly #vectorBytes = new Uint8Array(this.#vector.buffer);
+  /** What the system is just told the address of. */
+  #held: Uint8Array | undefined;
   /** By `performance.now()`; until then writes go to another thread. */
   #asideUntil = 0;
 
@@ -242,11 +245,22 @@ export class FileCalls {
 
   /** Removes anything but a directory. */
   unlink(dir: number, path: string): void {
-    this.#check(this.#libc.unlinkat(dir, cString(path), 0), dir, path);
+    this.#check(this.#libc.unlinkat(dir, this.#addressOf(path), 0), dir, path);
   }
 
   removeDirectory(dir: number, path: string): void {
-    this.#check(this.#libc.unlinkat(dir, cString(path), AT_REMOVEDIR), dir, path);
+    this.#check(this.#libc.unlinkat(dir, this.#addressOf(path), AT_REMOVEDIR), dir, path);
+  }
+
+  /** Removes what is in an open directory. */
+  sweep(fd: number): DirectorySweep {
+    return new DirectorySweep(this.#libc, fd, (errno) => new SystemError(errno));
+  }
+
+  /** Good until the next is asked for. */
+  #addressOf(path: string): number {
+    this.#held = cString(path);
+    return Number(this.#libc.addressOf(this.#held));
   }
 
   makeLink(target: string, dir: number, path: string): void {

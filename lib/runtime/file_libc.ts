@@ -25,7 +25,8 @@ export const fileSignatures = {
   fsync: { parameters: ["i32"], result: "i32" },
   statx: { parameters: ["i32", "memory", "i32", "i32", "memory"], result: "i32" },
   mkdirat: { parameters: ["i32", "memory", "i32"], result: "i32" },
-  unlinkat: { parameters: ["i32", "memory", "i32"], result: "i32" },
+  /** The name by its address, as it may stand in the midst of something. */
+  unlinkat: { parameters: ["i32", "usize", "i32"], result: "i32" },
   symlinkat: { parameters: ["memory", "i32", "memory"], result: "i32" },
   readlinkat: { parameters: ["i32", "memory", "memory", "usize"], result: "isize" },
   renameat: { parameters: ["i32", "memory", "i32", "memory"], result: "i32" },

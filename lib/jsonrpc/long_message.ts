@@ -52,7 +52,7 @@ export function parseLongMessage(bytes: Uint8Array): Message | undefined {
 }
 
 /** The text goes through strings of this length. No group of four letters, which are three bytes, may be cut. */
-const SLICE_LETTERS = 256 * 1024;
+const SLICE_LETTERS = 64 * 1024;
 const EQUALS = 0x3d;
 const strict = { lastChunkHandling: "strict" } as const;
 

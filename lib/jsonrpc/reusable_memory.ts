@@ -2,8 +2,8 @@
 
 /** How long it is kept for the next who wants some. */
 const KEPT_MS = 1000;
-/** What is taken is a multiple of this, so that lengths that differ little share memory. */
-const STEP_BYTES = 64 * 1024;
+/** What is taken is a multiple of this, so that lengths that differ little share memory, and who keeps it wastes none. */
+const STEP_BYTES = 4096;
 
 /** By the buffer, as it is given back by whoever is the last to have a view of it. */
 const owners = new WeakMap<ArrayBufferLike, ReusableMemory>();

@@ -24,7 +24,7 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ["start.rss_MB", "most of it are the pages of the executable, which is the engine: see the control"],
   [
     "fs.raw",
-    "with a client that does next to nothing, socket and page cache are most of it: a C program that only receives the blocks and writes them reaches 1500 MB/s on an idle machine",
+    "socket and page cache are most of what is left of the server's CPU (tests/bench/file_limits.ts has what they need at least), and the client's share is the same for both servers",
   ],
   [
     "fs.block64M_MBps",

@@ -10,6 +10,10 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
     "three times the real server is near or above what the control reaches, which answers without reading: accept, two reads, two writes and close of a Bun server; ours adds about 30 us of code that runs in the interpreter",
   ],
   [
+    "status.p50_us",
+    "the control, which does nothing, needs what its column says: two wake-ups, two reads, two writes",
+  ],
+  [
     "status.p99_us",
     "a third of the slowest hundredth are among the first 500 of 5,000 requests, while the engine compiles the path for the last time; two or three collections of a millisecond are the slowest of all. The control has both too",
   ],
@@ -42,6 +46,10 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   [
     "peak.huge-files_MB",
     "the engine itself has about 45 MB, blocks on their way 5; the rest are code that was compiled and what the collector has not yet given back",
+  ],
+  [
+    "peak.",
+    "the engine: an empty program of it, the control, reaches 46 MB with connections and 57 MB with small requests; ours has 10 MB of code and data besides, and the rest is what the collector has not yet given back",
   ],
 ];
 

@@ -1,6 +1,7 @@
 /**
  * Many small requests that differ in their id only. Neither are they made as JSON, nor are their answers read as JSON, so
- * that the client costs little beside any server: a quarter of a microsecond each, where the other way took two.
+ * that the client costs little beside any server: half a microsecond each with its calls of the system, where the other way
+ * took two and more.
  */
 
 import { Buffer } from "node:buffer";
@@ -49,10 +50,9 @@ export class Flood {
     this.#send();
   }
 
-  /** Whether the message is an answer to one of these. */
-  take(pieces: readonly Buffer[]): boolean {
-    const [message] = pieces as [Buffer];
-    const number = numberOf(message);
+  /** Whether the message that begins there is an answer to one of these. */
+  take(bytes: Buffer, at: number): boolean {
+    const number = numberOf(bytes, at);
     if (number < 0 || number >= this.#sent) return false;
     if (this.#answered[number] === 1) this.fail(new Error(`There is a second answer to request ${number}`));
     this.#answered[number] = 1;
@@ -89,11 +89,11 @@ export class Flood {
 }
 
 /** Which answer it is; -1 for all else. */
-function numberOf(message: Buffer): number {
-  let at = 0;
-  for (const byte of before) if (message[at++] !== byte) return -1;
+function numberOf(bytes: Buffer, start: number): number {
+  let at = start;
+  for (let i = 0; i < before.length; i++) if (bytes[at++] !== before[i]) return -1;
   let id = 0;
-  for (let i = 0; i < DIGITS; i++) id = id * 10 + message[at++]! - ZERO;
-  for (const byte of behind) if (message[at++] !== byte) return -1;
+  for (let i = 0; i < DIGITS; i++) id = id * 10 + bytes[at++]! - ZERO;
+  for (let i = 0; i < behind.length; i++) if (bytes[at++] !== behind[i]) return -1;
   return id - FIRST_ID;
 }

@@ -7,6 +7,8 @@ export const BINARY = 2;
 export const CLOSE = 8;
 export const PING = 9;
 export const PONG = 10;
+/** How a text begins that is not in fragments. */
+const WHOLE_TEXT = 0x80 | TEXT;
 
 /** What comes before a payload. */
 export function frameHead(opcode: number, length: number, masked: boolean): Buffer {
@@ -33,6 +35,7 @@ export function lengthOf(pieces: readonly Buffer[]): number {
 /** Cuts bytes into frames and puts fragments together, but copies nothing: a message comes in the pieces it came in. */
 export class FrameReader {
   readonly #take: (opcode: number, pieces: readonly Buffer[]) => void;
+  readonly #skim: (bytes: Buffer, at: number) => boolean;
   /** The beginning of a frame of which the head is not whole yet. */
   #head: Buffer | undefined;
   /** Of the frame that is being read. */
@@ -43,8 +46,13 @@ export class FrameReader {
   /** What the message is that is in fragments. */
   #opcode = TEXT;
 
-  constructor(take: (opcode: number, pieces: readonly Buffer[]) => void) {
+  /** @param skim Is shown each text that is whole, from where it begins; answers whether it has taken it. */
+  constructor(
+    take: (opcode: number, pieces: readonly Buffer[]) => void,
+    skim: (bytes: Buffer, at: number) => boolean = () => false,
+  ) {
     this.#take = take;
+    this.#skim = skim;
   }
 
   push(bytes: Buffer): void {
@@ -62,6 +70,12 @@ export class FrameReader {
         this.#head = head === 0 ? bytes.subarray(at) : undefined;
         if (head === 0) return;
         at += head;
+        const isWhole = this.#first === WHOLE_TEXT && at + this.#missing <= bytes.length;
+        if (isWhole && this.#skim(bytes, at)) {
+          at += this.#missing;
+          this.#missing = 0;
+          continue;
+        }
       }
       if (this.#missing === 0) this.#whole();
     }

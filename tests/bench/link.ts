@@ -174,9 +174,14 @@ export abstract class Link {
     waiting?.resolve({ result, bytes: lengthOf(pieces) - end });
   }
 
+  /** Whether the text that begins there is dealt with, without a look at its end. */
+  protected skim(bytes: Buffer, at: number): boolean {
+    return this.#flood?.take(bytes, at) ?? false;
+  }
+
   /** A whole message has come. */
   protected received(pieces: readonly Buffer[]): void {
-    if (this.#flood?.take(pieces)) return;
+    if (this.#flood?.take(joined(pieces), 0)) return;
     const { message, bytes } = parse(pieces);
     const { id, method, params } = message;
     if (method === undefined) {

@@ -36,6 +36,24 @@ describe("frames", () => {
     expect(Buffer.concat(found).equals(Buffer.concat(payloads))).toBe(true);
   });
 
+  test("a whole text can be taken before it is cut out, and only such a one", () => {
+    const [found, seen]: [string[], string[]] = [[], []];
+    const reader = new FrameReader(
+      (_, pieces) => found.push(`${joined(pieces)}`),
+      (bytes, at) => {
+        seen.push(bytes.toString("latin1", at, at + 2));
+        return bytes[at] === 0x61;
+      },
+    );
+    const bytes = Buffer.concat(["a1", "b2", "a3", "a4"].map((text) => frame(1, [Buffer.from(text)], false)));
+    reader.push(bytes.subarray(0, -1));
+    reader.push(bytes.subarray(-1));
+    expect([seen, found]).toEqual([
+      ["a1", "b2", "a3"],
+      ["b2", "a4"],
+    ]);
+  });
+
   test("fragments are put together, with a ping between them", () => {
     const first = frame(2, [Buffer.from("ab")], false);
     first[0] = 2; // not the last
@@ -50,7 +68,7 @@ describe("frames", () => {
 
 describe("a flood of requests", () => {
   const options = { method: "environment/status", params: null, count: 10, width: 4 };
-  const answer = (id: number): Buffer[] => [Buffer.from(`{"id":${id},"result":{}}`)];
+  const answer = (id: number): Buffer => Buffer.from(`{"id":${id},"result":{}}`);
   const begin = (): { flood: Flood; sent: { id: number }[] } => {
     const sent: { id: number }[] = [];
     const reader = new FrameReader((_, pieces) => sent.push(JSON.parse(joined(pieces).toString())));
@@ -62,7 +80,7 @@ describe("a flood of requests", () => {
     const { flood, sent } = begin();
     for (let answered = 0; answered < 10; answered += 3) {
       expect(sent.length).toBe(Math.min(10, answered + 4));
-      for (const { id } of sent.slice(answered, answered + 3)) expect(flood.take(answer(id))).toBe(true);
+      for (const { id } of sent.slice(answered, answered + 3)) expect(flood.take(answer(id), 0)).toBe(true);
       await Promise.resolve();
     }
     await flood.done;
@@ -79,10 +97,10 @@ describe("a flood of requests", () => {
     const { flood, sent } = begin();
     const { id } = sent[0]!;
     for (const text of [`{"id":${id},"error":{}}`, `{"id":${id + 4},"result":{}}`, '{"method":"x"}', "{}"]) {
-      expect(flood.take([Buffer.from(text)])).toBe(false);
+      expect(flood.take(Buffer.from(text), 0)).toBe(false);
     }
-    flood.take(answer(id));
-    flood.take(answer(id));
+    flood.take(answer(id), 0);
+    flood.take(answer(id), 0);
     await expect(flood.done).rejects.toThrow("There is a second answer to request 0");
   });
 });

@@ -13,7 +13,10 @@ interface Data {
 export class WebsocketLink extends Link {
   #socket: Socket<Data> | undefined;
   readonly #queue = new OutputQueue((bytes) => this.#socket!.write(bytes));
-  readonly #reader = new FrameReader((opcode, pieces) => this.#message(opcode, pieces));
+  readonly #reader = new FrameReader(
+    (opcode, pieces) => this.#message(opcode, pieces),
+    (bytes, at) => this.skim(bytes, at),
+  );
   /** The answer to the upgrade, while it is not whole. */
   #head: Buffer | undefined = Buffer.alloc(0);
   readonly #open = Promise.withResolvers<void>();

@@ -1,5 +1,6 @@
 /** One process of a session, from its start to the end of its output. */
 
+import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import type { OutputStream, WriteStatus } from "../protocol/process.ts";
 import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
 import type { ByteSource, Child, ExitStatus, TerminalSize } from "../runtime/runtime.ts";
@@ -178,8 +179,8 @@ export class ManagedProcess {
   }
 
   /**
-   * Queues input. The answer comes when the child can be given more, so that a writer who waits for answers is
-   * held back and needs no other limit.
+   * Queues input; the bytes are not the caller's any more. The answer comes when the child can be given more, so that a
+   * writer who waits for answers is held back and needs no other limit.
    * @throws {StdinFull}
    */
   write(bytes: Uint8Array): WriteStatus | Promise<WriteStatus> {
@@ -192,9 +193,12 @@ export class ManagedProcess {
     }
     this.#inputBytes += bytes.length;
     this.#lastInputAt = performance.now();
-    const taken = stdin.write(bytes).catch(() => {
-      this.#stdinClosed = true;
-    });
+    const taken = stdin.write(bytes).then(
+      () => giveBack(bytes),
+      () => {
+        this.#stdinClosed = true;
+      },
+    );
     if (stdin.pendingBytes <= ANSWER_BELOW_BYTES) return "accepted";
     return Promise.race([taken, this.#child.exited]).then(() => "accepted");
   }

@@ -22,7 +22,7 @@ export function report(result: Result): string {
     ].join("\n"),
     "## How it is measured",
     "One client (`tests/bench/link.ts`) asks both. It is made to cost little: it looks at the length of output in place of decoding it, sends what belongs to one turn in one write, and masks with zeros. The column *control* shows what it can take: a compiled Bun program (`tests/bench/control`) that speaks the protocol and does nothing, measured in the same way in the same rounds. Where ours is near to the control, the client or the runtime is the limit. The control's start and memory are what Bun alone costs.",
-    "Client, server and the processes they start share the cores. CPU is that of the server process, memory that of the server and of the shell that guards what ours has started. MB are 1,000,000 bytes. Latencies are of what has been asked for up to 2,000 times or a second long: until then each of the programs is compiled now and then, for 1 to 4 ms at a time. Every byte of output is counted, and a figure whose bytes are not all there fails.",
+    "Client, server and the processes they start share the cores. CPU is that of the server process, memory that of the server and of the shell that guards what ours has started. MB are 1,000,000 bytes. Latencies are of what has been asked for up to 2,000 times or a second long: until then each of the programs is compiled now and then, for 1 to 4 ms at a time. Throughput by pipe, of a terminal and of input is that of a second run, after one that is a sixteenth to a quarter as long. Every byte of output is counted, and a figure whose bytes are not all there fails.",
     "## Results",
     markdownTables(figures),
     "## Goals that are not met",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Bench, type Case, type Family, type Figure, figure } from "../figure.ts";
 import type { Link } from "../link.ts";
-import { quantile, rate, samples, speed } from "../statistics.ts";
+import { quantile, rate, samples, speed, warmUp } from "../statistics.ts";
 
 const MIB = 1024 * 1024;
 /** Blocks that are on the way at a time. */
@@ -41,7 +41,7 @@ function small(id: string, title: string, bytes: number, write: boolean): Case {
       const ask = write
         ? () => bench.link.askWith("fs/writeFile", { path }, "dataBase64", base64)
         : () => bench.link.ask("fs/readFile", { path });
-      await samples({ most: bench.size(200), least: 20, maxMs: 300 }, ask);
+      await warmUp(bench.size, ask);
       const found = await samples({ most: bench.size(3000), least: 50, maxMs: 1500 }, ask);
       return [quantile(found, 0.5)];
     },

@@ -1,7 +1,7 @@
 /** Small requests: latency one by one, and how many a second with 64 on the way. */
 
 import { type Bench, type Case, type Family, figure } from "../figure.ts";
-import { quantile, samples } from "../statistics.ts";
+import { quantile, samples, warmUp } from "../statistics.ts";
 
 /** CPU is told in hundredths of a second, and twenty thousand need six of them. */
 const PIPELINED = 50_000;
@@ -25,7 +25,7 @@ function cases(
       ],
       control,
       run: async (bench) => {
-        await samples({ most: bench.size(500), least: 20, maxMs: 500 }, ask(bench));
+        await warmUp(bench.size, ask(bench));
         const found = await samples({ most: bench.size(5000), least: 100, maxMs: 2000 }, ask(bench));
         return [quantile(found, 0.5), quantile(found, 0.99)];
       },

@@ -7,11 +7,12 @@ import { bubblewrapPlan } from "./bubblewrap.ts";
 import { filterProgram } from "./filter.ts";
 import { GatedChild } from "./gated_child.ts";
 import { CannotEnforce } from "./ground.ts";
-import { makeNamesRuleset, makeRuleset } from "./landlock.ts";
+import { makeNamesRuleset, makeRuleset, makeScopeRuleset } from "./landlock.ts";
 import { watchLaunch } from "./launch_status.ts";
 import { launcherFd, launcherProgram } from "./launcher.ts";
 import { forgetMechanisms, type Mechanisms, mechanisms } from "./mechanisms.ts";
 import { NameGuard } from "./name_guard.ts";
+import { fileRights } from "./own_rights.ts";
 import { diskWithoutPlaceholders, Placeholders } from "./placeholders.ts";
 import { type Plan, planFor } from "./plan.ts";
 import type { Policy } from "./policy.ts";
@@ -73,7 +74,7 @@ function launch(
   policy: Policy,
   options: SpawnOptions,
 ): Confined {
-  const { seccomp, bubblewrap } = mechanisms(kernel);
+  const { seccomp, bubblewrap, landlock } = mechanisms(kernel);
   if (!seccomp.works) throw new CannotEnforce(seccomp.why);
   const { architecture } = seccomp;
   const { source, writeFd } = kernel.pipe();
@@ -91,7 +92,11 @@ function launch(
       return fd;
     };
     const dropPwd = plan.kind === "bubblewrap" && !Object.hasOwn(options.env, "PWD");
-    const launcher = lend(kernel.memoryFile(launcherFor(architecture, plan, policy, dropPwd)));
+    const hasScope = plan.kind === "filter" && landlock.works;
+    const rights = rightsUnder(plan, kernel, architecture);
+    const launcher = lend(
+      kernel.memoryFile(launcherFor(architecture, plan, policy, { dropPwd, hasScope, rights })),
+    );
     const extraFds = [writeFd, launcher];
     if (plan.kind === "bubblewrap") {
       if (!bubblewrap.works) throw new CannotEnforce(bubblewrap.why);
@@ -136,6 +141,7 @@ function launch(
     } else {
       if (plan.kind === "landlock")
         extraFds.push(lend(makeRuleset(kernel, architecture, plan.rules, policy.network)));
+      else if (hasScope) extraFds.push(lend(makeScopeRuleset(kernel, architecture)));
       const argv = ["exec-server-launcher", ...command];
       child = runtime.spawn({ ...options, file: self, argv, extraFds, blockSignals: true });
     }
@@ -173,26 +179,38 @@ function holdNames(runtime: Runtime, paths: readonly string[]): Placeholders {
   }
 }
 
+/** What the launcher keeps; undefined where bubblewrap has given up all. Whoever may write every file keeps what that takes. */
+function rightsUnder({ kind }: LinuxPlan, kernel: Kernel, architecture: Architecture): number | undefined {
+  if (kind === "bubblewrap") return undefined;
+  return kind === "filter" ? fileRights(kernel, architecture) : 0;
+}
+
 const launchers = new Map<string, Uint8Array>();
 
 function launcherFor(
   architecture: Architecture,
   plan: LinuxPlan,
   policy: Policy,
-  dropPwd: boolean,
+  { dropPwd, hasScope, rights }: { dropPwd: boolean; hasScope: boolean; rights: number | undefined },
 ): Uint8Array {
   const newNames = plan.kind === "bubblewrap" ? plan.grounded.newNames : undefined;
   const names = newNames && (newNames.heldLinks.length > 0 ? "removals" : "made");
   const withoutNamespaces = plan.kind === "landlock";
-  const key = `${policy.network} ${withoutNamespaces} ${dropPwd} ${names}`;
+  const key = `${policy.network} ${withoutNamespaces} ${dropPwd} ${hasScope} ${rights} ${names}`;
   let program = launchers.get(key);
   if (!program) {
-    const filter = filterProgram({ architecture, network: policy.network, withoutNamespaces, names });
-    const fileRules = withoutNamespaces || names !== undefined;
+    const filter = filterProgram({
+      architecture,
+      network: policy.network,
+      withoutNamespaces,
+      ownLimitsOnly: plan.kind !== "bubblewrap",
+      names,
+    });
     program = launcherProgram({
       architecture,
       filter,
-      fileRules,
+      fileRules: withoutNamespaces || names !== undefined || hasScope,
+      rights,
       ownProcess: withoutNamespaces,
       dropPwd,
       handOver: names !== undefined,

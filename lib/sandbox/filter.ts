@@ -9,9 +9,11 @@ export interface FilterOptions {
   network: boolean;
   /**
    * True where the kernel's file rules (Landlock) stand in for namespaces: they do not cover owners, modes, times,
-   * attributes, shared memory and other processes' limits, which are then refused everywhere.
+   * attributes and shared memory, which are then refused everywhere.
    */
   withoutNamespaces: boolean;
+  /** Other processes can be named: their limits are not to be touched. */
+  ownLimitsOnly?: boolean;
   /** Calls that make names wait for a guard's answer; with `removals` those that take names away do too. */
   names?: "made" | "removals" | undefined;
 }
@@ -182,7 +184,7 @@ export function filterProgram(options: FilterOptions): Uint8Array {
       for (const name of removesNames) program.block(number(name), [[RETURN, ASK]]);
     }
   }
-  if (options.withoutNamespaces) {
+  if (options.ownLimitsOnly) {
     // A program may see and set its own limits, but not another's.
     program.block(number("prlimit64"), [
       [LOAD, argumentAt(0)],

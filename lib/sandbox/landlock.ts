@@ -60,9 +60,19 @@ const devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/ura
 
 /** Keeps from making names, so that a guard has to do it, and from taking them away where asked. */
 export function makeNamesRuleset(kernel: Kernel, architecture: Architecture, removals: boolean): number {
-  const handled = new BigUint64Array([BigInt(makeRights | (removals ? right.removeFile : 0))]);
+  return createRuleset(kernel, architecture, [makeRights | (removals ? right.removeFile : 0)]);
+}
+
+/** Keeps signals, tracing and local sockets without a name on the disk inside, and no file from anybody. */
+export function makeScopeRuleset(kernel: Kernel, architecture: Architecture): number {
+  return createRuleset(kernel, architecture, [0, 0, scopes]);
+}
+
+/** What it handles: files, network, scopes. @throws {CannotEnforce} */
+function createRuleset(kernel: Kernel, architecture: Architecture, handled: readonly number[]): number {
+  const attributes = new BigUint64Array(handled.map(BigInt));
   const create = callNumber(architecture, "landlock_create_ruleset")!;
-  const ruleset = kernel.call(create, new Uint8Array(handled.buffer), handled.byteLength, 0);
+  const ruleset = kernel.call(create, new Uint8Array(attributes.buffer), attributes.byteLength, 0);
   if (ruleset < 0) throw new CannotEnforce("the kernel made no file rules");
   return ruleset;
 }
@@ -107,21 +117,8 @@ export function makeRuleset(
   rules: readonly FileRule[],
   network: boolean,
 ): number {
-  const number = (name: "landlock_create_ruleset" | "landlock_add_rule"): number =>
-    callNumber(architecture, name)!;
   // Network rights apply to TCP; they are handled, and so refused, where the filter refuses the rest.
-  const attributes = new BigUint64Array([
-    BigInt(allRights),
-    BigInt(network ? 0 : networkRights),
-    BigInt(scopes),
-  ]);
-  const ruleset = kernel.call(
-    number("landlock_create_ruleset"),
-    new Uint8Array(attributes.buffer),
-    attributes.byteLength,
-    0,
-  );
-  if (ruleset < 0) throw new CannotEnforce("the kernel made no file rules");
+  const ruleset = createRuleset(kernel, architecture, [allRights, network ? 0 : networkRights, scopes]);
   try {
     const own: FileRule[] = devices.map((path) => ({ path, access: "write" }));
     for (const { path, access } of [...rules, ...own]) {
@@ -135,7 +132,7 @@ export function makeRuleset(
         rule.setBigUint64(0, BigInt(allowed), true);
         rule.setInt32(8, fd, true);
         const added = kernel.call(
-          number("landlock_add_rule"),
+          callNumber(architecture, "landlock_add_rule")!,
           ruleset,
           RULE_PATH_BENEATH,
           new Uint8Array(rule.buffer),

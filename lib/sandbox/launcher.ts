@@ -20,8 +20,10 @@ export interface LauncherOptions {
   architecture: Architecture;
   /** Out of `filterProgram`. */
   filter: Uint8Array;
-  /** Give up all rights of the administrator, and apply the file rules of descriptor 5. */
+  /** Apply the file rules of descriptor 5. */
   fileRules: boolean;
+  /** What is kept of the administrator's rights, a set of bits; all where absent. */
+  rights?: number | undefined;
   /** Let the program, not its children, read what the system says of it: some runtimes end without `/proc/self/maps`. */
   ownProcess?: boolean;
   /** Take the variable PWD out, which bubblewrap has put in. */
@@ -109,8 +111,12 @@ export function launcherProgram(options: LauncherOptions): Uint8Array {
   code.begin({ dropPwd: options.dropPwd });
   call("status", "write", launcherFd.status, started, 1);
   call("privileges", "prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (options.rights !== undefined) {
+    const { rights } = options;
+    const sets = data.put(new Uint8Array(new Uint32Array([rights, rights, 0, 0, 0, 0]).buffer));
+    call("capabilities", "capset", capabilities, sets);
+  }
   if (options.fileRules) {
-    call("capabilities", "capset", capabilities, zeros);
     if (options.ownProcess) {
       const path = data.put(new TextEncoder().encode("/proc/self\0"));
       const rule = data.put(new Uint8Array(new Uint32Array([processRights, 0, 0]).buffer));

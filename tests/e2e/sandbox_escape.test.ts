@@ -316,7 +316,20 @@ asEachUser("without files to protect", (get) => {
     permissions: { type: "managed", file_system: { type: "unrestricted" }, network: "restricted" },
     windowsSandboxLevel: "disabled",
   });
+  otherAttempts(get, sandbox);
   networkAttempts(get, sandbox);
+
+  test("of the administrator's rights those about files and users are left, and no others", async () => {
+    const a = get();
+    const told = await a.run("grep -E '^(CapEff|CapPrm|NoNewPrivs)' /proc/self/status", sandbox());
+    const own = /^CapPrm:\t(.*)$/m.exec((await a.server.run("cat /proc/self/status")).stdout)![1]!;
+    const left = (BigInt(`0x${own}`) & 0xdfn).toString(16).padStart(16, "0");
+    expect(told.stdout).toBe(`CapPrm:\t${left}\nCapEff:\t${left}\nNoNewPrivs:\t1\n`);
+    if (a.user !== "root") return;
+    const other = "chown 65534 theirs; chmod 600 theirs";
+    const wrote = await a.run(`echo a > theirs; ${other}; echo b >> theirs; cat theirs`, sandbox());
+    expect(wrote.stdout).toBe("a\nb\n");
+  });
 
   test("every file can be written", async () => {
     const a = get();

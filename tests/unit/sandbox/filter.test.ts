@@ -41,7 +41,12 @@ function verdict(program: Uint8Array, arch: number, nr: number, ...args: number[
 describe("the filter", () => {
   const restricted = filterProgram({ architecture: "x64", network: false, withoutNamespaces: false });
   const open = filterProgram({ architecture: "x64", network: true, withoutNamespaces: false });
-  const alone = filterProgram({ architecture: "x64", network: true, withoutNamespaces: true });
+  const alone = filterProgram({
+    architecture: "x64",
+    network: true,
+    withoutNamespaces: true,
+    ownLimitsOnly: true,
+  });
 
   test("ends who calls in another convention", () => {
     expect(verdict(restricted, arm64, 0)).toBe("kill");
@@ -146,7 +151,14 @@ test("the launcher is an executable of its architecture, with its entry inside",
     ["arm64", 183],
   ] as const) {
     const filter = filterProgram({ architecture, network: true, withoutNamespaces: true });
-    const program = launcherProgram({ architecture, filter, fileRules: true, dropPwd: true, handOver: true });
+    const program = launcherProgram({
+      architecture,
+      filter,
+      fileRules: true,
+      rights: 0,
+      dropPwd: true,
+      handOver: true,
+    });
     const view = new DataView(program.buffer);
     expect(new TextDecoder().decode(program.subarray(1, 4))).toBe("ELF");
     expect(view.getUint16(18, true)).toBe(machine);

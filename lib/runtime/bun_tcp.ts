@@ -1,6 +1,7 @@
 /** TCP and TLS on Bun. */
 
 import type { Socket } from "bun";
+import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 import { bunSpawner } from "./bun_process.ts";
 import { type Libc, SO_RCVLOWAT, SOL_SOCKET } from "./libc.ts";
 import type { ByteStream, ConnectOptions, ListenOptions, StreamHandlers, TcpListener } from "./runtime.ts";
@@ -105,6 +106,13 @@ const events = {
   error: (socket: Socket<Data>, error: Error): void => socket.data?.stream.closed(error),
 };
 
+/** What the system has not taken yet. */
+interface Queued {
+  bytes: Uint8Array;
+  /** Our own, in memory for messages. */
+  readonly isCopy: boolean;
+}
+
 interface DirectSocket {
   readonly libc: Libc;
   readonly fd: number;
@@ -114,7 +122,7 @@ class BunStream implements ByteStream {
   readonly #socket: Socket<Data>;
   readonly #isTls: boolean;
   handlers: StreamHandlers | undefined;
-  #queue: Uint8Array[] = [];
+  #queue: Queued[] = [];
   #pending = 0;
   #state: "open" | "ending" | "ended" | "over" = "open";
   #remoteEnded = false;
@@ -185,13 +193,16 @@ class BunStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): void {
-    this.#keep(this.#take(bytes));
+    const rest = this.#take(bytes);
+    if (rest) this.#keep({ bytes: rest, isCopy: false });
   }
 
   writeBorrowed(bytes: Uint8Array): void {
     const rest = this.#take(bytes);
-    // Not `slice()`, which is a view where a `Buffer` was given.
-    if (rest) this.#keep(new Uint8Array(rest));
+    if (!rest) return;
+    const copy = messageBytes(rest.length);
+    copy.set(rest);
+    this.#keep({ bytes: copy, isCopy: true });
   }
 
   /** Gives the system what it takes at once; answers the rest. */
@@ -202,10 +213,9 @@ class BunStream implements ByteStream {
     return written === bytes.length ? undefined : bytes.subarray(written);
   }
 
-  #keep(bytes: Uint8Array | undefined): void {
-    if (!bytes) return;
-    this.#queue.push(bytes);
-    this.#pending += bytes.length;
+  #keep(queued: Queued): void {
+    this.#queue.push(queued);
+    this.#pending += queued.bytes.length;
   }
 
   /** The socket takes bytes again. */
@@ -213,12 +223,14 @@ class BunStream implements ByteStream {
     if (this.#state === "over" || this.#pending === 0) return;
     let first = 0;
     for (; first < this.#queue.length; first++) {
-      const bytes = this.#queue[first]!;
-      const written = Math.max(0, this.#socket.write(bytes));
+      const queued = this.#queue[first]!;
+      const written = Math.max(0, this.#socket.write(queued.bytes));
       this.#pending -= written;
-      if (written === bytes.length) continue;
-      this.#queue[first] = bytes.subarray(written);
-      break;
+      if (written < queued.bytes.length) {
+        queued.bytes = queued.bytes.subarray(written);
+        break;
+      }
+      if (queued.isCopy) giveBack(queued.bytes);
     }
     this.#queue.splice(0, first);
     if (this.#pending > 0) return;

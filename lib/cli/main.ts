@@ -36,22 +36,28 @@ export async function main(args: readonly string[]): Promise<number> {
     if (first === "help" || first === "--help" || first === "-h") return await help(args[1]);
     if (first === undefined) return await (await commands.repl!())([]);
     // So that the program can stand where `codex exec-server` stood.
-    const name = first.startsWith("-") ? "serve" : first;
-    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-    if (!command) {
+    const name = commandOf(first);
+    if (name === undefined) {
       throw new ExecServerError(
         "ERR_USAGE",
         `Unknown command "${first}"${suggestion(first, [...Object.keys(commands), "help"])}`,
       );
     }
     const rest = first.startsWith("-") ? args : args.slice(1);
-    return await (await command())(rest).catch((error) => {
+    return await (await commands[name]!())(rest).catch((error) => {
       if (error instanceof HelpRequested) return help(name);
       throw error;
     });
   } catch (error) {
-    return report(error);
+    return report(error, commandOf(first));
   }
+}
+
+/** What the first word chooses; undefined when it is none of ours. */
+function commandOf(first: string | undefined): string | undefined {
+  if (first === undefined) return undefined;
+  const name = first.startsWith("-") ? "serve" : first;
+  return Object.hasOwn(commands, name) ? name : undefined;
 }
 
 async function help(command: string | undefined): Promise<number> {
@@ -66,11 +72,11 @@ async function help(command: string | undefined): Promise<number> {
   return exitStatus.ok;
 }
 
-function report(error: unknown): number {
+function report(error: unknown, command: string | undefined): number {
   if (!(error instanceof ExecServerError)) throw error;
   switch (error.code) {
     case "ERR_USAGE":
-      complain(`exec-server: ${error.message}\nTry "exec-server --help".`);
+      complain(`exec-server: ${error.message}\nTry "exec-server ${command ? `${command} ` : ""}--help".`);
       return exitStatus.usage;
     case "ERR_LISTEN":
       // In the form of the peer, which launchers may look at.

@@ -159,5 +159,10 @@ describe("the command line", () => {
     expect(status).toBe(2);
     expect(stdout).toBe("");
     expect(stderr).toContain(text);
+    // Where to read on is the help of the command, if it is one.
+    const [first = ""] = args;
+    const command =
+      first === "sevre" || first === "help" ? "" : first.startsWith("-") ? "serve " : `${first} `;
+    expect(stderr).toEndWith(`\nTry "exec-server ${command}--help".\n`);
   });
 });

@@ -33,7 +33,11 @@ export function proxyFor(url: URL, env: Variables): HttpProxy | undefined {
   const target = URL.canParse(named) ? new URL(named) : undefined;
   if (target?.protocol !== "http:") {
     // Without the value: it may hold a password.
-    throw new HttpFailure("connect", `the proxy of ${variable} cannot be used: expected http://HOST:PORT`);
+    const why = /^socks/i.test(named) ? "SOCKS is not supported, " : "";
+    throw new HttpFailure(
+      "connect",
+      `the proxy of ${variable} cannot be used: ${why}expected http://HOST:PORT`,
+    );
   }
   const { username, password } = target;
   const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;

@@ -253,7 +253,7 @@ suite("http certificates and proxies", { transports: ["stdio"] }, (t) => {
     for (const answer of [gone, refusing, socks]) expect(outcome(answer)).toEqual([-32603, "connect"]);
     expect(gone.error.message).toContain("the proxy of HTTPS_PROXY");
     expect(refusing.error.message).toContain("answered HTTP 502");
-    expect(socks.error.message).toContain("expected http://HOST:PORT");
+    expect(socks.error.message).toContain("SOCKS is not supported, expected http://HOST:PORT");
     expect(socks.error.message).not.toContain("pass");
   });
 

@@ -29,9 +29,19 @@ test("what a CGI client may have set is not used", () => {
 });
 
 test("another scheme is refused without its value", () => {
-  for (const value of ["socks5://u:secret@x:1", "https://u:secret@x", "http://u:secret@"]) {
-    expect(() => proxyFor(new URL("http://x.test/"), { http_proxy: value })).toThrow(
-      "the proxy of http_proxy cannot be used: expected http://HOST:PORT",
+  const refusal = (value: string): string => {
+    try {
+      return `taken: ${proxyFor(new URL("http://x.test/"), { http_proxy: value })?.hostname}`;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  for (const value of ["https://u:secret@x", "http://u:secret@"]) {
+    expect(refusal(value)).toBe("the proxy of http_proxy cannot be used: expected http://HOST:PORT");
+  }
+  for (const value of ["socks5://u:secret@x:1", "SOCKS4A://x", "socks5h://x:1080"]) {
+    expect(refusal(value)).toBe(
+      "the proxy of http_proxy cannot be used: SOCKS is not supported, expected http://HOST:PORT",
     );
   }
 });

@@ -14,13 +14,33 @@ interface Idle {
   since: number;
 }
 
+/** The time of a pool. */
+export interface PoolClock {
+  now(): number;
+  /** Calls once, and keeps no process alive meanwhile. @returns What calls it off. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+const systemClock: PoolClock = {
+  now: () => performance.now(),
+  after: (ms, callback) => {
+    const timer = backgroundTimer(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
 /** A pool belongs to one policy: what is in it goes to addresses that passed. */
 export class ConnectionPool {
   /** Oldest first. */
   #idle: Idle[] = [];
   readonly #open = new Set<OriginConnection>();
-  #sweeping: ReturnType<typeof setTimeout> | undefined;
+  readonly #clock: PoolClock;
+  #stopSweeping: (() => void) | undefined;
   #over = false;
+
+  constructor(clock: PoolClock = systemClock) {
+    this.#clock = clock;
+  }
 
   /** Has the connection come back here whenever it is free. The key says where it leads, how, and whom it trusts. */
   adopt(key: string, connection: OriginConnection): void {
@@ -47,7 +67,7 @@ export class ConnectionPool {
   /** Closes what is open, with whatever is on its way; what comes later is not kept. */
   destroy(): void {
     this.#over = true;
-    clearTimeout(this.#sweeping);
+    this.#stopSweeping?.();
     for (const connection of [...this.#open]) connection.destroy();
   }
 
@@ -57,17 +77,17 @@ export class ConnectionPool {
       return;
     }
     if (this.#idle.length >= MAX_IDLE) this.#idle.shift()!.connection.destroy();
-    this.#idle.push({ key, connection, since: performance.now() });
-    if (!this.#sweeping) this.#sweepIn(IDLE_MS);
+    this.#idle.push({ key, connection, since: this.#clock.now() });
+    if (!this.#stopSweeping) this.#sweepIn(IDLE_MS);
   }
 
   #sweepIn(ms: number): void {
-    this.#sweeping = backgroundTimer(() => this.#sweep(), ms);
+    this.#stopSweeping = this.#clock.after(ms, () => this.#sweep());
   }
 
   #sweep(): void {
-    this.#sweeping = undefined;
-    const now = performance.now();
+    this.#stopSweeping = undefined;
+    const now = this.#clock.now();
     for (const { connection, since } of [...this.#idle]) {
       // A timer may be a little early.
       if (now - since >= IDLE_MS - 50) connection.destroy();

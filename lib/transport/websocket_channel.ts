@@ -22,7 +22,9 @@ import {
   FrameParser,
   frameHead,
   latin1Frame,
+  nothingMore,
   opcode,
+  type ReadMore,
 } from "./websocket_frames.ts";
 
 /** How a websocket channel behaves. */
@@ -78,6 +80,7 @@ export class WebsocketChannel implements Channel {
   /** Made for the first of them. */
   #long: LongMessages | undefined;
   readonly #fragments: Fragments;
+  readonly #more: ReadMore = (memory) => this.#stream.readMore?.(memory) ?? 0;
   #paused = false;
   /** Pings in a row after which nothing moved in either direction. */
   #quietPings = 0;
@@ -113,7 +116,8 @@ export class WebsocketChannel implements Channel {
     if (this.#pingIntervalMs > 0) this.#pingTimer = setInterval(() => this.#ping(), this.#pingIntervalMs);
     const early = this.#early;
     this.#early = [];
-    for (const bytes of early) this.#onData(bytes);
+    // Nothing more is read behind these: it would come before the next of them, and this is not within `data()`.
+    for (const bytes of early) this.#onData(bytes, nothingMore);
   }
 
   send(text: string): void {
@@ -209,7 +213,7 @@ export class WebsocketChannel implements Channel {
     else this.#closeTimer = setTimeout(() => this.#stream.destroy(), CLOSE_WAIT_MS);
   }
 
-  #onData(bytes: Uint8Array): void {
+  #onData(bytes: Uint8Array, more = this.#more): void {
     if (!this.#receiver && !this.#reason) {
       this.#early.push(bytes);
       return;
@@ -217,7 +221,6 @@ export class WebsocketChannel implements Channel {
     this.#quietPings = 0;
     this.#endProbe();
     try {
-      const more = (memory: Uint8Array): number => this.#stream.readMore?.(memory) ?? 0;
       this.#parser.feed(bytes, (frame) => this.#onFrame(frame), more);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;

@@ -28,7 +28,8 @@ export class FrameError extends Error {
 /** Reads more of the stream, straight into the memory: how many bytes; 0 when there is nothing more for now. */
 export type ReadMore = (memory: Uint8Array) => number;
 
-const nothingMore: ReadMore = () => 0;
+/** For bytes that are all there is for now. */
+export const nothingMore: ReadMore = () => 0;
 const MAX_HEAD_BYTES = 14;
 /** More than this is not set aside for a payload before it has come. */
 const AHEAD_BYTES = 4 * 1024 * 1024;

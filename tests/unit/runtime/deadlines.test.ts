@@ -8,20 +8,36 @@ describe("deadlines", () => {
   test("expire in order, none before its time, and those that are stopped never", async () => {
     const expired: string[] = [];
     const ends = new Map<string, number>();
+    const early: string[] = [];
     const deadlines = new Deadlines<string>(40, (owner) => {
-      expect(performance.now()).toBeGreaterThanOrEqual(ends.get(owner)!);
+      if (performance.now() < ends.get(owner)!) early.push(owner);
       expired.push(owner);
     });
-    for (const owner of ["a", "stopped", "b", "again", "c"]) {
-      ends.set(owner, deadlines.start(owner));
-      await Bun.sleep(5);
-    }
+    // All in one turn, in which no timer can fire, however slow the machine is.
+    for (const owner of ["a", "stopped", "b", "again", "c"]) ends.set(owner, deadlines.start(owner));
     deadlines.stop("stopped");
     ends.set("again", deadlines.start("again"));
     expect([...deadlines.owners]).toEqual(["a", "b", "c", "again"]);
     await until(WAIT_MS, "expiry", () => expired.length === 4);
     expect(expired).toEqual(["a", "b", "c", "again"]);
+    expect(early).toEqual([]);
     expect([...deadlines.owners]).toEqual([]);
+  });
+
+  test("that began later end later, by a timer for what is left of theirs", async () => {
+    const expired: string[] = [];
+    const early: string[] = [];
+    const ends = new Map<string, number>();
+    const deadlines = new Deadlines<string>(40, (owner) => {
+      if (performance.now() < ends.get(owner)!) early.push(owner);
+      expired.push(owner);
+    });
+    ends.set("first", deadlines.start("first"));
+    const from = performance.now();
+    await until(WAIT_MS, "a later moment", () => performance.now() > from);
+    ends.set("second", deadlines.start("second"));
+    await until(WAIT_MS, "expiry", () => expired.length === 2);
+    expect([expired, early]).toEqual([["first", "second"], []]);
   });
 
   test("begin anew after all are over, or from within the end of one", async () => {

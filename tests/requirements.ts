@@ -323,6 +323,7 @@ export const requirements = {
   "survival: of two clients that want one session, one has it at a time, and none loses a byte":
     "protocol §3 rule 4",
   "survival: reconnects leave no descriptor and no child": "brief: seen to hold",
+  "survival: a copy over a connection that breaks goes on at the last good block": "brief: files",
   "files: what is written is read, byte for byte, in one piece and as streams": "brief: files, client",
   "files: a file that is there keeps its inode and mode when it is written": "protocol §7.4",
   "files: metadata, entries and real paths": "protocol §7.4",

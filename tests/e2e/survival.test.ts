@@ -17,6 +17,7 @@ import {
 import { startsUnderCuts, writesUnderCuts } from "../soak/effects_under_cuts.ts";
 import { halfOpen } from "../soak/half_open.ts";
 import { killedClient } from "../soak/killed_client.ts";
+import { largeCopy } from "../soak/large_copy.ts";
 import { leaks } from "../soak/leaks.ts";
 import { outputUnderCuts, roughly } from "../soak/output_under_cuts.ts";
 import { stalledReader } from "../soak/stalled_reader.ts";
@@ -270,6 +271,20 @@ suite("survival, ours", { transports: ["websocket"], servers: ours }, (t) => {
     expect(figures.children).toBe(0);
     expect(figures.memoryMiB[1]! - figures.memoryMiB[0]!).toBeLessThan(60);
   });
+
+  verifies(
+    "survival: a copy over a connection that breaks goes on at the last good block",
+    `seed ${seed}`,
+    async () => {
+      const { url, pid } = t.listening;
+      const totalBytes = 40 * MiB;
+      const { up, down } = await largeCopy({ url, pid, seed, cuts: 3, totalBytes, limitMs: 25_000 });
+      // What was sent in all has been looked at against this.
+      expect([up.cuts, down.cuts]).toEqual([3, 3]);
+      expect(up.sentBytes).toBeGreaterThan(totalBytes);
+      expect(down.sentBytes).toBeGreaterThan(totalBytes);
+    },
+  );
 });
 
 describe("a half-open connection", () => {

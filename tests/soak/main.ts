@@ -9,6 +9,7 @@ import { Listening, type Server, ServerFolder, servers } from "../support/server
 import { startsUnderCuts, writesUnderCuts } from "./effects_under_cuts.ts";
 import { halfOpen } from "./half_open.ts";
 import { killedClient } from "./killed_client.ts";
+import { largeCopy } from "./large_copy.ts";
 import { leaksInTheLongRun } from "./leaks.ts";
 import { outage } from "./outage.ts";
 import { outputUnderCuts } from "./output_under_cuts.ts";
@@ -73,6 +74,17 @@ const scenarios: Record<string, { about: string; run: (run: Run) => Promise<obje
       };
     },
   },
+  "large-copy": {
+    about: "a file of 1 GiB up and down, over a connection that is cut eight times each way",
+    run: async ({ url, pid, seed }) => {
+      const figures = await largeCopy({ url, pid, seed, cuts: 8, totalBytes: 1024 * MiB });
+      for (const { clientPeakMiB, serverPeakMiB } of Object.values(figures)) {
+        const peak = Math.max(clientPeakMiB, serverPeakMiB);
+        if (peak > 300) throw new Error(`Somebody holds the file: ${JSON.stringify(figures)}`);
+      }
+      return figures;
+    },
+  },
   leaks: {
     about: "10,000 processes and 1,600 reconnects, in eight rounds",
     run: ({ server, seed }) => leaksInTheLongRun(server, seed),
@@ -86,8 +98,8 @@ function outputOf({ url, seed, cuts, ours }: Run) {
 
 /** These bring a server of their own. */
 const ownServer = new Set(["leaks", "half-open", "pulled-cable"]);
-/** The releases of the peer have no window, and keep what they have started for their own time. */
-const oursAlone = new Set([...ownServer, "outage"]);
+/** The releases of the peer have no window, keep what they have started for their own time, and cannot resume a file. */
+const oursAlone = new Set([...ownServer, "outage", "large-copy"]);
 
 const flags = parseArgs(process.argv.slice(2), { string: ["seed", "server", "cuts"], boolean: ["help"] });
 const names = flags._.length > 0 ? flags._.map(String) : Object.keys(scenarios);

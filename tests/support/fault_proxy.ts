@@ -7,6 +7,8 @@ export interface FaultOptions {
   seed: number;
   /** Each connection is cut after so many bytes to the client, drawn between the two. Not cut when absent. */
   cutAfterBytes?: [number, number];
+  /** The same for bytes to the server. */
+  cutAfterBytesUp?: [number, number];
   /** After so many cuts nothing is cut any more. */
   maxCuts?: number;
   /** Pieces that are cut in two and sent apart, of 1. @default {0.2} */
@@ -29,6 +31,8 @@ export interface FaultProxy {
   readonly connections: number;
   /** Messages whose order was changed. */
   readonly reordered: number;
+  /** Bytes that were handed on to the clients, and to the server. */
+  readonly bytes: { readonly down: number; readonly up: number };
   /** Cuts what is open now. */
   cut(): void;
   /** Nothing passes, and nobody is told. */
@@ -52,6 +56,8 @@ interface Way {
   to: Socket | undefined;
   queue: Uint8Array[];
   busy: boolean;
+  /** Until the connection is cut. */
+  bytesLeft: number;
 }
 
 interface Link {
@@ -61,7 +67,6 @@ interface Link {
     client: Socket;
     server?: Socket;
     reorderer: Reorderer | undefined;
-    bytesLeft: number;
     over: boolean;
   };
 }
@@ -81,9 +86,10 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
   let muffled = false;
   let refusing = false;
 
-  const budget = (): number => {
-    if (!options.cutAfterBytes || cuts >= maxCuts) return Number.POSITIVE_INFINITY;
-    const [low, high] = options.cutAfterBytes;
+  const bytes = { down: 0, up: 0 };
+  const budget = (range: [number, number] | undefined): number => {
+    if (!range || cuts >= maxCuts) return Number.POSITIVE_INFINITY;
+    const [low, high] = range;
     return low + Math.floor(random() * (high - low));
   };
   const end = (link: Link["link"]): void => {
@@ -128,12 +134,11 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
       const written = Math.max(0, way.to.write(piece));
       if (written < piece.length) way.queue[0] = piece.subarray(written);
       else way.queue.shift();
-      if (way === link.down) {
-        link.bytesLeft -= written;
-        if (link.bytesLeft <= 0) {
-          cutLink(link);
-          return;
-        }
+      bytes[way === link.down ? "down" : "up"] += written;
+      way.bytesLeft -= written;
+      if (way.bytesLeft <= 0) {
+        cutLink(link);
+        return;
       }
       // Its drain goes on; the sender is held back by what waits here, which a test bounds.
       if (written < piece.length) return;
@@ -153,11 +158,10 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
         if (refusing) return void client.terminate();
         connections++;
         const link: Link["link"] = {
-          down: { to: client, queue: [], busy: false },
-          up: { to: undefined, queue: [], busy: false },
+          down: { to: client, queue: [], busy: false, bytesLeft: budget(options.cutAfterBytes) },
+          up: { to: undefined, queue: [], busy: false, bytesLeft: budget(options.cutAfterBytesUp) },
           client,
           reorderer: undefined,
-          bytesLeft: budget(),
           over: false,
         };
         if (reordered > 0) {
@@ -197,6 +201,7 @@ export function startFaultProxy(targetUrl: string, options: FaultOptions): Fault
 
   return {
     url: `ws://127.0.0.1:${listener.port}`,
+    bytes,
     get cuts() {
       return cuts;
     },

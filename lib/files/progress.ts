@@ -63,7 +63,7 @@ export class Progress {
           ? undefined
           : left === 0
             ? 0
-            : (left * 1000) / bytesPerSecond,
+            : Math.round((left * 1000) / bytesPerSecond),
     };
   }
 

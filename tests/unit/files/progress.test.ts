@@ -51,6 +51,11 @@ describe("progress", () => {
     now = 1000;
     progress.add(5);
     expect(progress.snapshot()).toMatchObject({ bytes: 95, bytesPerSecond: 5, leftMs: 1000 });
+    progress.totalBytes = 99;
+    now = 1500;
+    // Whole milliseconds, as scripts read them.
+    expect(progress.snapshot()).toMatchObject({ bytesPerSecond: 3, leftMs: 1333 });
+    progress.totalBytes = 100;
     progress.add(5);
     expect(progress.snapshot().leftMs).toBe(0);
   });

@@ -381,6 +381,8 @@ export const requirements = {
   "fs: 24 MB go up and down in blocks that are sent without waiting": "protocol files §1.5",
   "fs: handles end with their connection": "protocol files §1.5",
   "fs: what may not be done is -32600 with its errno": "brief: bad input",
+  "fs: what cannot be changed, and what is in use, is -32603 with its errno": "protocol files §1.3",
+  "fs: null stands for what is the default": "protocol files §1.1",
   "fs: a full disk is an error, and nothing else is lost": "brief: bad input",
   "fs: a link that takes the place of a directory is not followed where none may be": "brief: bad input",
   "fs/walk: does not leave the tree by a link that takes the place of a directory": "brief: bad input",

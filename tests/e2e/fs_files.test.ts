@@ -178,6 +178,23 @@ suite("fs files", { transports: ["websocket"], peerTransports: ["websocket"] }, 
     });
   });
 
+  verifies("fs: null stands for what is the default", async () => {
+    const path = folderOfAll(t);
+    const row = (method: string, name: string, expected: unknown, more: object = {}): Row => ({
+      method,
+      params: { path: path(name), sandbox: null, followSymlinks: null, ...more },
+      expected,
+    });
+    const nulls = { recursive: null, force: null };
+    await (await files()).table({
+      "read through a link": row("readFile", "lf", { dataBase64: base64("hello") }),
+      "write through a link": row("writeFile", "lf", {}, { dataBase64: base64("hello") }),
+      "make with parents": row("createDirectory", "new/deep", {}, { recursive: null }),
+      "remove a tree": row("remove", "new", {}, nulls),
+      "remove what is missing": row("remove", "new", {}, nulls),
+    });
+  });
+
   verifies("fs: followSymlinks false takes no link at any place", async () => {
     if (t.id === "codex-0.138.0") return;
     const path = folderOfAll(t);

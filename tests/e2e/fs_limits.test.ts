@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { base64, FileClient, folderOfAll, shortened } from "../support/fs_client.ts";
+import { base64, FileClient, folderOfAll, type Row, shortened } from "../support/fs_client.ts";
 import { ours, suite, verifies } from "../support/harness.ts";
 import { memoryOf } from "../support/proc.ts";
 import type { Json } from "../support/raw_client.ts";
@@ -125,6 +125,51 @@ suite("fs on a full disk", {
     expect(await client.outcome("writeFile", { path: path("new"), dataBase64: fits })).toEqual({});
     const copy = { sourcePath: path("new"), destinationPath: path("copy"), recursive: false };
     expect(await client.outcome("copy", copy)).toBe(full);
+  });
+});
+
+/** A small disk at `ro` in the folder, on which nothing can be changed any more. */
+const withReadOnlyDisk = {
+  through: ({ work }: { work: string }): string[] => {
+    if (!isRoot) return [];
+    const mount = `mkdir ${work}/ro && mount -t tmpfs -o size=1m none ${work}/ro && echo x > ${work}/ro/f`;
+    return [
+      "unshare",
+      "--mount",
+      "sh",
+      "-c",
+      `${mount} && mount -o remount,ro ${work}/ro && exec "$@"`,
+      "sh",
+    ];
+  },
+};
+
+// Only root can mount it.
+suite("fs on a disk that is only read", {
+  servers: () => isRoot,
+  transports: ["websocket"],
+  peerTransports: ["websocket"],
+  launch: withReadOnlyDisk,
+}, (t) => {
+  verifies("fs: what cannot be changed, and what is in use, is -32603 with its errno", async () => {
+    const client = new FileClient(t, await t.client());
+    const path = (name: string): string => join(t.folder.work, "ro", name);
+    const row = (method: string, name: string, expected: unknown, more: object = {}): Row => ({
+      method,
+      params: { path: path(name), ...more },
+      expected,
+    });
+    const data = { dataBase64: base64("y") };
+    const copy = { sourcePath: path("f"), destinationPath: path("g"), recursive: false };
+    await client.table({
+      read: row("readFile", "f", { dataBase64: base64("x\n") }),
+      "write what is there": row("writeFile", "f", "-32603 os 30", data),
+      "write what is new": row("writeFile", "new", "-32603 os 30", data),
+      "make a directory": row("createDirectory", "d", "-32603 os 30"),
+      remove: row("remove", "f", "-32603 os 30"),
+      copy: { method: "copy", params: copy, expected: "-32603 os 30" },
+      "remove where a disk begins": row("remove", "", "-32603 os 16", { recursive: false }),
+    });
   });
 });
 

@@ -48,6 +48,7 @@ suite("fs paths", { transports: ["websocket"], peerTransports: ["websocket"] }, 
     expect(await found(`${root}/sp%20ace/%25%c3%a9%23%3F`)).toBe("found");
     expect(await found(`${root}/sp ace/%25é%23%3F`)).toBe("found");
     expect(await found(`${root}/d%2Fx`)).toBe("found");
+    expect(await found(`${root}/d/%2e%2E/f`)).toBe("found");
     writeFileSync(path("%zz"), "");
     expect(await found(`${root}/%zz`)).toBe("found");
     expect(await asked("canonicalize", { path: `${root}/sp%20ace/%25%c3%a9%23%3F` })).toEqual({

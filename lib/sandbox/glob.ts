@@ -1,12 +1,12 @@
-/** Patterns of paths that are out of reach: what matches, and what of it is there. */
-
-import { nodeFs } from "../runtime/node_modules.ts";
+/** Patterns of paths that are out of reach: what matches. */
 
 /** What one pattern looks for. */
 export interface Glob {
   readonly pattern: string;
   /** The folder above the first name that is a pattern. */
   readonly base: string;
+  /** How many names a match has below that folder, at most. */
+  readonly depth: number;
   /** Whether a whole path matches. */
   matches(path: string): boolean;
   /** Whether a path that ends in this name can match: soon told for most names of a folder. */
@@ -26,6 +26,8 @@ export function compileGlob(pattern: string): Glob {
   return {
     pattern,
     base: plain.join("/") || "/",
+    // Nothing else reaches across names.
+    depth: /\*\*|\{/.test(pattern) ? Number.POSITIVE_INFINITY : names.length - plain.length,
     matches: (path) => regex.test(path),
     endsIn: pattern.includes("{") ? () => true : lastNameTest(names.at(-1)!),
   };
@@ -85,53 +87,4 @@ function globSource(pattern: string): string {
     }
   }
   return source + ")".repeat(depth);
-}
-
-/** Bounds of a search. */
-export interface ScanLimits {
-  maxDepth: number;
-  /** The search ends with an error above so many names. */
-  maxNames: number;
-}
-
-/** There is more to look through than the limit allows. */
-export class ScanTooLarge extends Error {
-  override readonly name = "ScanTooLarge";
-}
-
-/**
- * What is there and matches, the outermost only. Links are not followed: their target is found by its own name.
- * @throws {ScanTooLarge}
- */
-export function scanGlobs(globs: readonly Glob[], { maxDepth, maxNames }: ScanLimits): string[] {
-  const found = new Set<string>();
-  let names = 0;
-  const scan = (folder: string, wanted: readonly Glob[], depth: number): void => {
-    let entries: ReturnType<typeof list>;
-    try {
-      entries = list(folder);
-    } catch {
-      // Missing, or not ours to read: whom we start cannot read it either.
-      return;
-    }
-    for (const entry of entries) {
-      if (++names > maxNames) {
-        throw new ScanTooLarge(
-          `more than ${maxNames} names under ${wanted.map(({ base }) => base).join(", ")}`,
-        );
-      }
-      const { name } = entry;
-      const pathOf = (): string => (folder === "/" ? `/${name}` : `${folder}/${name}`);
-      if (wanted.some((glob) => glob.endsIn(name) && glob.matches(pathOf()))) found.add(pathOf());
-      else if (entry.isDirectory() && depth < maxDepth) scan(pathOf(), wanted, depth + 1);
-    }
-  };
-  const bases = new Map<string, Glob[]>();
-  for (const glob of globs) bases.set(glob.base, [...(bases.get(glob.base) ?? []), glob]);
-  for (const [base, wanted] of bases) scan(base, wanted, 1);
-  return [...found].sort();
-}
-
-function list(folder: string) {
-  return nodeFs().readdirSync(folder, { withFileTypes: true });
 }

@@ -5,7 +5,8 @@
 
 import { nodePath } from "../runtime/node_modules.ts";
 import type { Disk, FileKind } from "./disk.ts";
-import { compileGlob, escapeGlob, ScanTooLarge, scanGlobs } from "./glob.ts";
+import { compileGlob, escapeGlob } from "./glob.ts";
+import { GlobScan, ScanTooLarge } from "./glob_scan.ts";
 import type { NewNames } from "./name_rules.ts";
 import { accessAt, isWithin, orderRules, type Policy, protectedGitFolder, type Rule } from "./policy.ts";
 
@@ -199,13 +200,18 @@ function realPattern(pattern: string, disk: Disk): string {
   return `${escapeGlob(real.path)}${pattern.slice(base.length)}`;
 }
 
-/** What the patterns of a policy match now, the outermost only. @throws {CannotEnforce} It cannot all be looked through. */
-export function matchesNow({ denyGlobs, globScanMaxDepth }: Policy): string[] {
+/** Looks up what the patterns of a policy match. */
+export function scanOf({ denyGlobs, globScanMaxDepth }: Policy): GlobScan {
+  return new GlobScan(denyGlobs.map(compileGlob), {
+    maxDepth: globScanMaxDepth,
+    maxNames: MAX_SCANNED_NAMES,
+  });
+}
+
+/** @throws {CannotEnforce} It cannot all be looked through. */
+function matchesNow(policy: Policy): string[] {
   try {
-    return scanGlobs(denyGlobs.map(compileGlob), {
-      maxDepth: globScanMaxDepth,
-      maxNames: MAX_SCANNED_NAMES,
-    });
+    return scanOf(policy).matches();
   } catch (error) {
     if (error instanceof ScanTooLarge) throw new CannotEnforce(`glob patterns: ${error.message}`);
     throw error;

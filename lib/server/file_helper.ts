@@ -7,7 +7,8 @@ import { type Handlers, type RequestRow, requests } from "../protocol/methods.ts
 import { nodeFs } from "../runtime/node_modules.ts";
 import { type Runtime, SpawnError } from "../runtime/runtime.ts";
 import { spawnConfined } from "../sandbox/confine.ts";
-import { CannotEnforce, matchesNow } from "../sandbox/ground.ts";
+import { type GlobScan, ScanTooLarge } from "../sandbox/glob_scan.ts";
+import { scanOf } from "../sandbox/ground.ts";
 import { ownProgram } from "../sandbox/own_program.ts";
 import { isPlaceholder } from "../sandbox/placeholders.ts";
 import { accessAt, orderRules, type Policy } from "../sandbox/policy.ts";
@@ -21,6 +22,7 @@ const END_WITHIN_MS = 2000;
 /** One confined server of files. */
 export class FileHelper {
   readonly policy: Policy;
+  readonly #scan: GlobScan;
   /** What the paths of the policy were when it began, and what its patterns matched. */
   readonly #stamp: string;
   readonly #peer: Promise<Peer>;
@@ -35,7 +37,8 @@ export class FileHelper {
   /** @throws {RpcError} The policy cannot be enforced. Later failures are those of the calls. */
   constructor(runtime: Runtime, policy: Policy) {
     this.policy = policy;
-    this.#stamp = stampOf(policy);
+    this.#scan = scanOf(policy);
+    this.#stamp = stampOf(policy, this.#scan);
     this.#peer = this.#start(runtime);
     this.#peer.catch(() => {
       this.#ended = true;
@@ -47,7 +50,7 @@ export class FileHelper {
    * patterns match something else, which it would not keep out of reach.
    */
   get isStale(): boolean {
-    return this.#ended || stampOf(this.policy) !== this.#stamp;
+    return this.#ended || stampOf(this.policy, this.#scan) !== this.#stamp;
   }
 
   /** @throws {RpcError} What the request comes to, or that the helper has failed. */
@@ -166,20 +169,19 @@ function withFiles(policy: Policy, files: readonly string[]): Policy {
 }
 
 /** Which folders and files the paths of a policy are now, and what its patterns match. */
-function stampOf(policy: Policy): string {
+function stampOf(policy: Policy, scan: GlobScan): string {
   const named = policy.rules.filter(({ path }) => path !== "/" && !minimalFolders.includes(path));
   const stamps = named.map(({ path }) => (isPlaceholder(path) ? "-" : stampOfPath(path)));
-  for (const path of matchesToStamp(policy)) stamps.push(path, stampOfPath(path));
+  for (const path of matchesToStamp(scan)) stamps.push(path, stampOfPath(path));
   return stamps.join("\0");
 }
 
-function matchesToStamp(policy: Policy): string[] {
-  if (policy.denyGlobs.length === 0) return [];
+function matchesToStamp(scan: GlobScan): string[] {
   try {
-    return matchesNow(policy);
+    return scan.matches();
   } catch (error) {
     // Whoever starts the helper is told.
-    if (error instanceof CannotEnforce) return [];
+    if (error instanceof ScanTooLarge) return [];
     throw error;
   }
 }

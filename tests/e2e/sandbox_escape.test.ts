@@ -329,6 +329,12 @@ asEachUser("without files to protect", (get) => {
     const other = "chown 65534 theirs; chmod 600 theirs";
     const wrote = await a.run(`echo a > theirs; ${other}; echo b >> theirs; cat theirs`, sandbox());
     expect(wrote.stdout).toBe("a\nb\n");
+    const user = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    const asOther = await a.run(
+      `${user} id -u; ${user} cat theirs; chown 0 theirs; ${user} cat theirs`,
+      sandbox(),
+    );
+    expect(asOther.stdout).toBe("65534\na\nb\n");
   });
 
   test("every file can be written", async () => {

@@ -28,6 +28,7 @@ test("Bun and Deno are named in lib/runtime/ only", () => {
 const tellingTheTime: Record<string, string> = {
   "lib/process/start_request.ts": "when a process was started, in the list of processes",
   "lib/server/credentials.ts": "whether a signed token is in the time that it names",
+  "lib/sandbox/glob_scan.ts": "compares it with the times of folders",
 };
 
 test("no limit of time is taken from the clock on the wall, which may jump", () => {

@@ -128,6 +128,44 @@ const rows: [name: string, wire: unknown, rules: string[], context?: ResolveCont
   ["no TMPDIR grants nothing", managed([special("tmpdir")]), [], { purpose: "process", cwd: "/srv/ws" }],
   ["an unknown name is ignored", managed([special("unknown"), special("later")]), []],
   [
+    "… with a path of its own too",
+    managed([
+      { path: { type: "special", value: { kind: "unknown", path: "/a", subpath: "b" } }, access: "write" },
+    ]),
+    [],
+  ],
+  [
+    "what is said besides widens nothing",
+    managed([special("tmpdir", "read"), special("project_roots", "read")], {
+      ...roots,
+      workspaceRoots: ["file:///srv/flat"],
+      temporaryDirectories: ["file:///srv/scratch"],
+      userHomeDir: "file:///home/user",
+      sandboxOverride: "bypassSandboxFirstAttempt",
+      useLegacyLandlock: true,
+      windowsSandboxLevel: "mxc",
+      windowsSandboxPrivateDesktop: true,
+      windowsSandboxProxySettingsMode: "preserve",
+    }),
+    ["/srv/ws read", "/var/scratch read"],
+  ],
+  [
+    "a TMPDIR that is relative grants nothing",
+    managed([special("tmpdir")]),
+    [],
+    { ...inProcess, tmpdir: "tmp" },
+  ],
+  [
+    "a writable path of the workspace protects its top as well",
+    managed([special("project_roots", "write", "src")], roots),
+    ["/srv/ws/src write", ...guarded("/srv/ws/src")],
+  ],
+  [
+    "a pattern may be relative to the policyContext",
+    managed([glob("*.pem")], { policyContext: { cwd: "file:///srv/other" } }),
+    ["/srv/other/*.pem glob"],
+  ],
+  [
     "the system's folders are never written",
     managed([special("minimal")]),
     ["/bin read", "/etc read", "/lib read", "/lib64 read", "/sbin read", "/usr read"],
@@ -166,6 +204,16 @@ const rows: [name: string, wire: unknown, rules: string[], context?: ResolveCont
       ...["/opt/x", "/srv/ws", "/tmp", "/var/scratch"].flatMap((root) => [`${root} write`, ...guarded(root)]),
     ],
   ],
+  ...(
+    [
+      ["exclude_slash_tmp", "/var/scratch"],
+      ["exclude_tmpdir_env_var", "/tmp"],
+    ] as const
+  ).map(([option, left]): (typeof rows)[number] => [
+    `… with ${option}`,
+    { sandboxPolicy: { type: "workspace-write", [option]: true }, cwd: "/srv/ws" },
+    ["/ read", ...["/srv/ws", left].flatMap((root) => [`${root} write`, ...guarded(root)])],
+  ]),
   [
     "… with its options, in the other spelling",
     {
@@ -180,6 +228,14 @@ describe("the rules of a request", () => {
   for (const [name, wire, rules, context] of rows) {
     test(name, () => expect(rulesOf(wire, context)).toEqual(rules));
   }
+
+  test("patterns are looked for at any depth, unless there is a limit", () => {
+    const depth = (files: object) =>
+      resolvePolicy(schema.decode(managed([], {}, files)), inProcess).globScanMaxDepth;
+    expect([depth({}), depth({ glob_scan_max_depth: 4 })]).toEqual([Number.POSITIVE_INFINITY, 4]);
+    const untagged = { permissions: { file_system: { entries: [], glob_scan_max_depth: 2 } } };
+    expect(resolvePolicy(schema.decode(untagged), inProcess).globScanMaxDepth).toBe(2);
+  });
 
   test("no sandbox is no limit", () => {
     expect(isUnrestricted(resolvePolicy(undefined, inProcess))).toBe(true);

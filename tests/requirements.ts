@@ -313,6 +313,7 @@ export const requirements = {
   "survival: run passes all input and output over a connection that breaks": "brief: no lost byte",
   "survival: a client that was suspended goes on where it was": "client §3.4",
   "survival: a stalled reader costs bounded memory, and others are served": "brief: never hang, protocol §6",
+  "survival: event streams side by side lose nothing, and others are served": "brief: http",
   "survival: a half-open connection is noticed by both sides": "client §3.2, protocol §1.3",
   "survival: the session of a killed client is taken over by another program": "protocol §3 rule 2",
   "survival: when the server is killed, handles end as lost and keep what they have read": "client §3.4",

@@ -15,6 +15,7 @@ import {
   type StartOptions,
 } from "../../mod.ts";
 import { startsUnderCuts, writesUnderCuts } from "../soak/effects_under_cuts.ts";
+import { eventStreams } from "../soak/event_streams.ts";
 import { halfOpen } from "../soak/half_open.ts";
 import { killedClient } from "../soak/killed_client.ts";
 import { largeCopy } from "../soak/large_copy.ts";
@@ -95,6 +96,13 @@ suite("survival", { transports: ["websocket"] }, (t) => {
     expect(figures.clientGrowthMiB).toBeLessThan(120);
     expect(figures.slowestCallMs).toBeLessThan(2000);
     if (t.ours) expect(figures).toMatchObject({ gaps: 0, missingBytes: 0 });
+  });
+
+  verifies("survival: event streams side by side lose nothing, and others are served", async () => {
+    const { url, pid } = t.listening;
+    const figures = await eventStreams({ url, pid, streams: 10, events: 10, everyMs: 50 });
+    expect(figures.events).toBe(100);
+    expect(figures.slowestRequestMs).toBeLessThan(2000);
   });
 
   verifies("survival: the session of a killed client is taken over by another program", async () => {

@@ -7,6 +7,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { memoryOf } from "../support/proc.ts";
 import { Listening, type Server, ServerFolder, servers } from "../support/servers.ts";
 import { startsUnderCuts, writesUnderCuts } from "./effects_under_cuts.ts";
+import { eventStreams } from "./event_streams.ts";
 import { halfOpen } from "./half_open.ts";
 import { killedClient } from "./killed_client.ts";
 import { largeCopy } from "./large_copy.ts";
@@ -49,6 +50,10 @@ const scenarios: Record<string, { about: string; run: (run: Run) => Promise<obje
     about: "a reader that stands still for 60 s under 10 MiB/s",
     run: ({ url, pid }) =>
       stalledReader({ url, pid, stallMs: 60_000, bytesPerTick: MiB, readBytes: 64 * MiB }),
+  },
+  "event-streams": {
+    about: "50 event streams over one connection for three minutes",
+    run: ({ url, pid }) => eventStreams({ url, pid, streams: 50, events: 180, everyMs: 1000 }),
   },
   "half-open": {
     about: "a connection on which nothing passes any more, with the pings as they are",

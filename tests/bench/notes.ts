@@ -56,7 +56,7 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ],
   [
     "cpu.terminals_s",
-    "the keys are counted by time: in three seconds ours answers some thousands of them, the real server seventy",
+    "the keys are counted by time: in three seconds, warming up included, ours answers some thousands of them, the real server seventy",
   ],
   [
     "stdin.",

@@ -42,7 +42,7 @@ function small(id: string, title: string, bytes: number, write: boolean): Case {
         ? () => bench.link.askWith("fs/writeFile", { path }, "dataBase64", base64)
         : () => bench.link.ask("fs/readFile", { path });
       await warmUp(bench.size, ask);
-      const found = await samples({ most: bench.size(3000), least: 50, maxMs: 1500 }, ask);
+      const found = await samples({ most: bench.size(3000), least: 50, maxMs: 1000 }, ask);
       return [quantile(found, 0.5)];
     },
   };

@@ -27,7 +27,7 @@ function start(id: string, mode: string, policy: (workspace: string) => object):
         await process.closed(0);
       };
       await samples({ most: 3, least: 3, maxMs: 1000 }, run);
-      return [quantile(await samples({ most: bench.size(100), least: 5, maxMs: MAX_MS }, run), 0.5) / 1000];
+      return [quantile(await samples({ most: bench.size(50), least: 5, maxMs: MAX_MS }, run), 0.5) / 1000];
     },
   };
 }
@@ -44,7 +44,7 @@ const firstWrite: Case = {
     const ask = (): Promise<unknown> =>
       bench.link.call("fs/writeFile", { path, dataBase64, sandbox: workspaceWrite(folder) });
     const [first] = await samples({ most: 1, least: 1, maxMs: 5000 }, ask);
-    const later = await samples({ most: bench.size(200), least: 5, maxMs: MAX_MS }, ask);
+    const later = await samples({ most: bench.size(100), least: 5, maxMs: MAX_MS }, ask);
     return [first! / 1000, quantile(later, 0.5) / 1000];
   },
 };

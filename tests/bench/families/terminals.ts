@@ -25,7 +25,7 @@ function cases(prefix: string): Case[] {
           await written;
         };
         await warmUp(size, echo);
-        const found = await samples({ most: size(2000), least: size(60), maxMs: 3000 }, echo);
+        const found = await samples({ most: size(2000), least: size(60), maxMs: 2000 }, echo);
         await cat.terminate();
         await cat.closed();
         return [quantile(found, 0.5), quantile(found, 0.99)];

@@ -1,6 +1,6 @@
 /** Connections that are kept open for the next request. */
 
-import { backgroundTimer } from "../runtime/background_timer.ts";
+import { backgroundTimer } from "../protocol/timer.ts";
 import type { OriginConnection } from "./origin_connection.ts";
 
 /** Origins commonly close after five seconds; a request must not meet that. */

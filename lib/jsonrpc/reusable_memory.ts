@@ -1,5 +1,7 @@
 /** Large memory that is used again: to get fresh pages from the system takes longer than to fill them. */
 
+import { backgroundTimer } from "../protocol/timer.ts";
+
 /** How long it is kept for the next who wants some. */
 const KEPT_MS = 1000;
 /** What is taken is a multiple of this, so that lengths that differ little share memory, and who keeps it wastes none. */
@@ -42,16 +44,14 @@ export class ReusableMemory {
     if (!this.#timer) this.#wait();
   }
 
-  /** Until it has not been used for a while. The timer keeps no process alive. */
+  /** Until it has not been used for a while. */
   #wait(): void {
     this.#used = false;
-    this.#timer = setTimeout(() => {
+    this.#timer = backgroundTimer(() => {
       this.#timer = undefined;
       if (this.#used) return this.#wait();
       while (this.#kept.length > 0) this.#drop();
     }, KEPT_MS);
-    // A number in browsers' types, which both runtimes' are not.
-    (this.#timer as { unref?(): void }).unref?.();
   }
 
   /** Frees the one that was used least lately, without waiting for the collector. */

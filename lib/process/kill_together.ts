@@ -1,6 +1,7 @@
 /**
  * Kills process trees, all that are asked for in one turn with one look through the process table: a look costs 25 us
- * for every process of the machine that may belong to one, so a thousand of them, each for one of a thousand, would take half a minute.
+ * for every process of the machine that may belong to one, so a thousand of them, each for one of a thousand, would take
+ * half a minute.
  */
 
 import { killTrees, type TreeRoot } from "./process_tree.ts";

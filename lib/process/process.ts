@@ -111,9 +111,9 @@ export class ManagedProcess {
     const first: OutputStream = child.stderr ? "stdout" : "pty";
     const ended = [this.#pump(child.stdout, first)];
     if (child.stderr) ended.push(this.#pump(child.stderr, "stderr"));
-    const leavesTheTable = leads(child.pid);
+    const leadsNoMore = leads(child.pid);
     const exited = child.exited.then((status) => {
-      leavesTheTable();
+      leadsNoMore();
       if (!this.#denial || status.code === 0) return this.#onExit(status);
       // Whether it was denied is judged by what it said, and nobody of its namespace is left to hold the pipes.
       return settledWithin(Promise.all(ended), LAST_WORDS_MS).then(() => this.#onExit(status));

@@ -1,7 +1,6 @@
 /** Waits that all may take equally long: they end in the order in which they began, so one timer does for all of them. */
 
-import { timerMs } from "../protocol/timer.ts";
-import { backgroundTimer } from "./background_timer.ts";
+import { backgroundTimer, timerMs } from "../protocol/timer.ts";
 
 export class Deadlines<T> {
   readonly delayMs: number;

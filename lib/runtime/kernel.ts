@@ -2,6 +2,7 @@
 
 import { arch } from "node:process";
 import { FdSource } from "./fd_source.ts";
+import { AT_FDCWD } from "./file_libc.ts";
 import { F_ADD_SEALS, F_SETFL, O_CLOEXEC, O_NONBLOCK, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { osErrorText } from "./os_error.ts";
 import { type Kernel, SpawnError } from "./runtime.ts";
@@ -15,7 +16,6 @@ const MFD_ALLOW_SEALING = 2;
 const MFD_EXEC = 16;
 /** Neither seals, size nor bytes can be changed any more. */
 const ALL_SEALS = 0xf;
-const AT_FDCWD = -100;
 const number =
   arch === "arm64"
     ? { memfdCreate: 279, pwrite: 68, openat: 56, socketpair: 199, recvmsg: 212 }

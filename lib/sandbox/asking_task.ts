@@ -1,5 +1,6 @@
 /** A confined task that waits for an answer: its memory, and its paths as it would find them. */
 
+import { AT_FDCWD } from "../runtime/file_libc.ts";
 import { nodeFs } from "../runtime/node_modules.ts";
 import type { Kernel } from "../runtime/runtime.ts";
 import { type Architecture, callNumber } from "./system_calls.ts";
@@ -17,7 +18,6 @@ export interface PlaceOfName {
 const PATH_BYTES = 4096;
 const PAGE = 4096;
 const MAX_TRIES = 32;
-const AT_FDCWD = -100;
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 const RESOLVE_NO_XDEV = 0x01;

@@ -10,7 +10,7 @@
  * 6 the socket for the filter's listener.
  */
 
-import { O_PATH } from "../runtime/file_libc.ts";
+import { AT_FDCWD, O_PATH } from "../runtime/file_libc.ts";
 import { O_CLOEXEC } from "../runtime/libc.ts";
 import { processRights, RULE_PATH_BENEATH } from "./landlock.ts";
 import { type Architecture, type CallName, callNumber } from "./system_calls.ts";
@@ -52,7 +52,6 @@ export const launcherStep = {
 } as const;
 
 const BASE = 0x400000;
-const AT_FDCWD = -100;
 const ELF_HEADER = 64;
 const PROGRAM_HEADER = 56;
 const SIG_SETMASK = 2;

@@ -4,6 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { AT_FDCWD } from "../runtime/file_libc.ts";
 import { nodeFs } from "../runtime/node_modules.ts";
 import type { Kernel } from "../runtime/runtime.ts";
 import { type AskingTask, cString, type PlaceOfName } from "./asking_task.ts";
@@ -28,7 +29,6 @@ export interface AskedCall {
 /** A folder's descriptor in the task and where its memory has the path. */
 type NameAt = readonly [dir: number, address: number];
 
-const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_FOLLOW = 0x400;
 const AT_EMPTY_PATH = 0x1000;

@@ -1,6 +1,6 @@
 /** Copying files, links and trees. A file that is copied onto itself stays as it is. */
 
-import type { FileCalls, FileKind, FileStat } from "../runtime/file_calls.ts";
+import { type FileCalls, type FileKind, type FileStat, SystemError } from "../runtime/file_calls.ts";
 import {
   AT_FDCWD,
   O_CREAT,
@@ -23,6 +23,23 @@ const RANGE_BYTES = 1024 * 1024;
 
 /** @throws {RpcError} A rule of `fs/copy` is broken. */
 export async function copy(
+  files: FileCalls,
+  source: string,
+  destination: string,
+  recursive: boolean,
+): Promise<void> {
+  try {
+    await copyAny(files, source, destination, recursive);
+  } catch (error) {
+    // Where there is no room is the fault of no source.
+    const isFull = error instanceof SystemError && fullErrors.has(error.code);
+    throw isFull ? new SystemError(error.errno, error.path ?? destination) : error;
+  }
+}
+
+const fullErrors: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+async function copyAny(
   files: FileCalls,
   source: string,
   destination: string,
@@ -158,13 +175,14 @@ function isWithin(files: FileCalls, source: string, destination: string): boolea
   return to === from || to.startsWith(joined(from, ""));
 }
 
-/** As far as it exists, the real path; then the letters. */
+/** As far as it leads somewhere, the real path; then the letters. */
 function realPathOfNew(files: FileCalls, path: string): string {
   try {
     return realPath(files, path);
   } catch (error) {
     const { directory, name } = splitPath(path);
-    if (!isSystemError(error, "ENOENT") || directory === path) throw error;
+    // A link that leads to itself stands in the way later, as any other does.
+    if (!isSystemError(error, "ENOENT", "ELOOP") || directory === path) throw error;
     return joined(realPathOfNew(files, directory), name);
   }
 }

@@ -33,6 +33,10 @@ export function systemError(code: string, path?: string): SystemError {
   return new SystemError(errnoByName.get(code)!, path);
 }
 
-export function isSystemError(error: unknown, ...codes: readonly string[]): error is SystemError {
+/** Whether it is one of these failures of the system. */
+export function isSystemError(
+  error: unknown,
+  ...codes: readonly [string, ...string[]]
+): error is SystemError {
   return error instanceof SystemError && codes.includes(error.code);
 }

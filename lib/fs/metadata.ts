@@ -1,9 +1,9 @@
 /** What is known of a file, and changing that: metadata, modes, times, links, names. */
 
 import type { GetMetadataResult } from "../protocol/fs.ts";
-import type { FileCalls, FileStat } from "../runtime/file_calls.ts";
+import { type FileCalls, type FileStat, SystemError } from "../runtime/file_calls.ts";
 import { AT_FDCWD, O_NOFOLLOW, O_PATH } from "../runtime/file_libc.ts";
-import { isSystemError, refused, systemError } from "./errors.ts";
+import { refused } from "./errors.ts";
 import { at } from "./place.ts";
 
 /** @throws {SystemError} There is nothing, or a link that leads nowhere. */
@@ -58,7 +58,8 @@ export function changeMode(files: FileCalls, path: string, mode: number, follow:
       // The descriptor of a mere path takes no other way.
       files.chmodAt(AT_FDCWD, `/proc/self/fd/${fd}`, mode);
     } catch (error) {
-      throw isSystemError(error) ? systemError(error.code, path) : error;
+      // Whoever asked knows nothing of the descriptor.
+      throw error instanceof SystemError ? new SystemError(error.errno, path) : error;
     } finally {
       files.close(fd);
     }

@@ -23,7 +23,7 @@ interface Directory {
   real: string | undefined;
 }
 
-/** @throws {RpcError} A limit is not within the limits. @throws {SystemError} The root is missing. */
+/** @throws {RpcError} A limit is not within the limits. @throws {SystemError} The root is missing, or leads nowhere. */
 export async function walk(
   files: FileCalls,
   root: string,
@@ -31,9 +31,11 @@ export async function walk(
   form: PathForm,
 ): Promise<WalkResult> {
   checkLimits(options);
-  const stat = files.stat(AT_FDCWD, root, { follow: options.followDirectorySymlinks });
+  // Also of a link that is not followed the peer wants that it leads somewhere.
+  let { kind } = files.stat(AT_FDCWD, root, { follow: true });
+  if (!options.followDirectorySymlinks) ({ kind } = files.stat(AT_FDCWD, root, { follow: false }));
   const result: WalkResult = { entries: [], errors: [], truncated: false };
-  if (stat.kind !== "directory") return result;
+  if (kind !== "directory") return result;
   const walker = new Walker(files, options, form, result);
   await walker.run(root);
   return result;

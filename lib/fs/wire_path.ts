@@ -81,7 +81,9 @@ function uriBytes(text: string): string {
   if (scheme === undefined) throw invalid(text, "expected an absolute path or a `file:` URI");
   if (scheme !== "file")
     throw new RpcError(rpcCode.invalidParams, `unsupported path URI scheme \`${scheme}\``);
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // To a URL `C|` is a drive as well; to the peer, and here, it is a name.
+  const barred = text.replaceAll("|", "%7C");
+  const url = URL.canParse(barred) ? new URL(barred) : undefined;
   if (!url) throw invalid(text, "expected a `file:` URI");
   if (text.includes("?"))
     throw new RpcError(rpcCode.invalidParams, "query parameters are not allowed in path URIs");
@@ -104,8 +106,8 @@ function uriText(bytes: string): string {
     bare,
     (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
   );
-  // A folder named like a drive must not be taken for one.
-  return `file://${encoded.replace(/^\/([A-Za-z]):(?=\/|$)/, "/$1%3A")}`;
+  // A folder named like a drive must not be taken for one, nor `C|`, which is one to URLs.
+  return `file://${encoded.replace(/^\/([A-Za-z])([:|])(?=\/|$)/, (_, letter, sign) => `/${letter}${sign === ":" ? "%3A" : "%7C"}`)}`;
 }
 
 function invalid(text: string, wanted: string): RpcError {

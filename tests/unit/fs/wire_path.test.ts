@@ -52,6 +52,21 @@ describe("paths of the wire", () => {
     );
   });
 
+  test("a folder at the top that is named like a drive is that folder", () => {
+    for (const [path, uri] of [
+      ["/C:", "file:///C%3A"],
+      ["/C:/x", "file:///C%3A/x"],
+      ["/C|", "file:///C%7C"],
+      ["/C|/x|", "file:///C%7C/x|"],
+      ["/CC|/x", "file:///CC|/x"],
+    ] as const) {
+      expect([path, pathText(path, "uri"), wirePath(uri).bytes]).toEqual([path, uri, path]);
+    }
+    // As the peer reads it; a colon is another system's drive.
+    expect(wirePath("file:///C|/x").bytes).toBe("/C|/x");
+    expect(() => wirePath("file:///C:/x")).toThrow("'file:///C:/x' is invalid on 'linux'");
+  });
+
   for (const [from, to] of [
     ["/", "/"],
     ["//", "/"],

@@ -179,5 +179,37 @@ export const differences = {
     why: "0.138.0 leaves out what it cannot look at",
     does: old(0),
   },
+  "fs: open": {
+    why: "ours tells the size as well",
+    does: Object.fromEntries(["bun", "deno", "executable"].map((id) => [id, { handleId: "h", size: 5 }])),
+  },
+  "fs: relative path": {
+    why: "each in the words of its reader of paths",
+    does: {
+      ...old("-32602 AbsolutePathBuf deserialized without a base path"),
+      ...recent("-32602 invalid URI: relative URL without a base"),
+    },
+  },
+  "fs: URI of a host": {
+    why: "in the words of another reader of URIs",
+    does: recent("-32602 invalid URI: invalid international domain name"),
+  },
+  "fs: reading a socket": {
+    why: "the peer tries; nobody can open one, so ours says what it says of a FIFO",
+    does: both("-32603 os 6"),
+  },
+  "fs: reading a device": { why: "0.138.0 reads whatever it can open", does: old({ dataBase64: "" }) },
+  "fs: members of metadata": {
+    why: "size came after 0.138.0, mode and owner are ours alone",
+    does: {
+      ...old(["createdAtMs", "isDirectory", "isFile", "isSymlink", "modifiedAtMs"]),
+      ...recent(["createdAtMs", "isDirectory", "isFile", "isSymlink", "modifiedAtMs", "size"]),
+    },
+  },
+  "fs: time of birth": { why: "the peer asks musl, which does not tell", does: both(0) },
+  "fs: walk counts links to nothing": {
+    why: "0.169.0 looks where each link leads, ours does not, as that may be a disk that never answers",
+    does: recent(["e/4"]),
+  },
   "fs: walk of what cannot be searched": { why: "0.169.0 looks at each entry", does: recent(2) },
 } as const satisfies Record<string, Difference>;

@@ -85,8 +85,11 @@ export class SearchTable {
     this.#running.set(searchId, controller);
     const report = new Report(searchId, this.#connection);
     try {
-      const job = this.#job(params, path, controller.signal, report);
-      const program = utf8Text(path.bytes) === undefined ? undefined : findRipgrep();
+      const { kind } = this.#files.stat(AT_FDCWD, path.bytes, { follow: true });
+      const job = this.#job(params, path, kind === "directory", controller.signal, report);
+      // Ripgrep would wait for a FIFO that it is told by name.
+      const isForRipgrep = kind !== "other" && utf8Text(path.bytes) !== undefined;
+      const program = isForRipgrep ? findRipgrep() : undefined;
       return program === undefined
         ? await searchByScan(this.#files, job)
         : await searchWithRipgrep(this.#runtime, program, job);
@@ -106,8 +109,13 @@ export class SearchTable {
     for (const controller of this.#running.values()) controller.abort();
   }
 
-  #job(params: SearchParams, path: WirePath, signal: AbortSignal, report: Report): SearchJob {
-    const isDirectory = this.#files.stat(AT_FDCWD, path.bytes, { follow: true }).kind === "directory";
+  #job(
+    params: SearchParams,
+    path: WirePath,
+    isDirectory: boolean,
+    signal: AbortSignal,
+    report: Report,
+  ): SearchJob {
     const { directory, name } = splitPath(path.bytes);
     const directoryBytes = isDirectory ? path.bytes : directory;
     const text = (below: string): string => pathText(joined(directoryBytes, below), path.form);

@@ -1,21 +1,21 @@
 /** `fs/search`, with ripgrep and without. */
 
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { until } from "../support/deadline.ts";
 import { FileClient, folderOfAll } from "../support/fs_client.ts";
 import { ours, suite, verifies } from "../support/harness.ts";
 import { childrenOf } from "../support/proc.ts";
+import { ripgrepFolder } from "../support/programs.ts";
 import type { Json } from "../support/raw_client.ts";
-
-const ripgrep = Bun.which("rg");
 
 const engines = {
   builtin: { env: { PATH: "/nowhere" } },
-  // Where it is not installed, the other engine is tested twice, and says so.
-  ripgrep: { env: { PATH: process.env.PATH } },
-} as const;
+  ...(ripgrepFolder !== undefined && { ripgrep: { env: { PATH: `${ripgrepFolder}:${process.env.PATH}` } } }),
+};
+
+if (ripgrepFolder === undefined) test.skip("fs/search, ripgrep: there is none here", () => {});
 
 for (const [engine, launch] of Object.entries(engines)) {
   suite(`fs/search, ${engine}`, { servers: ours, transports: ["websocket"], launch }, (t) => {
@@ -36,7 +36,7 @@ for (const [engine, launch] of Object.entries(engines)) {
           return `${native.slice(root.length + 1)}:${line}:${column}:${text}`;
         });
       expect(found.length).toBe(answer.result.matches);
-      expect(answer.result.engine).toBe(engine === "ripgrep" && ripgrep ? "ripgrep" : "builtin");
+      expect(answer.result.engine).toBe(engine);
       return { ...answer.result, found: found.toSorted() };
     }
 

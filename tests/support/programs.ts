@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The top folder of the checkout. */
 export const root: string = join(import.meta.dir, "..", "..");
@@ -22,6 +22,14 @@ export const deno: Found = find("EXEC_SERVER_DENO", [
 /** A release of the real codex. */
 export const codex138: Found = find("EXEC_SERVER_CODEX_138", [() => codex("0.138.0")]);
 export const codex169: Found = find("EXEC_SERVER_CODEX_169", [() => codex("0.169.0")]);
+
+/** The folder of a ripgrep: what is installed, else what the real codex brings along. */
+export const ripgrepFolder: string | undefined = [
+  Bun.which("rg"),
+  "path" in codex169 ? join(codex169.path, "../../codex-path/rg") : null,
+]
+  .filter((path) => path !== null && existsSync(path))
+  .map((path) => dirname(path as string))[0];
 
 /** Our executable. One that is older than its sources would be another program than the one under test. */
 export const executable: Found = process.env.EXEC_SERVER_BIN

@@ -11,10 +11,10 @@ import { joined, type PathForm, pathText } from "./wire_path.ts";
 const MAX_DEPTH = 64;
 const MAX_DIRECTORIES = 10_000;
 const MAX_ENTRIES = 50_000;
-/** About as much text as the peer answers with. */
+/** As much as the peer answers with. */
 const MAX_TEXT = 4 * 1024 * 1024;
-/** What JSON puts around the path of an entry, at the least. */
-const ENTRY_TEXT = 32;
+/** What the peer reckons for an entry beside its path. */
+const ENTRY_TEXT = 64;
 
 interface Directory {
   path: string;

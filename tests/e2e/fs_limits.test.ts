@@ -20,23 +20,9 @@ import {
 import { join } from "node:path";
 import { base64, FileClient, folderOfAll, type Row, shortened } from "../support/fs_client.ts";
 import { ours, suite, verifies } from "../support/harness.ts";
+import { asNobody, isRoot, NOBODY, startable } from "../support/ordinary_user.ts";
 import { memoryOf } from "../support/proc.ts";
 import type { Json } from "../support/raw_client.ts";
-
-const isRoot = process.getuid?.() === 0;
-const NOBODY = 65534;
-
-/** Deno keeps its cache where only root can read; those who are no root are ordinary users anyway. */
-const startable = (server: { id: string }): boolean => !isRoot || server.id !== "deno";
-
-const asNobody = {
-  through: (folder: { path: string; work: string }): string[] => {
-    if (!isRoot) return [];
-    for (const name of readdirSync(folder.path)) chownSync(join(folder.path, name), NOBODY, NOBODY);
-    chmodSync(folder.path, 0o755);
-    return ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
-  },
-};
 
 suite("fs as an ordinary user", { servers: startable, transports: ["websocket"], launch: asNobody }, (t) => {
   verifies("fs: what may not be done is -32600 with its errno", async () => {

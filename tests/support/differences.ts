@@ -179,6 +179,8 @@ export const differences = {
     why: "0.138.0 leaves out what it cannot look at",
     does: old(0),
   },
+  "fs: no limit of entries": { why: "0.138.0 has none", does: old(50_001) },
+  "fs: one frame": { why: "the peer sends every answer in one, whatever its length", does: both(false) },
   "fs: open": {
     why: "ours tells the size as well",
     does: Object.fromEntries(["bun", "deno", "executable"].map((id) => [id, { handleId: "h", size: 5 }])),

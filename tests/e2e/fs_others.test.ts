@@ -1,0 +1,77 @@
+/** Trees of which some belongs to others, as an ordinary user sees them. */
+
+import { expect } from "bun:test";
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { FileClient, folderOfAll } from "../support/fs_client.ts";
+import { suite, verifies } from "../support/harness.ts";
+import { asNobody, isRoot, NOBODY, startable } from "../support/ordinary_user.ts";
+import { ripgrepFolder } from "../support/programs.ts";
+import type { Json } from "../support/raw_client.ts";
+
+/** With and without ripgrep, which tells of failures in its own words. */
+const searches = {
+  "": "/nowhere",
+  ...(ripgrepFolder !== undefined && { ", ripgrep": ripgrepFolder }),
+};
+
+for (const [engine, folder] of Object.entries(searches)) {
+  suite(`fs in trees of others${engine}`, {
+    servers: startable,
+    transports: ["websocket"],
+    launch: { ...asNobody, env: { PATH: folder } },
+  }, (t) => {
+    verifies("fs: what cannot be looked into is told beside what can", async () => {
+      const path = folderOfAll(t);
+      mkdirSync(path("open"));
+      for (const name of ["open/a", "open/z"]) writeFileSync(path(name), "needle\n");
+      mkdirSync(path("open/shut"));
+      writeFileSync(path("open/shut/x"), "needle\n");
+      writeFileSync(path("open/secret"), "needle\n");
+      if (isRoot)
+        for (const name of ["", "open", "open/shut", "open/secret"]) chownSync(path(name), NOBODY, NOBODY);
+      for (const name of ["open/shut", "open/secret"]) chmodSync(path(name), 0);
+      const client = new FileClient(t, await t.client());
+      const denied = (name: string): Json => ({
+        path: t.path(path(name)),
+        message: "Permission denied (os error 13)",
+      });
+      if (t.id !== "codex-0.138.0") {
+        const options = { maxDepth: 9, maxDirectories: 99, maxEntries: 99, followDirectorySymlinks: false };
+        const walk = async (name: string): Promise<Json> => {
+          const { entries, errors, truncated } = await client.call("walk", { path: path(name), options });
+          return [entries.map((entry: Json) => entry.path), errors, truncated];
+        };
+        const listed = ["open/a", "open/secret", "open/shut", "open/z"].map((name) => t.path(path(name)));
+        expect(await walk("open")).toEqual([listed, [denied("open/shut")], false]);
+        expect(await walk("open/shut")).toEqual([[], [denied("open/shut")], false]);
+      }
+      if (t.ours) {
+        const found = await client.call("search", { searchId: "s", path: path("open"), query: "needle" });
+        expect(found).toMatchObject({ matches: 2, engine: engine === "" ? "builtin" : "ripgrep" });
+        const byPath = (a: Json, b: Json): number => (a.path < b.path ? -1 : 1);
+        expect(found.errors.toSorted(byPath)).toEqual([denied("open/secret"), denied("open/shut")]);
+      }
+      for (const name of ["open/shut", "open/secret"]) chmodSync(path(name), 0o700);
+    });
+
+    verifies("fs/remove: what may not be removed stays", async () => {
+      // It takes another user's files.
+      if (!isRoot) return;
+      const path = folderOfAll(t);
+      mkdirSync(path("tree/mine"), { recursive: true });
+      mkdirSync(path("tree/theirs"));
+      for (const name of ["tree/mine/x", "tree/theirs/x"]) writeFileSync(path(name), "x");
+      for (const name of ["", "tree", "tree/mine", "tree/mine/x"]) chownSync(path(name), NOBODY, NOBODY);
+      const client = new FileClient(t, await t.client());
+      expect(await client.outcome("remove", { path: path("tree") })).toBe("-32600 os 13");
+      expect(readFileSync(path("tree/theirs/x"), "utf8")).toBe("x");
+      mkdirSync(path("sticky"));
+      chmodSync(path("sticky"), 0o1777);
+      writeFileSync(path("sticky/x"), "x");
+      expect(await client.outcome("remove", { path: path("sticky/x") })).toBe("-32600 os 1");
+      // Whether it went before is up to the order of the directory.
+      expect(await client.outcome("remove", { path: path("tree/mine") })).toEqual({});
+      expect(readdirSync(path("tree"))).toEqual(["theirs"]);
+    });
+  });
+}

@@ -386,6 +386,44 @@ test("what was interrupted is named, and --resume goes on behind what is good", 
   expect(JSON.parse(nothing.stdout.trim().split("\n").at(-1)!).bytes).toBe(0);
 });
 
+test.each(["up", "down"])(
+  "a copy %s that is killed goes on with --resume, and sends little twice",
+  async (way) => {
+    const folder = fresh();
+    const size = 200 * MIB;
+    const block = noise(MIB, 13);
+    const bytes = Buffer.alloc(size, block);
+    for (let at = 0; at < size; at += MIB) bytes.writeUInt32LE(at, at);
+    writeFileSync(join(folder, "big"), bytes);
+    const part = join(folder, "part");
+    const [from, to] =
+      way === "up" ? [join(folder, "big"), `socket:${folder}/part`] : [`socket:${folder}/big`, part];
+    const child = Bun.spawn([...program, "cp", from, to], { env: { ...process.env, CODEX_HOME: home } });
+    const written = (): number => lstatSync(part, { throwIfNoEntry: false })?.size ?? 0;
+    await until(20_000, "first bytes", () => written() > 40 * MIB);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGKILL");
+    // Blocks that the server has already may still be on their way to the file.
+    let before = -1;
+    await until(5000, "an end of writing", async () => {
+      const last = before;
+      before = written();
+      await Bun.sleep(30);
+      return last === before;
+    });
+    expect(before).toBeLessThan(size);
+    const outcome = await run(["cp", "--resume", "--json", from, to]);
+    expect(outcome).toMatchObject({ status: 0, stderr: "" });
+    const end = JSON.parse(outcome.stdout.trim().split("\n").at(-1)!);
+    expect(end).toMatchObject({ event: "end", files: 1, failed: 0 });
+    // Eight blocks may have been under way in any order.
+    expect(end.bytes).toBeLessThanOrEqual(size - before + 9 * MIB);
+    expect(digest(part)).toBe(digest(join(folder, "big")));
+    expect(readdirSync(folder).sort()).toEqual(["big", "part"]);
+  },
+);
+
 test("watch prints changes until Ctrl-C, and ends when what it watches goes", async () => {
   const folder = fresh();
   mkdirSync(join(folder, "w"));

@@ -13,7 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { currentRuntime, type Listener, listen } from "../../mod.ts";
-import { call } from "../support/cli.ts";
+import { call, program } from "../support/cli.ts";
+import { until } from "../support/deadline.ts";
 
 setDefaultTimeout(30_000);
 
@@ -74,4 +75,52 @@ test("commands about files begin where the prompt stands, and leave it there", a
   expect(readFileSync(join(folder, "elsewhere"), "utf8")).toBe("from here");
   expect(existsSync(join(folder, "there/copy"))).toBe(false);
   expect(outcome.status).toBe(2);
+});
+
+test("search and watch tell of the files there, and the next line is read when a watch is over", async () => {
+  const folder = mkdtempSync(join(home, "t-"));
+  mkdirSync(join(folder, "seen"));
+  writeFileSync(join(folder, "seen/a"), "one\nA needle\n");
+  const script = [
+    `cd ${folder}`,
+    ":search -i NEEDLE seen",
+    ":watch -r seen",
+    "echo after",
+    ":search none seen",
+  ];
+  const child = Bun.spawn([...program, "repl", "box"], {
+    env: { ...process.env, CODEX_HOME: home },
+    stdin: new Blob([script.map((line) => `${line}\n`).join("")]),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  let stdout = "";
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const bytes of child.stdout) stdout += decoder.decode(bytes, { stream: true });
+  })();
+  const found = `box:${folder}/seen/a:2:A needle\n`;
+  // A watch says nothing when it begins, so something happens until it is seen.
+  let written = 0;
+  await until(20_000, "change", () => {
+    writeFileSync(join(folder, "seen/b"), String(written++));
+    return stdout.length > found.length;
+  });
+  rmSync(join(folder, "seen"), { recursive: true });
+  expect(await child.exited).toBe(1);
+  await reading;
+  const lines = stdout.slice(found.length).split("\n");
+  expect(stdout).toStartWith(found);
+  expect(lines[0]).toMatch(new RegExp(`^(created|modified) +box:${folder}/seen/b$`));
+  expect(lines.slice(-4)).toEqual([
+    expect.stringMatching(/^removed /),
+    expect.stringMatching(/^removed /),
+    "after",
+    "",
+  ]);
+  expect((await new Response(child.stderr).text()).split("\n")).toEqual([
+    `exec-server: "box:${folder}/seen" is gone`,
+    `exec-server: Cannot search "box:${folder}/seen": No such file or directory (os error 2)`,
+    "",
+  ]);
 });

@@ -224,6 +224,23 @@ describe.skipIf(!possible)("at a terminal", () => {
     await terminal.until(/No jobs/);
   });
 
+  test("a watch of files goes on until Ctrl-C", async () => {
+    await clear();
+    await terminal.run("mkdir -p ~/work/watched; cd ~/work");
+    await terminal.line(":watch watched");
+    // It says nothing when it begins, so something happens until it is seen.
+    let made = 0;
+    const making = setInterval(() => writeFileSync(join(setup.folder, `watched/${made++}`), ""), 50);
+    try {
+      await terminal.until(/\ncreated +local:\S*\/work\/watched\/\d+$/);
+    } finally {
+      clearInterval(making);
+    }
+    await terminal.keys("C-c");
+    await terminal.prompt();
+    expect(await terminal.run("echo goes on")).toContain("goes on");
+  });
+
   test("Tab completes commands, environments, programs and paths", async () => {
     await clear();
     await terminal.type(":use bo");

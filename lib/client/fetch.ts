@@ -1,8 +1,10 @@
 /** `fetch` over another machine: the platform's interface, with the requests of a client behind it. */
 
-import type { HttpHeader, HttpRequestHeader } from "../protocol/http.ts";
+import type { HttpRequestHeader } from "../protocol/http.ts";
 import { version } from "../protocol/version.ts";
-import { decodeContent } from "./content_coding.ts";
+import { contentOf, toRequest } from "./fetch_request.ts";
+import { toResponse } from "./fetch_response.ts";
+import { toBodyError } from "./http_body.ts";
 import type { HttpAnswer, HttpRequests } from "./http_requests.ts";
 
 /** As the platform's `RequestInit`, with what only an exec-server can do. */
@@ -19,7 +21,6 @@ export type Fetch = (input: string | URL | Request, init?: FetchInit) => Promise
 /** As many redirects as the platform follows. */
 const MAX_REDIRECTS = 20;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-const withoutBody: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
 const ofBody = ["content-encoding", "content-language", "content-location", "content-type", "content-length"];
 
 interface Ask {
@@ -33,31 +34,38 @@ interface Ask {
 /**
  * Makes a request from the server's machine. Redirects are followed here, each a request of its own to the server, so that
  * its policy is asked about each and the answer has its `url`.
+ * A body that is not whole fails with a `TypeError` too, with the code of its `cause`: `ERR_HTTP_BODY` or `ERR_DISCONNECTED`.
  * @throws {TypeError} There is no answer; `cause` says why. @throws The reason of the signal.
  */
 export async function fetchOver(
   requests: HttpRequests,
   input: string | URL | Request,
-  init: FetchInit = {},
+  init?: FetchInit | null,
 ): Promise<Response> {
-  const { timeoutMs, lentHeaders = [], ...platform } = init;
-  const request = new Request(input, platform);
+  const { timeoutMs, lentHeaders = [], ...platform } = init ?? {};
+  const { request, method, body } = toRequest(input, platform);
   const { signal, redirect } = request;
   signal.throwIfAborted();
   const headers = new Headers(request.headers);
   if (!headers.has("accept")) headers.set("accept", "*/*");
-  if (!headers.has("accept-encoding")) headers.set("accept-encoding", "gzip, deflate, br");
+  if (!headers.has("accept-encoding")) {
+    // A part of what is compressed cannot be decoded.
+    headers.set("accept-encoding", headers.has("range") ? "identity" : "gzip, deflate, br");
+  }
   if (!headers.has("user-agent")) headers.set("user-agent", `exec-server/${version}`);
-  const content = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
+  const content = body === null ? undefined : await contentOf(body, signal);
+  // It is that of the body, whatever was said; and some origins want to know that nothing comes.
+  headers.delete("content-length");
+  if (!content?.length && (method === "POST" || method === "PUT")) headers.set("content-length", "0");
   const url = new URL(request.url);
   url.hash = "";
-  let ask: Ask = { method: request.method, url, headers, lent: lentHeaders, body: content };
+  let ask: Ask = { method, url, headers, lent: lentHeaders, body: content };
   const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   for (let followed = 0; ; followed++) {
     const answer = await send(requests, ask, signal, deadline);
     const location = answer.headers.find(({ name }) => name === "location")?.value;
     if (redirect === "manual" || location === undefined || !redirects.has(answer.status)) {
-      return await toResponse(answer, ask, followed > 0);
+      return await toResponse(answer, { ...ask, isRedirected: followed > 0 });
     }
     await answer.body.cancel();
     if (redirect === "error") throw new TypeError(`fetch failed: "${ask.url}" is redirected`);
@@ -73,15 +81,16 @@ async function send(
   deadline: number | undefined,
 ): Promise<HttpAnswer> {
   try {
-    return await requests.request({
+    const options = {
       method: ask.method,
       url: ask.url.href,
       headers: [...[...ask.headers].map(([name, value]) => ({ name, value })), ...ask.lent],
       body: ask.body,
-      redirectPolicy: "stop",
+      redirectPolicy: "stop" as const,
       timeoutMs: deadline === undefined ? undefined : Math.max(0, Math.ceil(deadline - performance.now())),
       signal,
-    });
+    };
+    return await requests.request(options, toBodyError);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw new TypeError(`fetch failed: ${error instanceof Error ? error.message : error}`, { cause: error });
@@ -112,31 +121,4 @@ function redirected(ask: Ask, status: number, location: string): Ask {
     lent: sameOrigin ? ask.lent : [],
     body: toGet ? undefined : ask.body,
   };
-}
-
-async function toResponse(answer: HttpAnswer, ask: Ask, isRedirected: boolean): Promise<Response> {
-  const { status } = answer;
-  const isEmpty = withoutBody.has(status) || ask.method === "HEAD";
-  if (isEmpty) await answer.body.cancel();
-  const { body, headers } = isEmpty
-    ? { body: null, headers: answer.headers }
-    : decodeContent(answer.body, answer.headers);
-  let response: Response;
-  try {
-    response = new Response(body, { status, headers: toHeaders(headers) });
-  } catch (error) {
-    await body?.cancel();
-    throw new TypeError(`fetch failed: an answer with status ${status} cannot be given`, { cause: error });
-  }
-  // The constructor has no members for these.
-  Object.defineProperty(response, "url", { value: ask.url.href });
-  Object.defineProperty(response, "redirected", { value: isRedirected });
-  return response;
-}
-
-function toHeaders(lines: readonly HttpHeader[]): Headers {
-  const headers = new Headers();
-  // How the body came from the origin does not say how it comes from here.
-  for (const { name, value } of lines) if (name !== "transfer-encoding") headers.append(name, value);
-  return headers;
 }

@@ -11,6 +11,8 @@ export interface HttpBodyOwner {
   consumed(bytes: number, seq: number): void;
   /** It has ended for this client, and `isWhole` says how; nothing that comes later matters. */
   ended(isWhole: boolean): void;
+  /** What its reader is given in place of an error of ours. */
+  toError?(error: ExecServerError): Error;
 }
 
 /** What may wait here for its reader; a server that knows windows never sends so much. */
@@ -69,7 +71,8 @@ export class HttpBody {
       // What has come is given first.
       this.#failure = new ExecServerError("ERR_HTTP_BODY", `The body is not whole: ${error}`);
     }
-    this.#done = done;
+    // Whoever says that it failed has said the last.
+    this.#done = done || error !== undefined;
     if (this.#queuedBytes > MAX_QUEUED_BYTES) {
       const what = `The body of request "${this.requestId}" is read too slowly: more than ${MAX_QUEUED_BYTES} bytes wait, and the server cannot be held back`;
       this.fail(new ExecServerError("ERR_HTTP_BODY", what));
@@ -82,7 +85,8 @@ export class HttpBody {
   fail(error: unknown): void {
     if (this.#over) return;
     this.#end(false);
-    this.#controller.error(error);
+    const shown = error instanceof ExecServerError ? (this.#owner.toError?.(error) ?? error) : error;
+    this.#controller.error(shown);
     this.#wanted?.();
   }
 
@@ -116,4 +120,9 @@ export class HttpBody {
     this.#queuedBytes = 0;
     this.#owner.ended(isWhole);
   }
+}
+
+/** A body that is not whole, in the kind of error that the platform has for it. */
+export function toBodyError(error: ExecServerError): TypeError {
+  return Object.assign(new TypeError(error.message, { cause: error }), { code: error.code });
 }

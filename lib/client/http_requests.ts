@@ -50,7 +50,7 @@ export interface HttpRequestsLink {
 }
 
 /** A message has 64 MiB at the most, and base64 takes a third more. */
-const MAX_BODY_BYTES = 47 * 1024 * 1024;
+export const MAX_BODY_BYTES: number = 47 * 1024 * 1024;
 /** Of a body, as much is on its way or waits for its reader. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** Acknowledged in pieces of this part of the window, so that the server never runs dry. */
@@ -75,11 +75,15 @@ export class HttpRequests {
 
   /**
    * Makes a request and waits for the head of its answer. Any status is an answer.
+   * @param toBodyError What the body fails with in place of an error of ours.
    * @throws {RpcError} There is none; `data.kind` says why.
    * @throws {ExecServerError} `ERR_DISCONNECTED`: it may have been carried out. `ERR_UNSUPPORTED`: a variable in a header
    *   that the server does not know, or too large a body.
    */
-  async request(options: HttpRequestOptions): Promise<HttpAnswer> {
+  async request(
+    options: HttpRequestOptions,
+    toBodyError?: (error: ExecServerError) => Error,
+  ): Promise<HttpAnswer> {
     const { method = "GET", url, headers = [], body: content, timeoutMs, redirectPolicy, signal } = options;
     signal?.throwIfAborted();
     const { capabilities } = this.#link;
@@ -87,7 +91,7 @@ export class HttpRequests {
     if (!this.#listens) this.#link.onNotification("http/request/bodyDelta", (delta) => this.#accept(delta));
     this.#listens = true;
     const requestId = `http-${++this.#lastId}`;
-    const entry = this.#open(requestId, signal);
+    const entry = this.#open(requestId, signal, toBodyError);
     const params = {
       method,
       url,
@@ -126,7 +130,11 @@ export class HttpRequests {
     }
   }
 
-  #open(requestId: string, signal: AbortSignal | undefined): Entry {
+  #open(
+    requestId: string,
+    signal: AbortSignal | undefined,
+    toBodyError: ((error: ExecServerError) => Error) | undefined,
+  ): Entry {
     const backlogId = `http ${requestId}`;
     let taken = 0;
     const onAbort = (): void => body.fail(signal!.reason);
@@ -150,6 +158,7 @@ export class HttpRequests {
         this.#backlog.forget(backlogId);
         if (!body.isComplete && entry.state !== "over") this.#cancel(requestId);
       },
+      ...(toBodyError && { toError: toBodyError }),
     });
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#backlog.reads(backlogId);

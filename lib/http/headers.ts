@@ -90,13 +90,18 @@ export class RequestHeaders {
 export function responseHeaders(raw: readonly string[]): HttpHeader[] {
   const grouped = new Map<string, HttpHeader[]>();
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const value = raw[i + 1]!;
-    if (!/^[\t\x20-\x7e]*$/.test(value)) continue;
     const name = raw[i]!;
+    const value = name === "location" ? inAscii(raw[i + 1]!) : raw[i + 1]!;
+    if (!/^[\t\x20-\x7e]*$/.test(value)) continue;
     const header = { name, value };
     const known = grouped.get(name);
     if (known) known.push(header);
     else grouped.set(name, [header]);
   }
   return [...grouped.values()].flat();
+}
+
+/** A URL whose bytes beyond ASCII are written as in a URL, one character a byte before. */
+export function inAscii(url: string): string {
+  return url.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -1,7 +1,7 @@
 /** What becomes of a request when its answer points elsewhere. */
 
 import { RedirectFailure } from "./failure.ts";
-import type { RequestHeaders } from "./headers.ts";
+import { inAscii, type RequestHeaders } from "./headers.ts";
 
 /** One request on its way through redirects. */
 export interface Hop {
@@ -37,8 +37,10 @@ const ofOrigin: ReadonlySet<string> = new Set([
  * @throws {RedirectFailure} It points to what is not HTTP.
  */
 export function nextHop(hop: Hop, status: number, location: string | undefined): Hop | undefined {
-  if (!followed.has(status) || location === undefined || !URL.canParse(location, hop.url)) return undefined;
-  const url = new URL(location, hop.url);
+  if (!followed.has(status) || location === undefined) return undefined;
+  const target = inAscii(location);
+  if (!URL.canParse(target, hop.url)) return undefined;
+  const url = new URL(target, hop.url);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new RedirectFailure(
       "protocol",

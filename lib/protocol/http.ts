@@ -58,7 +58,10 @@ export interface HttpRequestParams {
 /** Answer of `http/request`. Any status is a success. */
 export interface HttpRequestResult {
   status: number;
-  /** Names in lower case, repeated ones together; values with anything but visible ASCII are left out. */
+  /**
+   * Names in lower case, repeated ones together; values with anything but visible ASCII are left out, but for that of
+   * `location`, which is given as in a URL.
+   */
   headers: HttpHeader[];
   /** The body as it came, not decompressed; empty when it is streamed. */
   bodyBase64: Uint8Array;

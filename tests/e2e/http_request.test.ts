@@ -242,6 +242,10 @@ suite("http request", { transports: ["websocket"] }, (t) => {
     }
     for (const status of [300, 304]) expect((await result(`/to/${status}/%2Fend`)).status).toBe(status);
     expect((await result("/to/302/http%3A%2F%2F%5Bzz%2F")).status).toBe(302);
+    const stopped = await result("/beyond", { redirectPolicy: "stop" });
+    t.same("location beyond ASCII", stopped.headers[0], { name: "location", value: "/%C3%A9" });
+    await result("/beyond");
+    t.same("redirect beyond ASCII", origin.seen.at(-1)!.line, "GET /%C3%A9 HTTP/1.1");
     const [code, message] = await refusal("/to/302/ftp%3A%2F%2Fx%2F");
     expect(code).toBe(-32603);
     expect(message).toStartWith("http/request failed: ");

@@ -79,6 +79,14 @@ export const differences = {
   "method process/signal": { why: "came after 0.138.0", does: old(false) },
   "method environment/status": { why: "came after 0.138.0", does: old(false) },
   "method process/resize": { why: "ours alone", does: both(false) },
+  "location beyond ASCII": {
+    why: "the peers leave the header out, and so do not follow it",
+    does: both({ name: "content-length", value: "0" }),
+  },
+  "redirect beyond ASCII": {
+    why: "the peers leave the header out, and so do not follow it",
+    does: both("GET /beyond HTTP/1.1"),
+  },
   "method http/request/cancel": { why: "ours alone", does: both(false) },
   "method process/list": { why: "ours alone", does: both(false) },
   "method process/attach": { why: "ours alone", does: both(false) },

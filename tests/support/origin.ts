@@ -34,6 +34,8 @@ const answers: Record<string, Answer> = {
     const to = decodeURIComponent(location.join("/"));
     socket.write(`HTTP/1.1 ${status} Moved\r\nlocation: ${to}\r\ncontent-length: 4\r\n\r\nmove`);
   },
+  // A location in UTF-8.
+  beyond: (socket) => void socket.write("HTTP/1.1 302 Found\r\nlocation: /é\r\ncontent-length: 0\r\n\r\n"),
   loop: (socket) => void socket.write("HTTP/1.1 302 Found\r\nlocation: /loop\r\ncontent-length: 0\r\n\r\n"),
   status: (socket, path) => {
     const status = path.split("/")[2];

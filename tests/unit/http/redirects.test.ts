@@ -66,6 +66,12 @@ test("a body is dropped with what describes it, or kept", () => {
   expect([kept!.method, kept!.body]).toEqual(["POST", new Uint8Array(1)]);
 });
 
+test("a location beyond ASCII is told and followed by its bytes", () => {
+  const location = Buffer.from("/é?ü").toString("latin1");
+  expect(responseHeaders(["location", location])).toEqual([{ name: "location", value: "/%C3%A9?%C3%BC" }]);
+  expect(nextHop(hop("http://a.test/x"), 302, location)!.url.href).toBe("http://a.test/%C3%A9?%C3%BC");
+});
+
 test("response headers are together, and visible", () => {
   const raw = ["set-cookie", "a=1", "x", "é", "y", "a\tb", "set-cookie", "b=2", "z", "\x7f", "w", ""];
   expect(responseHeaders(raw)).toEqual([

@@ -10,6 +10,7 @@ import {
   O_NOCTTY,
   O_NOFOLLOW,
   O_NONBLOCK,
+  O_PATH,
   O_RDONLY,
   O_TMPFILE,
   O_WRONLY,
@@ -188,7 +189,7 @@ async function writeNew(
 ): Promise<void> {
   const { follow } = options;
   // Through a link that leads nowhere to where it leads.
-  const place = openParent(files, follow ? linkTarget(files, path) : path, follow);
+  const place = openParent(files, follow ? linkTarget(files, path) : path, options);
   try {
     const nameless = openNameless(files, place.dir);
     if (nameless === undefined) {
@@ -209,9 +210,14 @@ async function writeNew(
 }
 
 /** The directory of a path, open, and the name in it. The caller closes it. */
-function openParent(files: FileCalls, path: string, follow: boolean): { dir: number; name: string } {
+function openParent(
+  files: FileCalls,
+  path: string,
+  { follow, sync }: WriteOptions,
+): { dir: number; name: string } {
   const { directory, name } = splitPath(path);
-  const flags = O_RDONLY | O_DIRECTORY;
+  // A directory that may be written need not be one that may be listed; only what is read can be synced.
+  const flags = (sync ? O_RDONLY : O_PATH) | O_DIRECTORY;
   const dir = follow
     ? files.open(AT_FDCWD, directory, flags)
     : at(files, path, false, (place) => files.open(place.dir, ".", flags));
@@ -254,8 +260,7 @@ async function replace(
   bytes: Uint8Array,
   options: WriteOptions,
 ): Promise<void> {
-  const { follow } = options;
-  const place = openParent(files, follow ? realPath(files, path) : path, follow);
+  const place = openParent(files, options.follow ? realPath(files, path) : path, options);
   try {
     await writeRenamed(files, place, bytes, options.sync, old);
   } finally {
@@ -276,7 +281,7 @@ async function writeRenamed(
     if (old) takeAfter(files, fd, old);
     await files.writeAll(fd, bytes, 0);
     if (sync) await files.sync(fd);
-    files.rename(dir, temporary, dir, name);
+    giveName(files, dir, temporary, name, old !== undefined);
   } catch (error) {
     try {
       files.unlink(dir, temporary);
@@ -288,6 +293,17 @@ async function writeRenamed(
     files.close(fd);
   }
   if (sync) await files.sync(dir);
+}
+
+/** What somebody else has made meanwhile is not replaced, where the file system knows how. */
+function giveName(files: FileCalls, dir: number, from: string, to: string, replaces: boolean): void {
+  try {
+    if (!replaces) files.renameToNew(dir, from, dir, to);
+  } catch (error) {
+    if (!isSystemError(error, "EINVAL", "EOPNOTSUPP", "ENOSYS")) throw error;
+    replaces = true;
+  }
+  if (replaces) files.rename(dir, from, dir, to);
 }
 
 function takeAfter(files: FileCalls, fd: number, old: FileStat): void {

@@ -94,7 +94,11 @@ function uriBytes(text: string): string {
   const bytes = url.pathname.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
-  if (bytes.includes("\0")) throw foreign(rpcCode.invalidParams, text);
+  if (bytes.includes("\0")) {
+    // The peer's form for what its paths cannot express, as names of another system.
+    const isUnspeakable = bytes.startsWith("/\0/bad/path/");
+    throw foreign(isUnspeakable ? rpcCode.invalidRequest : rpcCode.invalidParams, text);
+  }
   return bytes;
 }
 

@@ -2,7 +2,7 @@
 
 import { expect } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { FileClient, folderOfAll } from "../support/fs_client.ts";
+import { base64, FileClient, folderOfAll, type Row } from "../support/fs_client.ts";
 import { suite, verifies } from "../support/harness.ts";
 import { asNobody, isRoot, NOBODY, startable } from "../support/ordinary_user.ts";
 import { ripgrepFolder } from "../support/programs.ts";
@@ -52,6 +52,50 @@ for (const [engine, folder] of Object.entries(searches)) {
         expect(found.errors.toSorted(byPath)).toEqual([denied("open/secret"), denied("open/shut")]);
       }
       for (const name of ["open/shut", "open/secret"]) chmodSync(path(name), 0o700);
+    });
+
+    verifies("fs: in a folder that cannot be listed, names that are known work", async () => {
+      const path = folderOfAll(t);
+      mkdirSync(path("blind"));
+      writeFileSync(path("blind/f"), "there");
+      if (isRoot) for (const name of ["", "f", "blind", "blind/f"]) chownSync(path(name), NOBODY, NOBODY);
+      chmodSync(path("blind"), 0o300);
+      const client = new FileClient(t, await t.client());
+      const data = { dataBase64: base64("new") };
+      const row = (method: string, name: string, expected: unknown, more: object = {}): Row => ({
+        method,
+        params: { path: path(name), ...more },
+        expected,
+      });
+      await client.table({
+        list: row("readDirectory", "blind", "-32600 os 13"),
+        read: row("readFile", "blind/f", { dataBase64: base64("there") }),
+        write: row("writeFile", "blind/f", {}, data),
+        "write a new one": row("writeFile", "blind/new", {}, data),
+        "without following links": row("writeFile", "blind/new2", {}, { ...data, followSymlinks: false }),
+        "make a folder": row("createDirectory", "blind/d", {}),
+        copy: {
+          method: "copy",
+          params: { sourcePath: path("f"), destinationPath: path("blind/copy"), recursive: false },
+          expected: {},
+        },
+        remove: row("remove", "blind/f", {}),
+        "remove all": row("remove", "blind", "-32600 os 13"),
+        "the real path": row("canonicalize", "blind/new", { path: t.path(path("blind/new")) }),
+      });
+      if (t.ours) {
+        await client.table({
+          "replace at once": row("writeFile", "blind/new", {}, { ...data, atomic: true }),
+          rename: {
+            method: "rename",
+            params: { sourcePath: path("blind/new"), destinationPath: path("blind/moved") },
+            expected: {},
+          },
+        });
+      }
+      chmodSync(path("blind"), 0o700);
+      const left = ["copy", "d", t.ours ? "moved" : "new", "new2"];
+      expect(readdirSync(path("blind")).toSorted()).toEqual(left);
     });
 
     verifies("fs/remove: what may not be removed stays", async () => {

@@ -3,11 +3,13 @@
 import { expect } from "bun:test";
 import { spawnSync } from "node:child_process";
 import {
+  appendFileSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -189,7 +191,8 @@ suite("fs row by row", { transports: ["websocket"], peerTransports: ["websocket"
       );
     }
     if (isOld) return;
-    for (const uri of ["file://srv/x", "file:///C:/x", "file:///tmp/../C:/x", "file://127.0.0.1/x"]) {
+    const ofOthers = ["file://srv/x", "file:///C:/x", "file:///tmp/../C:/x", "file://127.0.0.1/x"];
+    for (const uri of [...ofOthers, "file:///%00/bad/path/L3RtcA"]) {
       // The peer tells the URI in its shortest form.
       const shown = t.ours ? uri : new URL(uri).href;
       expect(await refused("getMetadata", { path: uri })).toBe(`-32600 '${shown}' is invalid on 'linux'`);
@@ -352,6 +355,10 @@ suite("fs row by row", { transports: ["websocket"], peerTransports: ["websocket"
   verifies("fs/copy: what is in the way, and what is not copied", async () => {
     await begin();
     utimesSync(path("f"), 1, 2);
+    writeFileSync(path("holes"), "start");
+    truncateSync(path("holes"), 3_000_000);
+    appendFileSync(path("holes"), "end");
+    truncateSync(path("holes"), 5_000_000);
     const special = "-32600 fs/copy only supports regular files, directories, and symlinks";
     await table({
       "a socket": copied("socket", "s2", special),
@@ -376,7 +383,11 @@ suite("fs row by row", { transports: ["websocket"], peerTransports: ["websocket"
       "a link to itself": copied("loop", "loop2", {}),
       "to a link to nothing": copied("f", "dangling", {}),
       "to a device": copied("f", "/dev/null", {}),
+      "a file with holes": copied("holes", "filled", {}),
+      "what the system makes up": copied("/proc/self/status", "status", {}),
     });
+    expect(readFileSync(path("filled")).equals(readFileSync(path("holes")))).toBe(true);
+    expect(readFileSync(path("status"), "utf8")).toContain("VmRSS:");
     expect(readFileSync(path("nothing"), "utf8")).toBe("hello");
     expect(statSync(path("nothing")).mtimeMs).toBeGreaterThan(1_600_000_000_000);
     expect(statSync("/dev/null").mode & 0o777).toBe(0o666);

@@ -80,7 +80,11 @@ export class WebsocketChannel implements Channel {
   /** Made for the first of them. */
   #long: LongMessages | undefined;
   readonly #fragments: Fragments;
-  readonly #more: ReadMore = (memory) => this.#stream.readMore?.(memory) ?? 0;
+  /** What is answered so far goes first: to read on takes so long that the other side can make use of it meanwhile. */
+  readonly #more: ReadMore = (memory) => {
+    this.#flush();
+    return this.#stream.readMore?.(memory) ?? 0;
+  };
   #paused = false;
   /** Pings in a row after which nothing moved in either direction. */
   #quietPings = 0;

@@ -83,32 +83,48 @@ async function readBlocks(link: Link, path: string, mib: number, raw: boolean): 
   if (bytes !== mib * MIB) throw new Error(`${bytes} bytes came of ${mib} MiB`);
 }
 
+const newBytes = Buffer.alloc(MIB, "new bytes of it ");
+const newBase64 = Buffer.from(newBytes.toString("base64"));
+
 async function writeBlocks(link: Link, path: string, mib: number, raw: boolean): Promise<void> {
-  const bytes = Buffer.alloc(MIB, "new bytes of it ");
-  const base64 = Buffer.from(bytes.toString("base64"));
   await link.call("fs/open", { handleId: "write", path, mode: "replace" });
   let next = 0;
   await rate(mib, DEPTH, async () => {
     const params = { handleId: "write", offset: next++ * MIB };
-    if (raw) await link.askRaw("fs/writeBlock", params, "chunk", bytes);
-    else await link.askWith("fs/writeBlock", params, "chunk", base64);
+    if (raw) await link.askRaw("fs/writeBlock", params, "chunk", newBytes);
+    else await link.askWith("fs/writeBlock", params, "chunk", newBase64);
   });
   await link.call("fs/close", { handleId: "write" });
   const { size } = await link.call("fs/getMetadata", { path });
   if (size !== mib * MIB) throw new Error(`${size} bytes are there of ${mib} MiB`);
 }
 
-/** `raw` where the server can: what a client of ours does, against what it does with the peer. */
-function blocks(id: string, title: string, full: number, write: boolean, raw: boolean): Case {
+interface Blocks {
+  /** MiB. */
+  full: number;
+  times?: number;
+  write?: boolean;
+  raw?: boolean;
+}
+
+/**
+ * `raw` where the server can: what a client of ours does, against what it does with the peer. Once to warm up, then
+ * `times`; each time up makes a new file, as one that is cut off is written to the disk when it is closed.
+ */
+function blocks(id: string, title: string, { full, times = 1, write = false, raw = false }: Blocks): Case {
   return {
     figures: [throughput(id, title)],
     run: async (bench) => {
       const mib = bench.size(full);
-      const path = write ? uri(join(bench.folder, id)) : largeFile(bench, id, mib);
+      const read = write ? undefined : largeFile(bench, id, mib);
       const asRaw = raw && (await takesRaw(bench.link));
-      const move = write ? writeBlocks : readBlocks;
-      await move(bench.link, path, Math.min(mib, 8), asRaw);
-      return [await speed(mib * MIB, () => move(bench.link, path, mib, asRaw))];
+      const move = async (name: string, length: number): Promise<void> => {
+        if (read !== undefined) await readBlocks(bench.link, read, length, asRaw);
+        else await writeBlocks(bench.link, uri(join(bench.folder, name)), length, asRaw);
+      };
+      await move(id, Math.min(mib, 64));
+      let n = 0;
+      return [await speed(times * mib * MIB, () => rate(times, 1, () => move(`${id}-${n++}`, mib)))];
     },
   };
 }
@@ -209,10 +225,13 @@ export const files: Family = {
     repeated("fs.write1M_MBps", "writing files of 1 MiB", true),
     whole("fs.read64M_MBps", "reading a file of 64 MiB whole, raw where it can be", true),
     whole("fs.base64_64M_MBps", "reading a file of 64 MiB whole, in base64", false),
-    blocks("fs.block64M_MBps", "64 MiB down in blocks", 64, false, false),
-    blocks("fs.blockup64M_MBps", "64 MiB up in blocks", 64, true, false),
-    blocks("fs.raw64M_MBps", "64 MiB down, raw where it can be", 64, false, true),
-    blocks("fs.rawup64M_MBps", "64 MiB up, raw where it can be", 64, true, true),
+    blocks("fs.block64M_MBps", "64 MiB down in blocks", { full: 64, times: 3 }),
+    blocks("fs.blockup64M_MBps", "64 MiB up in blocks", { full: 64, times: 3, write: true }),
+    blocks("fs.raw64M_MBps", "64 MiB down, raw where it can be", { full: 64, times: 3, raw: true }),
+    blocks("fs.rawup64M_MBps", "64 MiB up, raw where it can be", {
+      ...{ full: 64, times: 3 },
+      ...{ write: true, raw: true },
+    }),
     ...trees,
   ],
 };
@@ -224,7 +243,7 @@ export const hugeFiles: Family = {
   transport: "websocket",
   methods,
   cases: [
-    blocks("fs.raw1G_MBps", "1 GiB down, raw where it can be", 1024, false, true),
-    blocks("fs.rawup1G_MBps", "1 GiB up, raw where it can be", 1024, true, true),
+    blocks("fs.raw1G_MBps", "1 GiB down, raw where it can be", { full: 1024, raw: true }),
+    blocks("fs.rawup1G_MBps", "1 GiB up, raw where it can be", { full: 1024, write: true, raw: true }),
   ],
 };

@@ -1,7 +1,7 @@
 /** Whole files: reading them, and writing them so that nobody sees half of a new one. */
 
 import { giveBack, ReusableMemory } from "../jsonrpc/reusable_memory.ts";
-import type { FileCalls, FileStat } from "../runtime/file_calls.ts";
+import type { FileCalls } from "../runtime/file_calls.ts";
 import {
   AT_FDCWD,
   O_CREAT,
@@ -15,6 +15,7 @@ import {
   O_TMPFILE,
   O_WRONLY,
 } from "../runtime/file_libc.ts";
+import type { FileStat } from "../runtime/file_stat.ts";
 import { isSystemError, refused, systemError } from "./errors.ts";
 import { realPath } from "./metadata.ts";
 import { at } from "./place.ts";

@@ -1,10 +1,11 @@
 /** Copying files, links and trees. A file that is copied onto itself stays as it is. */
 
-import { type FileCalls, type FileKind, type FileStat, SystemError } from "../runtime/file_calls.ts";
+import { type FileCalls, SystemError } from "../runtime/file_calls.ts";
 import {
   AT_FDCWD,
   O_CREAT,
   O_DIRECTORY,
+  O_EXCL,
   O_NOCTTY,
   O_NOFOLLOW,
   O_NONBLOCK,
@@ -12,6 +13,7 @@ import {
   O_RDONLY,
   O_WRONLY,
 } from "../runtime/file_libc.ts";
+import type { FileKind, FileStat } from "../runtime/file_stat.ts";
 import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
 import { createDirectory, ownKind, READ_OWN_DIRECTORY } from "./directory.ts";
 import { isSystemError, refused } from "./errors.ts";
@@ -82,7 +84,10 @@ async function copyTree(files: FileCalls, from: number, to: number): Promise<voi
       const destination = { dir: to, name: entry.name };
       if (kind === "directory") await copyDirectory(files, source, destination);
       // Others are passed over in silence within a tree, as the peer does.
-      else if (kind === "file" || kind === "symlink") await copyOne(files, kind, source, destination);
+      if (kind === "file" || kind === "symlink") {
+        const copying = copyOne(files, kind, source, destination);
+        if (copying) await copying;
+      }
       const turn = turnOfOthers(LONG_SLICE_MS);
       if (turn) await turn;
     }
@@ -110,46 +115,79 @@ async function copyDirectory(files: FileCalls, source: Name, destination: Name):
   }
 }
 
-async function copyOne(files: FileCalls, kind: FileKind, source: Name, destination: Name): Promise<void> {
+/** Most files of a tree are small, and copied when this returns. */
+function copyOne(files: FileCalls, kind: FileKind, source: Name, destination: Name): void | Promise<void> {
   if (kind === "symlink") {
     files.makeLink(files.readLink(source.dir, source.name), destination.dir, destination.name);
     return;
   }
   if (kind !== "file") throw refused("fs/copy only supports regular files, directories, and symlinks");
   const from = files.open(source.dir, source.name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+  let to: number | undefined;
+  const close = (): void => {
+    if (to !== undefined) files.close(to);
+    files.close(from);
+  };
+  let copying: Promise<void> | undefined;
   try {
     const stat = files.fstat(from);
-    const to = files.open(
-      destination.dir,
-      destination.name,
-      O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY,
-      stat.mode & 0o777,
-    );
-    try {
-      await copyContents(files, from, stat, to);
-    } finally {
-      files.close(to);
+    to = openNew(files, destination, stat.mode & 0o777);
+    let isFile = true;
+    if (to === undefined) {
+      to = files.open(destination.dir, destination.name, TO_WRITE, stat.mode & 0o777);
+      const target = files.fstat(to);
+      // Emptying the target would empty the source.
+      if (target.identity === stat.identity) return;
+      isFile = target.kind === "file";
+      if (isFile && target.size > 0) files.truncate(to, 0);
     }
+    copying = copyContents(files, from, to, { source: stat, withMode: isFile });
+    return copying?.finally(close);
   } finally {
-    files.close(from);
+    if (!copying) close();
   }
 }
 
-async function copyContents(files: FileCalls, from: number, source: FileStat, to: number): Promise<void> {
-  const target = files.fstat(to);
-  // Emptying the target would empty the source.
-  if (target.identity === source.identity) return;
-  if (target.kind === "file" && target.size > 0) files.truncate(to, 0);
-  let copied = 0;
-  for (;;) {
-    const count = copySome(files, from, to);
-    if (count === 0) break;
-    copied += count;
-    if (copied >= source.size && source.size > 0 && count < RANGE_BYTES) break;
+const TO_WRITE = O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY;
+
+/** What is new need not be looked at. Undefined when there is something of this name. */
+function openNew(files: FileCalls, { dir, name }: Name, mode: number): number | undefined {
+  try {
+    return files.open(dir, name, TO_WRITE | O_EXCL, mode);
+  } catch (error) {
+    if (isSystemError(error, "EEXIST")) return undefined;
+    throw error;
+  }
+}
+
+interface Contents {
+  readonly source: FileStat;
+  /** Whether the target gets the mode of the source. */
+  readonly withMode: boolean;
+}
+
+/** From where both stand. */
+function copyContents(
+  files: FileCalls,
+  from: number,
+  to: number,
+  { source, withMode }: Contents,
+): Promise<void> | undefined {
+  const count = copySome(files, from, to);
+  const isAll = count === 0 || (count >= source.size && source.size > 0 && count < RANGE_BYTES);
+  if (!isAll) return copyRest(files, from, to).then(() => finish());
+  finish();
+
+  function finish(): void {
+    if (withMode) files.chmod(to, source.mode);
+  }
+}
+
+async function copyRest(files: FileCalls, from: number, to: number): Promise<void> {
+  do {
     const turn = turnOfOthers(LONG_SLICE_MS);
     if (turn) await turn;
-  }
-  if (target.kind === "file") files.chmod(to, source.mode);
+  } while (copySome(files, from, to) > 0);
 }
 
 const buffer = new Uint8Array(256 * 1024);

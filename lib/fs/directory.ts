@@ -3,8 +3,9 @@
 import { Buffer } from "node:buffer";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { DirectoryEntry } from "../protocol/fs_tree.ts";
-import type { FileCalls, FileKind, RawEntry } from "../runtime/file_calls.ts";
+import type { FileCalls, RawEntry } from "../runtime/file_calls.ts";
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../runtime/file_libc.ts";
+import type { FileKind } from "../runtime/file_stat.ts";
 import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
 import { isSystemError, systemError } from "./errors.ts";
 import { at } from "./place.ts";

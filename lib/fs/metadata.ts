@@ -1,8 +1,9 @@
 /** What is known of a file, and changing that: metadata, modes, times, links, names. */
 
 import type { GetMetadataResult } from "../protocol/fs.ts";
-import { type FileCalls, type FileStat, SystemError } from "../runtime/file_calls.ts";
+import { type FileCalls, SystemError } from "../runtime/file_calls.ts";
 import { AT_FDCWD, O_NOFOLLOW, O_PATH } from "../runtime/file_libc.ts";
+import type { FileStat } from "../runtime/file_stat.ts";
 import { refused } from "./errors.ts";
 import { at } from "./place.ts";
 

@@ -15,6 +15,7 @@ import {
   STATX_BASIC_AND_BIRTH,
   SYS_GETDENTS64,
 } from "./file_libc.ts";
+import { type FileKind, FileStat } from "./file_stat.ts";
 import { errnoByName, errnoName, osErrorText } from "./os_error.ts";
 import { LONG_SLICE_MS, turnOfOthers } from "./turn.ts";
 
@@ -33,23 +34,6 @@ export class SystemError extends Error {
     this.code = errnoName(errno);
     this.path = path;
   }
-}
-
-export type FileKind = "file" | "directory" | "symlink" | "other";
-
-/** What the system knows of a file. */
-export interface FileStat {
-  kind: FileKind;
-  /** Permission bits, with set-uid, set-gid and sticky. */
-  mode: number;
-  uid: number;
-  gid: number;
-  size: number;
-  /** The same for two names of one file, and for no other. */
-  identity: string;
-  modifiedMs: number;
-  /** 0 where the file system does not keep it. */
-  bornMs: number;
 }
 
 /** One entry as its directory has it; `unknown` where the file system does not say. */
@@ -109,32 +93,16 @@ export class FileCalls {
   stat(dir: number, path: string, options: { follow: boolean }): FileStat {
     const name = cString(path);
     if (this.#statx(dir, name, options.follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0) throw this.#error(dir, path);
-    return this.#statFound();
+    return new FileStat(this.#stat);
   }
 
   fstat(fd: number): FileStat {
     this.#check(this.#statx(fd, noName, AT_EMPTY_PATH));
-    return this.#statFound();
+    return new FileStat(this.#stat);
   }
 
   #statx(dir: number, path: Uint8Array, flags: number): number {
     return this.#libc.statx(dir, path, flags, STATX_BASIC_AND_BIRTH, this.#statBytes);
-  }
-
-  #statFound(): FileStat {
-    const view = this.#stat;
-    const mode = view.getUint16(28, true);
-    const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
-    return {
-      kind: kindOf(mode),
-      mode: mode & 0o7777,
-      uid: view.getUint32(20, true),
-      gid: view.getUint32(24, true),
-      size: unsigned64(view, 40),
-      identity: `${device}:${view.getUint32(36, true)}:${view.getUint32(32, true)}`,
-      modifiedMs: time(view, 112),
-      bornMs: time(view, 80),
-    };
   }
 
   /** The next entries of an open directory, `.` and `..` left out; undefined at the end. */
@@ -365,29 +333,6 @@ function plus(offset: number | bigint, length: number): number | bigint {
 
 function cString(bytes: string): Uint8Array {
   return Buffer.from(`${bytes}\0`, "latin1");
-}
-
-function kindOf(mode: number): FileKind {
-  switch (mode & 0o170000) {
-    case 0o100000:
-      return "file";
-    case 0o040000:
-      return "directory";
-    case 0o120000:
-      return "symlink";
-    default:
-      return "other";
-  }
-}
-
-function unsigned64(view: DataView, at: number): number {
-  return view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
-}
-
-/** Seconds and nanoseconds as whole milliseconds, cut; a fraction would be rounded up now and then. */
-function time(view: DataView, at: number): number {
-  const seconds = view.getInt32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
-  return seconds * 1000 + Math.floor(view.getUint32(at + 8, true) / 1e6);
 }
 
 const UTIME_OMIT = 0x3ffffffe;

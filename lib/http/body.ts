@@ -1,6 +1,7 @@
 /** The body of an answer on its way to the client: whole, or in pieces that wait for each other. */
 
 import { Buffer } from "node:buffer";
+import { freeAtOnce } from "../jsonrpc/reusable_memory.ts";
 import type { BodyReader } from "./body_reader.ts";
 import type { Cancellation } from "./cancellation.ts";
 import { bodyError, bodyErrorText, HttpFailure, toFailure } from "./failure.ts";
@@ -67,14 +68,15 @@ export async function sendBody(body: BodyReader, delivery: Delivery): Promise<vo
     for (let piece = await body.read(); piece; piece = await body.read()) {
       for (let at = 0; at < piece.length; at += MAX_DELTA_BYTES) {
         const delta = piece.subarray(at, at + MAX_DELTA_BYTES);
-        const wait = link.ready();
-        if (wait) await orEnd(wait, cancellation);
+        // Of all that wait, the first to be woken may take the room there is.
+        for (let wait = link.ready(); wait; wait = link.ready()) await orEnd(wait, cancellation);
         if (window.bytes !== undefined) await windowOpen(window, window.bytes, cancellation);
         cancellation.throwIfOver();
         seq++;
         if (window.bytes !== undefined) window.unacknowledged.push({ seq, bytes: delta.length });
         link.sendBase64(`${head}${seq},"deltaBase64":"`, delta, '","done":false,"error":null}}');
       }
+      freeAtOnce(piece);
     }
     link.send(`${head}${seq + 1},"deltaBase64":"","done":true,"error":null}}`);
   } catch (error) {

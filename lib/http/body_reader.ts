@@ -5,6 +5,10 @@ import { HttpFailure } from "./failure.ts";
 /** The origin is held back while so much waits here. */
 const HIGH_WATER_BYTES = 512 * 1024;
 
+/** The same of all bodies together, for those of which something waits. */
+const HIGH_WATER_OF_ALL_BYTES = 4 * 1024 * 1024;
+let queuedOfAll = 0;
+
 /** The connection that a body comes from. */
 export interface BodySource {
   pause(): void;
@@ -36,8 +40,9 @@ export class BodyReader {
     for (;;) {
       const bytes = this.#queue.shift();
       if (bytes) {
-        this.#queued -= bytes.length;
-        if (this.#paused && this.#queued < HIGH_WATER_BYTES / 2) this.#resume();
+        this.#count(-bytes.length);
+        const isLow = queuedOfAll < HIGH_WATER_OF_ALL_BYTES && this.#queued < HIGH_WATER_BYTES / 2;
+        if (this.#paused && (isLow || this.#queued === 0)) this.#resume();
         return bytes;
       }
       if (this.#end?.failure) throw this.#end.failure;
@@ -51,14 +56,14 @@ export class BodyReader {
   /** All that there is of a body that has come whole and in one piece, as a short one does; else undefined. */
   takeWhole(): Uint8Array | undefined {
     if (!this.#end || this.#end.failure || this.#queue.length !== 1) return undefined;
-    this.#queued = 0;
+    this.#count(-this.#queued);
     return this.#queue.pop();
   }
 
   /** Reads on for nobody, so that the connection can be used again. */
   drop(): void {
     this.#dropped = true;
-    this.#queue = [];
+    this.#empty();
     this.#resume();
   }
 
@@ -67,7 +72,7 @@ export class BodyReader {
    * has no connection any more, which may be with another request by now.
    */
   destroy(reason: HttpFailure): void {
-    this.#queue = [];
+    this.#empty();
     if (this.#end) return;
     this.#finish(reason);
     this.#source.destroy();
@@ -79,8 +84,9 @@ export class BodyReader {
     this.#received += bytes.length;
     if (this.#dropped) return;
     this.#queue.push(bytes);
-    this.#queued += bytes.length;
-    if (!this.#paused && this.#queued >= HIGH_WATER_BYTES) {
+    this.#count(bytes.length);
+    const isHigh = this.#queued >= HIGH_WATER_BYTES || queuedOfAll >= HIGH_WATER_OF_ALL_BYTES;
+    if (!this.#paused && isHigh) {
       this.#paused = true;
       this.#source.pause();
     }
@@ -96,6 +102,16 @@ export class BodyReader {
   /** The connection was lost before the body was whole, or what came is none. */
   fail(failure?: HttpFailure): void {
     this.#finish(failure ?? this.#cut());
+  }
+
+  #empty(): void {
+    this.#queue = [];
+    this.#count(-this.#queued);
+  }
+
+  #count(bytes: number): void {
+    this.#queued += bytes;
+    queuedOfAll += bytes;
   }
 
   #resume(): void {

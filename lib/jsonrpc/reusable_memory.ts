@@ -58,8 +58,20 @@ export class ReusableMemory {
   #drop(): void {
     const buffer = this.#kept.pop()!;
     this.#keptBytes -= buffer.byteLength;
-    buffer.transfer(0);
+    free(buffer);
   }
+}
+
+function free(buffer: ArrayBuffer): void {
+  buffer.transfer(0);
+}
+
+/** Less is left to the collector. */
+const FREED_FROM_BYTES = 32 * 1024;
+
+/** Gives memory back to the system that was not taken from here, and of which nobody else has a view. */
+export function freeAtOnce({ buffer }: Uint8Array): void {
+  if (buffer.byteLength >= FREED_FROM_BYTES) free(buffer as ArrayBuffer);
 }
 
 /** Says that nobody uses a buffer any more. For one that was not taken from such memory nothing happens. */

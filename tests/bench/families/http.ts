@@ -78,7 +78,8 @@ const small: Case = {
       const ask = (): Promise<unknown> =>
         bench.link.ask("http/request", { method: "GET", url, requestId: `r${++last}` });
       await warmUp(bench.size, ask);
-      const found = await samples({ most: SMALL, least: SMALL, maxMs: 10_000 }, ask);
+      // Of a hundred, the 99th percentile would be the worst.
+      const found = await samples({ most: 10 * SMALL, least: SMALL, maxMs: 10_000 }, ask);
       const perSecond = await rate(bench.size(1000), 16, ask);
       return [quantile(found, 0.5), quantile(found, 0.99), perSecond];
     }),

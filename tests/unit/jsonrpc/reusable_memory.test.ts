@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { giveBack, ReusableMemory } from "../../../lib/jsonrpc/reusable_memory.ts";
+import { freeAtOnce, giveBack, ReusableMemory } from "../../../lib/jsonrpc/reusable_memory.ts";
 
 const KIB = 1024;
 
@@ -42,5 +42,12 @@ describe("reusable memory", () => {
     for (const bytes of [tooLarge, ...pieces, new Uint8Array(60)]) giveBack(bytes);
     expect(pieces.map(({ length }) => length)).toEqual([0, 64 * KIB, 128 * KIB]);
     expect(tooLarge.length).toBe(257 * KIB);
+  });
+
+  test("what is not from here is freed at once, unless it is small", () => {
+    const [large, small] = [new Uint8Array(32 * KIB), new Uint8Array(100)];
+    freeAtOnce(large.subarray(5, 6));
+    freeAtOnce(small);
+    expect([large.length, small.length]).toEqual([0, 100]);
   });
 });

@@ -353,6 +353,7 @@ export const requirements = {
   "retention: a closed process is forgotten after its time, and its id is free": "protocol §4.7",
   "fs: what cannot be looked into is told beside what can": "protocol files §1.6",
   "fs: in a folder that cannot be listed, names that are known work": "protocol files §1.4",
+  "fs/copy: as an ordinary user, onto what is another's and without their rights": "protocol files §1.4",
   "fs/remove: what may not be removed stays": "protocol files §1.4",
   "fs/walk: ends where its text is 4 MiB long, and says so": "protocol files §1.6",
   "fs/readDirectory: 50000 entries are told, and no more": "protocol files §1.4",

@@ -132,16 +132,18 @@ function copyOne(files: FileCalls, kind: FileKind, source: Name, destination: Na
   try {
     const stat = files.fstat(from);
     to = openNew(files, destination, stat.mode & 0o777);
-    let isFile = true;
     if (to === undefined) {
       to = files.open(destination.dir, destination.name, TO_WRITE, stat.mode & 0o777);
       const target = files.fstat(to);
       // Emptying the target would empty the source.
       if (target.identity === stat.identity) return;
-      isFile = target.kind === "file";
-      if (isFile && target.size > 0) files.truncate(to, 0);
+      // Before it is emptied: what may not get the mode stays whole.
+      if (target.kind === "file") takeMode(files, to, stat.mode, destination);
+      if (target.kind === "file" && target.size > 0) files.truncate(to, 0);
+    } else {
+      takeMode(files, to, stat.mode, destination);
     }
-    copying = copyContents(files, from, to, { source: stat, withMode: isFile });
+    copying = copyContents(files, from, to, stat);
     return copying?.finally(close);
   } finally {
     if (!copying) close();
@@ -160,10 +162,14 @@ function openNew(files: FileCalls, { dir, name }: Name, mode: number): number | 
   }
 }
 
-interface Contents {
-  readonly source: FileStat;
-  /** Whether the target gets the mode of the source. */
-  readonly withMode: boolean;
+/** Comes first, so that the system takes set-uid away as the file is written, from those who may not hand it on. */
+function takeMode(files: FileCalls, to: number, mode: number, { dir, name }: Name): void {
+  try {
+    files.chmod(to, mode);
+  } catch (error) {
+    // The descriptor has no path that could be told.
+    throw dir === AT_FDCWD && error instanceof SystemError ? new SystemError(error.errno, name) : error;
+  }
 }
 
 /** From where both stand. */
@@ -171,16 +177,11 @@ function copyContents(
   files: FileCalls,
   from: number,
   to: number,
-  { source, withMode }: Contents,
+  source: FileStat,
 ): Promise<void> | undefined {
   const count = copySome(files, from, to);
   const isAll = count === 0 || (count >= source.size && source.size > 0 && count < RANGE_BYTES);
-  if (!isAll) return copyRest(files, from, to).then(() => finish());
-  finish();
-
-  function finish(): void {
-    if (withMode) files.chmod(to, source.mode);
-  }
+  return isAll ? undefined : copyRest(files, from, to);
 }
 
 async function copyRest(files: FileCalls, from: number, to: number): Promise<void> {

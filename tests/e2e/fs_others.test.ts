@@ -1,7 +1,7 @@
 /** Trees of which some belongs to others, as an ordinary user sees them. */
 
 import { expect } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { base64, FileClient, folderOfAll, type Row } from "../support/fs_client.ts";
 import { suite, verifies } from "../support/harness.ts";
 import { asNobody, isRoot, NOBODY, startable } from "../support/ordinary_user.ts";
@@ -96,6 +96,35 @@ for (const [engine, folder] of Object.entries(searches)) {
       chmodSync(path("blind"), 0o700);
       const left = ["copy", "d", t.ours ? "moved" : "new", "new2"];
       expect(readdirSync(path("blind")).toSorted()).toEqual(left);
+    });
+
+    verifies("fs/copy: as an ordinary user, onto what is another's and without their rights", async () => {
+      // It takes another user's files.
+      if (!isRoot) return;
+      const path = folderOfAll(t);
+      writeFileSync(path("open"), "theirs");
+      chmodSync(path("open"), 0o666);
+      writeFileSync(path("suid"), "program");
+      chmodSync(path("suid"), 0o4755);
+      writeFileSync(path("sealed"), "sealed");
+      for (const name of ["", "f", "sealed"]) chownSync(path(name), NOBODY, NOBODY);
+      chmodSync(path("sealed"), 0o444);
+      const client = new FileClient(t, await t.client());
+      const copy = (from: string, to: string): Promise<unknown> =>
+        client.outcome("copy", { sourcePath: path(from), destinationPath: path(to), recursive: false });
+      // Nobody else may change its mode.
+      expect(await copy("f", "open")).toBe("-32600 os 1");
+      if (t.ours) {
+        const params = { sourcePath: path("f"), destinationPath: path("open"), recursive: false };
+        expect((await client.ask("copy", params)).error.data.path).toBe(t.path(path("open")));
+      }
+      t.same("fs: copied where the mode may not be", readFileSync(path("open"), "utf8"), "theirs");
+      expect(await copy("suid", "mine")).toEqual({});
+      expect(statSync(path("mine"))).toMatchObject({ mode: 0o100755, uid: NOBODY });
+      expect(await copy("sealed", "sealed2")).toEqual({});
+      expect(statSync(path("sealed2")).mode & 0o777).toBe(0o444);
+      expect(readFileSync(path("sealed2"), "utf8")).toBe("sealed");
+      expect(await copy("f", "sealed2")).toBe("-32600 os 13");
     });
 
     verifies("fs/remove: what may not be removed stays", async () => {

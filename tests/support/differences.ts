@@ -172,6 +172,7 @@ export const differences = {
   "fs: birth": { why: "the peer cannot tell when a file was made", does: both(false) },
   "fs: mode": { why: "ours alone", does: both(undefined) },
   "fs: copied onto itself": { why: "the peer empties the file first", does: both("") },
+  "fs: copied where the mode may not be": { why: "the peer empties the file first", does: both("") },
   "fs: native path": { why: "0.169.0 takes URIs only", does: recent(-32602) },
   "fs: URI": { why: "0.138.0 takes native paths only", does: old(-32602) },
   "fs: native answer": { why: "0.169.0 takes URIs only", does: recent(-32602) },

@@ -136,7 +136,12 @@ async function textOf(source: ByteSource): Promise<string> {
 
 /** `rg: ./path: Permission denied (os error 13)`, a line each. */
 function errorsOf(text: string, job: SearchJob): WalkError[] {
-  const lines = text.split("\n").map((line) => /^(?:rg: )?(.+?): (.+)$/.exec(line));
+  const lines = text
+    .split("\n")
+    // A name may have a colon as well; the words of the system have none.
+    .map(
+      (line) => /^(?:rg: )?(.+): ([^:]+ \(os error \d+\))$/.exec(line) ?? /^(?:rg: )?(.+?): (.+)$/.exec(line),
+    );
   return lines
     .filter((match) => match !== null)
     .slice(0, MAX_ERRORS)

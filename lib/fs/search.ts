@@ -9,6 +9,7 @@ import { AT_FDCWD } from "../runtime/file_libc.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { refused } from "./errors.ts";
 import { checkId } from "./handles.ts";
+import { realPath } from "./metadata.ts";
 import { findRipgrep, searchWithRipgrep } from "./ripgrep.ts";
 import { searchByScan } from "./scan.ts";
 import { joined, pathText, splitPath, utf8Text, type WirePath } from "./wire_path.ts";
@@ -86,9 +87,11 @@ export class SearchTable {
     const report = new Report(searchId, this.#connection);
     try {
       const { kind } = this.#files.stat(AT_FDCWD, path.bytes, { follow: true });
-      const job = this.#job(params, path, kind === "directory", controller.signal, report);
+      // A link that is named is followed, those that are met on the way are not.
+      const target = kind === "file" ? realPath(this.#files, path.bytes) : path.bytes;
+      const job = this.#job(params, path, target, kind === "directory", controller.signal, report);
       // Ripgrep would wait for a FIFO that it is told by name.
-      const isForRipgrep = kind !== "other" && utf8Text(path.bytes) !== undefined;
+      const isForRipgrep = kind !== "other" && utf8Text(target) !== undefined;
       const program = isForRipgrep ? findRipgrep() : undefined;
       return program === undefined
         ? await searchByScan(this.#files, job)
@@ -112,13 +115,16 @@ export class SearchTable {
   #job(
     params: SearchParams,
     path: WirePath,
+    target: string,
     isDirectory: boolean,
     signal: AbortSignal,
     report: Report,
   ): SearchJob {
-    const { directory, name } = splitPath(path.bytes);
-    const directoryBytes = isDirectory ? path.bytes : directory;
-    const text = (below: string): string => pathText(joined(directoryBytes, below), path.form);
+    const { directory, name } = splitPath(target);
+    const directoryBytes = isDirectory ? target : directory;
+    // Of a single file the path is the one that was asked for.
+    const text = (below: string): string =>
+      pathText(isDirectory ? joined(directoryBytes, below) : path.bytes, path.form);
     return {
       query: params.query,
       regex: params.regex ?? true,

@@ -24,12 +24,12 @@ for (const [engine, folder] of Object.entries(searches)) {
       const path = folderOfAll(t);
       mkdirSync(path("open"));
       for (const name of ["open/a", "open/z"]) writeFileSync(path(name), "needle\n");
-      mkdirSync(path("open/shut"));
-      writeFileSync(path("open/shut/x"), "needle\n");
+      mkdirSync(path("open/sh: ut"));
+      writeFileSync(path("open/sh: ut/x"), "needle\n");
       writeFileSync(path("open/secret"), "needle\n");
       if (isRoot)
-        for (const name of ["", "open", "open/shut", "open/secret"]) chownSync(path(name), NOBODY, NOBODY);
-      for (const name of ["open/shut", "open/secret"]) chmodSync(path(name), 0);
+        for (const name of ["", "open", "open/sh: ut", "open/secret"]) chownSync(path(name), NOBODY, NOBODY);
+      for (const name of ["open/sh: ut", "open/secret"]) chmodSync(path(name), 0);
       const client = new FileClient(t, await t.client());
       const denied = (name: string): Json => ({
         path: t.path(path(name)),
@@ -41,17 +41,17 @@ for (const [engine, folder] of Object.entries(searches)) {
           const { entries, errors, truncated } = await client.call("walk", { path: path(name), options });
           return [entries.map((entry: Json) => entry.path), errors, truncated];
         };
-        const listed = ["open/a", "open/secret", "open/shut", "open/z"].map((name) => t.path(path(name)));
-        expect(await walk("open")).toEqual([listed, [denied("open/shut")], false]);
-        expect(await walk("open/shut")).toEqual([[], [denied("open/shut")], false]);
+        const listed = ["open/a", "open/secret", "open/sh: ut", "open/z"].map((name) => t.path(path(name)));
+        expect(await walk("open")).toEqual([listed, [denied("open/sh: ut")], false]);
+        expect(await walk("open/sh: ut")).toEqual([[], [denied("open/sh: ut")], false]);
       }
       if (t.ours) {
         const found = await client.call("search", { searchId: "s", path: path("open"), query: "needle" });
         expect(found).toMatchObject({ matches: 2, engine: engine === "" ? "builtin" : "ripgrep" });
         const byPath = (a: Json, b: Json): number => (a.path < b.path ? -1 : 1);
-        expect(found.errors.toSorted(byPath)).toEqual([denied("open/secret"), denied("open/shut")]);
+        expect(found.errors.toSorted(byPath)).toEqual([denied("open/secret"), denied("open/sh: ut")]);
       }
-      for (const name of ["open/shut", "open/secret"]) chmodSync(path(name), 0o700);
+      for (const name of ["open/sh: ut", "open/secret"]) chmodSync(path(name), 0o700);
     });
 
     verifies("fs: in a folder that cannot be listed, names that are known work", async () => {

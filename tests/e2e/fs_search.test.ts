@@ -74,6 +74,18 @@ for (const [engine, launch] of Object.entries(engines)) {
       expect((await search(path("src"), "FIND", { caseSensitive: false, regex: false })).matches).toBe(4);
       expect((await search(path("src"), "^three\\b")).found).toEqual(["a.ts:3:1:three find"]);
       expect((await search(path("src/a.ts"), "one")).matches).toBe(1);
+      // What is named is searched, also by a link; only what is met on the way is not followed.
+      const through = async (name: string, query: string): Promise<unknown> => {
+        const client = new FileClient(t, await t.client());
+        const found = client.client.next(({ params }) => params?.searchId === "l");
+        const { matches } = await client.call("search", { searchId: "l", path: path(name), query });
+        expect((await found).params.matches[0].path).toStartWith(t.path(path(name)));
+        return matches;
+      };
+      expect([await through("src/link.ts", "one"), await through("src/linked", "find")]).toEqual([1, 1]);
+      symlinkSync("src/.hidden/d.ts", path("by-link"));
+      expect([await through("src/.hidden", "find"), await through("by-link", "find")]).toEqual([1, 1]);
+      expect(await through("src/.hidden/d.ts", "find")).toBe(1);
     });
 
     verifies("fs/search: globs, hidden files and limits", async () => {

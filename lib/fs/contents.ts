@@ -1,5 +1,6 @@
 /** Whole files: reading them, and writing them so that nobody sees half of a new one. */
 
+import { Buffer } from "node:buffer";
 import { giveBack, ReusableMemory } from "../jsonrpc/reusable_memory.ts";
 import type { FileCalls } from "../runtime/file_calls.ts";
 import {
@@ -16,6 +17,7 @@ import {
   O_WRONLY,
 } from "../runtime/file_libc.ts";
 import type { FileStat } from "../runtime/file_stat.ts";
+import { turnOfOthers } from "../runtime/turn.ts";
 import { isSystemError, refused, systemError } from "./errors.ts";
 import { realPath } from "./metadata.ts";
 import { at } from "./place.ts";
@@ -25,6 +27,7 @@ const MAX_FILE_BYTES = 512 * 1024 * 1024;
 /** Reads of more may have to wait for the disk, and let others have a turn. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 const FIRST_READ_BYTES = 64 * 1024;
+const MORE_READ_BYTES = 1024 * 1024;
 /** Files of this size and more are read into memory that is used again. */
 const REUSED_BYTES = 512 * 1024;
 const NEW_MODE = 0o666;
@@ -92,19 +95,26 @@ async function readSized(files: FileCalls, fd: number, size: number): Promise<Ui
   return there;
 }
 
-/** What the system makes up as it is read, such as files of `/proc`, says that it has no bytes. */
+/** What the system makes up as it is read, such as files of `/proc`, says that it has no bytes; some has no end. */
 async function readUnsized(files: FileCalls, fd: number): Promise<Uint8Array> {
-  let all = new Uint8Array(FIRST_READ_BYTES);
+  const pieces: Uint8Array[] = [];
   let length = 0;
   for (;;) {
-    const count = files.pread(fd, all.subarray(length), length);
-    if (count === 0) return all.slice(0, length);
-    length += count;
+    const piece = new Uint8Array(pieces.length === 0 ? FIRST_READ_BYTES : MORE_READ_BYTES);
+    let filled = 0;
+    let isEnd = false;
+    while (filled < piece.length && !isEnd) {
+      const count = files.pread(fd, piece.subarray(filled), length + filled);
+      isEnd = count === 0;
+      filled += count;
+      const turn = turnOfOthers();
+      if (turn) await turn;
+    }
+    length += filled;
     if (length > MAX_FILE_BYTES) throw tooLarge();
-    if (length < all.length) continue;
-    const more = new Uint8Array(2 * all.length);
-    more.set(all);
-    all = more;
+    pieces.push(piece.subarray(0, filled));
+    if (!isEnd) continue;
+    return pieces.length === 1 ? pieces[0]!.slice() : new Uint8Array(Buffer.concat(pieces));
   }
 }
 

@@ -1,4 +1,4 @@
-/** Writing files where the file system can do less than usual. */
+/** Whole files: limits of reading, and writing where the file system can do less than usual. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type WriteOptions, writeWhole } from "../../../lib/fs/contents.ts";
+import { readWhole, type WriteOptions, writeWhole } from "../../../lib/fs/contents.ts";
 import { type FileCalls, SystemError } from "../../../lib/runtime/file_calls.ts";
 import { O_TMPFILE } from "../../../lib/runtime/file_libc.ts";
 import { currentRuntime } from "../../../lib/runtime/runtime.ts";
@@ -28,7 +28,9 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** The system's calls, some of them replaced. */
-function withCalls(calls: Partial<Pick<FileCalls, "open" | "renameToNew" | "writeAll">>): FileCalls {
+function withCalls(
+  calls: Partial<Pick<FileCalls, "fstat" | "open" | "pread" | "renameToNew" | "writeAll">>,
+): FileCalls {
   return new Proxy(real, {
     get(target, key) {
       const value = calls[key as "open"] ?? (target[key as keyof FileCalls] as unknown);
@@ -44,6 +46,38 @@ const open: FileCalls["open"] = (dir, path, flags, mode) => {
 };
 
 const data = Buffer.from("whole");
+
+describe("reading a file", () => {
+  const readAs = async (size: number): Promise<number> => {
+    const path = join(root, "f");
+    writeFileSync(path, "short");
+    // It has shrunk when it is read, so that nobody has to read so much.
+    const files = withCalls({
+      fstat: (fd) => Object.defineProperty(real.fstat(fd), "size", { value: size }),
+    });
+    return (await readWhole(files, path, true, (_, read) => read())).length;
+  };
+
+  test("is refused above 512 MiB, and not below", async () => {
+    expect(await readAs(536_870_912)).toBe(5);
+    await expect(readAs(536_870_913)).rejects.toMatchObject({
+      code: -32600,
+      message: "file is too large to read: limit is 536870912 bytes",
+    });
+  });
+
+  test("that says it is empty goes on to its end, in whatever pieces it comes", async () => {
+    const whole = Buffer.alloc(3_000_001, "0123456789");
+    for (const most of [4096, 100_000, 5_000_000]) {
+      writeFileSync(join(root, "f"), "");
+      const files = withCalls({
+        pread: (_, memory, offset) => whole.copy(memory, 0, Number(offset), Number(offset) + most),
+      });
+      const read = await readWhole(files, join(root, "f"), true, (_, read) => read());
+      expect(Buffer.compare(read, whole)).toBe(0);
+    }
+  });
+});
 
 describe("a new file where none can be without a name", () => {
   for (const [what, more] of [

@@ -361,6 +361,7 @@ export const requirements = {
   "fs: every path of an answer has the form of the request": "protocol files §1.2",
   "fs: a FIFO holds nothing up, in no method": "protocol files §5",
   "fs: a long request delays no other, of the same connection either": "protocol files §1.8",
+  "fs/readFile: a file of the system without an end holds up nobody": "protocol files §5",
   "fs: each server has its methods, and says of all others that it has not": "protocol files §1.1",
   "fs: members that nobody knows are passed over, and a sandbox of null is none": "protocol files §1.1",
   "fs: what has the wrong shape is -32602 and says what is missing": "protocol files §1.3",

@@ -98,19 +98,43 @@ async function requestOptions(
   words: readonly string[],
 ): Promise<HttpRequestOptions> {
   const { data } = flags;
-  const [method, url] = words.length === 2 ? words : [data === undefined ? "GET" : "POST", words[0]!];
+  const { method, url } = target(words, data === undefined ? "GET" : "POST");
   const maxTime = flags["max-time"];
+  const headers = [
+    ...flags.header.flatMap((line) => headerLines(line)),
+    ...flags["header-env"].map((line) => lentHeader(line)),
+  ];
+  const content = data === undefined ? undefined : await body(runtime, data);
+  const saysLength = headers.some(({ name }) => /^(content-length|transfer-encoding)$/i.test(name));
+  // Some origins want to know that nothing comes.
+  if (!content?.length && !saysLength && (method === "POST" || method === "PUT")) {
+    headers.push({ name: "content-length", value: "0" });
+  }
   return {
-    method: method!,
-    url: url!,
-    headers: [
-      ...flags.header.flatMap((line) => headerLines(line)),
-      ...flags["header-env"].map((line) => lentHeader(line)),
-    ],
-    body: data === undefined ? undefined : await body(runtime, data),
+    method,
+    url,
+    headers,
+    body: content,
     redirectPolicy: flags["no-follow"] ? "stop" : "follow",
     timeoutMs: maxTime === undefined ? undefined : Math.ceil(maxTime * 1000),
   };
+}
+
+/** Errors do not show the URL: it may have a password in it. */
+function target(words: readonly string[], ordinary: string): { method: string; url: string } {
+  const [method, url] = words.length === 2 ? [words[0]!, words[1]!] : [ordinary, words[0]!];
+  if (isUrl(method) && !isUrl(url)) {
+    throw new ExecServerError("ERR_USAGE", `The method stands before the URL: http ${url} URL`);
+  }
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(method)) {
+    throw new ExecServerError("ERR_USAGE", `"${method}" is no method: http METHOD URL`);
+  }
+  if (isUrl(url)) return { method, url };
+  throw new ExecServerError("ERR_USAGE", "What is to be asked is no URL: expected http://… or https://…");
+}
+
+function isUrl(word: string): boolean {
+  return URL.canParse(word) && /^https?:$/.test(new URL(word).protocol);
 }
 
 /** Errors do not show the line: it may be a secret. */

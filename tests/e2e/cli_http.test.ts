@@ -92,6 +92,30 @@ test("a method is POST with a body, and GET without", async () => {
   expect(origin.seen.map(({ line }) => line)).toContain("GET /got HTTP/1.1");
 });
 
+test("POST without a body says so", async () => {
+  await http(["POST", origin.url("/nothing-comes")]);
+  await http(["-d", "", "-H", "Content-Length: 0", origin.url("/said")]);
+  for (const path of ["/nothing-comes", "/said"]) {
+    const { headers } = origin.seen.find(({ line }) => line.includes(path))!;
+    expect(headers.filter((line) => line.startsWith("content-length"))).toEqual(["content-length: 0"]);
+  }
+});
+
+test("what cannot be asked is a mistake, before anything is connected, and is not shown", async () => {
+  const rows: [args: string[], message: string][] = [
+    [["h.test/secret"], "What is to be asked is no URL: expected http://… or https://…"],
+    [["ftp://h.test/secret"], "What is to be asked is no URL: expected http://… or https://…"],
+    [["POST"], "What is to be asked is no URL: expected http://… or https://…"],
+    [["http://h.test/secret", "PUT"], "The method stands before the URL: http PUT URL"],
+    [["A B", "http://h.test/secret"], '"A B" is no method: http METHOD URL'],
+    [["--includ", "http://h.test/secret"], 'Unknown flag "--includ": did you mean "--include"?'],
+  ];
+  for (const [args, message] of rows) {
+    const stderr = `exec-server: ${message}\nTry "exec-server http --help".\n`;
+    expect(await http(["-e", "no-such", ...args])).toEqual({ status: 2, stdout: "", stderr });
+  }
+});
+
 test("headers come from a file, and from a variable that the server lends", async () => {
   const path = join(home, "headers");
   writeFileSync(path, "Authorization: Bearer file secret\r\n\nX-Two: 2\n");
@@ -145,21 +169,47 @@ test("a reader that goes ends it, and the origin is left", async () => {
   await within(3000, "end of the connection", origin.seen.find(({ line }) => line.includes("?head"))!.gone);
 });
 
-test("a server that is killed leaves the outcome unknown", async () => {
+test("Ctrl-C in the middle of a stream ends it, and the origin is left", async () => {
+  const path = "/events/0/20?interrupted";
+  const child = Bun.spawn([...program, "http", "-e", "socket", origin.url(path)], {
+    env: { ...process.env, CODEX_HOME: home },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const reader = child.stdout.getReader();
+  await within(8000, "the first event", reader.read());
+  child.kill("SIGINT");
+  await within(3000, "end of the program", child.exited);
+  expect([child.signalCode, await new Response(child.stderr).text()]).toEqual(["SIGINT", ""]);
+  await within(3000, "end of the connection to the origin", (await origin.waitFor(path)).gone);
+});
+
+test("a server that is killed leaves the outcome unknown, and a body without its end", async () => {
   const empty = join(home, "empty");
   mkdirSync(empty);
-  const server = Bun.spawn([...program, "serve", "--listen", "ws://127.0.0.1:0"], { stdout: "pipe" });
-  try {
-    const { value } = await server.stdout.getReader().read();
-    const url = new TextDecoder().decode(value).trim();
-    const env = { CODEX_HOME: empty, CODEX_EXEC_SERVER_URL: url };
-    const asking = call(["http", origin.url("/hang?killed")], { env });
-    await origin.waitFor("/hang?killed", 8000);
-    server.kill("SIGKILL");
-    const { status, stderr } = await asking;
-    expect([status, stderr.includes("http/request")]).toEqual([254, true]);
-  } finally {
-    server.kill("SIGKILL");
-    await server.exited;
+  for (const [path, message, body] of [
+    ["/hang?killed", "http/request", ""],
+    ["/events/0/20?killed", "Cannot read on from an HTTP answer", "data: 1\n\n"],
+  ] as const) {
+    const server = Bun.spawn([...program, "serve", "--listen", "ws://127.0.0.1:0"], { stdout: "pipe" });
+    try {
+      const { value } = await server.stdout.getReader().read();
+      const url = new TextDecoder().decode(value).trim();
+      const child = Bun.spawn([...program, "http", origin.url(path)], {
+        env: { ...process.env, CODEX_HOME: empty, CODEX_EXEC_SERVER_URL: url },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const out = child.stdout.getReader();
+      const text =
+        body === "" ? "" : new TextDecoder().decode((await within(8000, "body", out.read())).value);
+      await origin.waitFor(path, 8000);
+      server.kill("SIGKILL");
+      expect([await within(8000, "end", child.exited), text.startsWith(body)]).toEqual([254, true]);
+      expect(await new Response(child.stderr).text()).toContain(message);
+    } finally {
+      server.kill("SIGKILL");
+      await server.exited;
+    }
   }
 });

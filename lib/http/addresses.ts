@@ -40,20 +40,45 @@ export function within(inner: IpRange, outer: IpRange): boolean {
   return inner.bits >> shift === outer.bits >> shift;
 }
 
+const LOOPBACK: readonly IpRange[] = [
+  { family: 4, bits: 0x7f00_0001n, prefix: 32 },
+  { family: 6, bits: 1n, prefix: 128 },
+];
+
+/** The address, and the same one of IPv4 where it is mapped (`::ffff:a.b.c.d`). */
+export function sameAs(address: IpRange): IpRange[] {
+  const isMapped = address.family === 6 && address.bits >> 32n === 0xffffn;
+  return isMapped ? [address, v4(address.bits)] : [address];
+}
+
 /**
- * The address and, for an IPv6 address with an IPv4 address in it, that too: it may be where the packets go. Mapped
- * (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`), translated (`64:ff9b::/96`, `64:ff9b:1::/48`) and 6to4 (`2002::/16`).
+ * The address, and what packets to it may reach.
+ *
+ * - An address of IPv4 in it: mapped, compatible (`::a.b.c.d`), translated (`64:ff9b::/96`, and `64:ff9b:1::/48` by prefixes
+ *   of any length), 6to4 (`2002::/16`), Teredo (`2001::/32`) and ISATAP (`…:5efe:a.b.c.d`).
+ * - This machine, if it is no address in particular.
  */
 export function standsFor(address: IpRange): IpRange[] {
-  if (address.family === 4) return [address];
-  const { bits } = address;
-  const found = [address];
-  const v4 = (value: bigint): void => void found.push({ family: 4, bits: value & 0xffff_ffffn, prefix: 32 });
+  const same = sameAs(address);
+  if (same.at(-1)!.bits === 0n) return [...same, ...LOOPBACK];
+  return address.family === 4 ? same : [...same, ...v4Within(address.bits).map(v4)];
+}
+
+function v4Within(bits: bigint): bigint[] {
   const high96 = bits >> 32n;
-  if (high96 === 0xffffn || (high96 === 0n && bits > 1n)) v4(bits);
-  if (high96 === 0x0064_ff9b_0000_0000_0000_0000n || bits >> 80n === 0x0064_ff9b_0001n) v4(bits);
-  if (bits >> 112n === 0x2002n) v4(bits >> 80n);
-  return found;
+  if ((high96 === 0n && bits > 1n) || high96 === 0x0064_ff9b_0000_0000_0000_0000n) return [bits];
+  if (bits >> 112n === 0x2002n) return [bits >> 80n];
+  // Written inverted.
+  if (bits >> 96n === 0x2001_0000n) return [~bits];
+  if ((high96 & 0xfdff_ffffn) === 0x5efen) return [bits];
+  if (bits >> 80n !== 0x0064_ff9b_0001n) return [];
+  // Behind a prefix of 96 bits, or of 48, 56 or 64, where the ninth byte is none of the address (RFC 6052, 2.2).
+  const withoutByte = ((bits >> 64n) << 56n) | (bits & 0xff_ffff_ffff_ffffn);
+  return [bits, withoutByte >> 40n, withoutByte >> 32n, withoutByte >> 24n];
+}
+
+function v4(bits: bigint): IpRange {
+  return { family: 4, bits: bits & 0xffff_ffffn, prefix: 32 };
 }
 
 function v4Bits(text: string): bigint {

@@ -1,6 +1,6 @@
 /** Where requests may go: rules by name, address and port, asked before and after a name is resolved. */
 
-import { type IpRange, parseAddress, parseRange, standsFor, within } from "./addresses.ts";
+import { type IpRange, parseAddress, parseRange, sameAs, standsFor, within } from "./addresses.ts";
 import { HttpFailure } from "./failure.ts";
 
 /** One rule of `--http-allow` or `--http-deny`. */
@@ -50,6 +50,13 @@ const dangerous = [
   ["168.63.129.16", "the metadata service of a cloud"],
   ["192.0.0.192", "the metadata service of a cloud"],
 ] as const;
+/** Names of such addresses. */
+const metadataNames: ReadonlySet<string> = new Set([
+  "metadata.google.internal",
+  "metadata.goog",
+  "instance-data",
+  "instance-data.ec2.internal",
+]);
 let dangerousRanges: readonly (readonly [range: IpRange, what: string])[] | undefined;
 
 const MAX_PASSED = 1000;
@@ -89,6 +96,13 @@ export class HttpPolicy {
       (rule) => matchesPort(rule, port) && (rule.all || matchesName(rule, name)),
     );
     if (denied) throw refusal(hostname, port, `--http-deny ${denied.text} says so`);
+    // A proxy may resolve it where we cannot.
+    if (
+      metadataNames.has(name) &&
+      !this.#allow.some((rule) => rule.name === name && matchesPort(rule, port))
+    ) {
+      throw refusal(hostname, port, "it is the metadata service of a cloud");
+    }
     if (this.#allow.length === 0) return;
     // A rule about addresses may yet allow it.
     if (
@@ -105,10 +119,11 @@ export class HttpPolicy {
    * @throws {HttpFailure} `policy`
    */
   checkAddress(hostname: string, address: IpRange, port: number): void {
+    // Denied is all that it may lead to, allowed only what it is.
     const forms = standsFor(address);
-    const fits = (rule: PolicyRule): boolean =>
-      matchesPort(rule, port) && forms.some((form) => rule.range !== undefined && within(form, rule.range));
-    const denied = this.#deny.find((rule) => fits(rule) || (rule.all && matchesPort(rule, port)));
+    const fits = (rule: PolicyRule, among = sameAs(address)): boolean =>
+      matchesPort(rule, port) && among.some((form) => rule.range !== undefined && within(form, rule.range));
+    const denied = this.#deny.find((rule) => fits(rule, forms) || (rule.all && matchesPort(rule, port)));
     if (denied) throw refusal(hostname, port, `--http-deny ${denied.text} says so`);
     dangerousRanges ??= dangerous.map(([text, what]) => [parseRange(text)!, what]);
     for (const [range, what] of dangerousRanges) {

@@ -37,12 +37,26 @@ describe("addresses", () => {
       "::169.254.1.2",
       "64:ff9b::169.254.1.2",
       "64:ff9b:1::a9fe:102",
+      "64:ff9b:1:a9fe:1:200::",
+      "64:ff9b:1:a9:fe:102::",
+      "64:ff9b:1:0:a9:fe01:200::",
+      "2001:0:1:2:3:4:5601:fefd",
+      "fd00::5efe:a9fe:102",
+      "fd00::200:5efe:a9fe:102",
       "2002:a9fe:102::1",
     ]) {
       const forms = standsFor(parseAddress(text)!);
       expect(forms.some((form) => within(form, parseRange("169.254.0.0/16")!))).toBe(true);
     }
-    for (const text of ["::1", "::", "2001:db8::a9fe:102", "127.0.0.1"])
+    for (const text of ["::1", "2001:db8::a9fe:102", "127.0.0.1"])
       expect(standsFor(parseAddress(text)!)).toHaveLength(1);
+  });
+
+  test("of no host in particular stand for this machine", () => {
+    for (const text of ["0.0.0.0", "::", "::ffff:0.0.0.0"]) {
+      const forms = standsFor(parseAddress(text)!);
+      for (const loopback of ["127.0.0.1", "::1"])
+        expect([text, forms.some((form) => within(form, parseRange(loopback)!))]).toEqual([text, true]);
+    }
   });
 });

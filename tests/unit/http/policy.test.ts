@@ -122,6 +122,26 @@ describe("allow and deny", () => {
     expect(allows(policy(["x.test"], ["*"]), "x.test", "1.1.1.1")).toBe(false);
   });
 
+  test("an address is denied as what it may lead to, and allowed as what it is", () => {
+    for (const host of ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"])
+      expect([host, allows(policy([], ["127.0.0.0/8"]), host)]).toEqual([host, false]);
+    expect(allows(policy([], ["::1"]), "0.0.0.0")).toBe(false);
+    for (const host of ["10.1.1.1", "[::ffff:10.1.1.1]"])
+      expect([host, allows(policy(["10.0.0.0/8"]), host)]).toEqual([host, true]);
+    // By a prefix of another length these are packets to 8.8.8.8.
+    for (const host of ["[64:ff9b:1:a00::808:808]", "[2002:a00::808:808]", "[64:ff9b::a01:101]"])
+      expect([host, allows(policy(["10.0.0.0/8"]), host)]).toEqual([host, false]);
+  });
+
+  test("a metadata service is refused by name, unless it is meant", () => {
+    for (const host of ["metadata.google.internal", "METADATA.google.internal."])
+      expect([host, allows(policy(["*"]), host, "10.0.0.1")]).toEqual([host, false]);
+    expect(allows(policy(["metadata.google.internal"]), "metadata.google.internal", "10.0.0.1")).toBe(true);
+    expect(allows(policy(["metadata.google.internal:81"]), "metadata.google.internal", "10.0.0.1")).toBe(
+      false,
+    );
+  });
+
   test("a rule about addresses holds for a name that leads there", () => {
     expect(allows(policy(["10.0.0.0/8"]), "x.test", "10.1.1.1")).toBe(true);
     expect(allows(policy(["10.0.0.0/8"]), "x.test", "11.1.1.1")).toBe(false);

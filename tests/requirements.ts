@@ -297,6 +297,8 @@ export const requirements = {
   "mcp: the file server works on the files over there": "brief: mcp",
   "mcp: a server over HTTP is reached from over there": "brief: mcp",
   "mcp: a session that has expired is made anew once, and what was asked is asked again once": "brief: mcp",
+  "mcp: the version of a session that was made anew is what its server speaks": "brief: mcp",
+  "mcp: close ends a session that is being made anew": "brief: mcp",
   "mcp: a call is never sent again by itself, what has no effect is": "brief: mcp",
   "mcp: authorization is discovered, asked for and used from over there": "brief: mcp",
   "mcp: the end of the connection ends the transports": "brief: mcp",

@@ -31,6 +31,8 @@ export interface FetchPlace {
 
 /** How long the server may take to end the session when we close. */
 const GOODBYE_MS = 2000;
+/** How long a fresh session may take to be there. */
+const RENEWAL_MS = 30_000;
 /** What has no effect is sent again after so long, when the server or the way to it was not ready. */
 const RETRY_AFTER_MS = [250, 1000];
 const retried: ReadonlySet<unknown> = new Set(["initialize", "notifications/initialized", "tools/list"]);
@@ -63,6 +65,8 @@ export class McpHttpTransport implements McpTransport {
   #version: string | undefined;
   #renewal: Promise<void> | undefined;
   #renewals = 0;
+  /** Ends the renewal that is on its way. */
+  #giveUpRenewal: ((why: string) => void) | undefined;
   #closed = false;
   /** Requests without an answer, and whether the server has taken them. */
   readonly #waiting = new Map<string | number, { inner: Inner; isTaken: boolean }>();
@@ -111,15 +115,8 @@ export class McpHttpTransport implements McpTransport {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const inner = this.#inner;
-    if (inner.sessionId !== undefined && inner.terminateSession) {
-      const late = Promise.withResolvers<void>();
-      const timer = setTimeout(late.resolve, GOODBYE_MS);
-      // A server that has forgotten it, or is gone, has nothing to end.
-      await Promise.race([inner.terminateSession().catch(() => {}), late.promise]);
-      clearTimeout(timer);
-    }
-    await inner.close();
+    this.#giveUpRenewal?.("the transport was closed");
+    await Promise.all([end(this.#inner), this.#renewal?.catch(() => {})]);
   }
 
   #make(): Inner {
@@ -177,25 +174,36 @@ export class McpHttpTransport implements McpTransport {
     if (!this.#initialize) throw new Error("The session has expired before it was initialised");
     const fresh = this.#make();
     const id = `renewed-${++this.#renewals}`;
-    const answered = Promise.withResolvers<void>();
-    answered.promise.catch(() => {});
+    const answered = Promise.withResolvers<unknown>();
+    const givenUp = Promise.withResolvers<never>();
+    for (const { promise } of [answered, givenUp]) promise.catch(() => {});
     const deliver = fresh.onmessage;
     fresh.onmessage = (message: McpMessage, extra?: unknown) => {
       if (message.id !== id) return deliver?.(message, extra);
-      if (message.error)
-        answered.reject(new Error(`The session cannot be renewed: ${message.error.message}`));
-      else answered.resolve();
+      if (message.error) answered.reject(cannotRenew(message.error.message));
+      else answered.resolve(message.result);
     };
-    try {
+    const initialize = async (first: McpMessage): Promise<void> => {
       await fresh.start();
-      await this.#sendOver(fresh, { ...this.#initialize, id }, undefined);
-      await answered.promise;
+      await this.#sendOver(fresh, { ...first, id }, undefined);
+      const { protocolVersion } = (await answered.promise) as { protocolVersion?: unknown };
+      // The server may be another one by now.
+      if (typeof protocolVersion === "string") this.#version = protocolVersion;
       if (this.#version !== undefined) fresh.setProtocolVersion?.(this.#version);
       await this.#sendOver(fresh, { jsonrpc: "2.0", method: "notifications/initialized" }, undefined);
+    };
+    this.#giveUpRenewal = (why) => givenUp.reject(cannotRenew(why));
+    const timer = setTimeout(() => this.#giveUpRenewal?.(`no answer in ${RENEWAL_MS} ms`), RENEWAL_MS);
+    try {
+      const initialized = initialize(this.#initialize);
+      initialized.catch(() => {});
+      await Promise.race([initialized, givenUp.promise]);
     } catch (error) {
-      await fresh.close();
+      await end(fresh);
       throw error;
     } finally {
+      clearTimeout(timer);
+      this.#giveUpRenewal = undefined;
       this.#waiting.delete(id);
     }
     this.#inner = fresh;
@@ -215,6 +223,22 @@ export class McpHttpTransport implements McpTransport {
   }
 }
 
+function cannotRenew(why: string): Error {
+  return new Error(`The session cannot be renewed: ${why}`);
+}
+
+/** Ends the session at the server, and the transport. */
+async function end(inner: Inner): Promise<void> {
+  if (inner.sessionId !== undefined && inner.terminateSession) {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, GOODBYE_MS);
+    // A server that has forgotten it, or is gone, has nothing to end.
+    await Promise.race([inner.terminateSession().catch(() => {}), late.promise]);
+    clearTimeout(timer);
+  }
+  await inner.close();
+}
+
 /** The HTTP status that an error of the SDK carries. */
 function statusOf(error: unknown): unknown {
   const { code, status } = error as { code?: unknown; status?: unknown };
@@ -223,6 +247,7 @@ function statusOf(error: unknown): unknown {
 
 function isTransient(error: unknown): boolean {
   if (transientStatuses.has(statusOf(error))) return true;
-  const { cause } = error as { cause?: unknown };
+  const { cause, code } = error as { cause?: unknown; code?: unknown };
+  if (code === "ERR_HTTP_BODY") return true;
   return cause instanceof RpcError && cause.message.startsWith("http/request failed:");
 }

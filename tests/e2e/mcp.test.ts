@@ -12,7 +12,7 @@ import {
   type Environment,
   localEnvironment,
 } from "../../mod.ts";
-import { within } from "../support/deadline.ts";
+import { until, within } from "../support/deadline.ts";
 import { suite, verifies } from "../support/harness.ts";
 import {
   everythingServer,
@@ -126,6 +126,42 @@ function mcpTests(place: () => Client | Environment): void {
     },
   );
 
+  verifies("mcp: the version of a session that was made anew is what its server speaks", async () => {
+    const server = new FakeMcpServer();
+    const client = await connect(http(place(), server.url));
+    server.forget();
+    server.version = "2025-03-26";
+    expect(await say(client, "one")).toBe("said one");
+    expect(server.seen.findLast(({ what }) => what.startsWith("POST tools/call"))!.version).toBe(
+      "2025-03-26",
+    );
+    await client.close();
+    server.close();
+  });
+
+  verifies("mcp: close ends a session that is being made anew", async () => {
+    for (const method of ["initialize", "notifications/initialized"]) {
+      const server = new FakeMcpServer();
+      const client = await connect(http(place(), server.url));
+      server.forget();
+      const hold = Promise.withResolvers<void>();
+      server.hold = { method, until: hold.promise };
+      const call = say(client, "x").catch((error) => error);
+      const count = (): number => server.count(`POST ${method}`);
+      await until(5000, "a fresh session", () => count() === 2);
+      const closed = client.close();
+      // The peer does one request after the other, so the first must end.
+      await until(5000, "the end to be told", () => server.count("DELETE") > 0 || hold.resolve());
+      await within(8000, "end of the transport", closed);
+      expect(await within(8000, "end of the call", call)).toBeInstanceOf(Error);
+      // One whose name was known is ended, and nothing goes on by itself.
+      if (method !== "initialize") expect(server.sessions).toBe(0);
+      expect(server.count("POST notifications/initialized")).toBe(method === "initialize" ? 1 : 2);
+      expect(server.count("POST tools/call")).toBe(1);
+      server.close();
+    }
+  });
+
   verifies("mcp: a call is never sent again by itself, what has no effect is", async () => {
     const server = new FakeMcpServer();
     const client = await connect(http(place(), server.url));
@@ -135,6 +171,12 @@ function mcpTests(place: () => Client | Environment): void {
     server.fail = { method: "tools/list", status: 503, times: 1 };
     expect((await client.listTools()).tools).toHaveLength(1);
     expect(server.count("POST tools/list")).toBe(2);
+    server.cut = "tools/list";
+    expect((await client.listTools()).tools).toHaveLength(1);
+    expect(server.count("POST tools/list")).toBe(4);
+    server.cut = "tools/call";
+    expect(await say(client, "y").catch((error) => error)).toBeInstanceOf(Error);
+    expect(server.count("POST tools/call")).toBe(2);
     server.fail = { method: "tools/list", status: 400, times: 1 };
     expect(statusOf(await client.listTools().catch((error: Any) => error))).toBe(400);
     await client.close();

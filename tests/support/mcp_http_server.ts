@@ -1,5 +1,7 @@
 /** A small MCP server over HTTP that does as it is told: forgets sessions, fails, wants credentials. */
 
+import { gzipSync } from "node:zlib";
+
 interface Message {
   id?: number | string;
   method: string;
@@ -10,9 +12,15 @@ export class FakeMcpServer {
   readonly #server: ReturnType<typeof Bun.serve>;
   readonly #sessions = new Set<string>();
   /** `METHOD name session` of each request that came, with who asked. */
-  readonly seen: { what: string; userAgent: string | null }[] = [];
+  readonly seen: { what: string; userAgent: string | null; version?: string | null }[] = [];
   /** Answers so many of the next messages of that method with that status. */
   fail: { method: string; status: number; times: number } | undefined;
+  /** Answers the next of that method with half a body. */
+  cut: string | undefined;
+  /** Messages of that method wait for it before they are answered. */
+  hold: { method: string; until: Promise<void> } | undefined;
+  /** Spoken in place of what a client asks for. */
+  version: string | undefined;
   /** Wants a bearer token, and gives one to who asks by the rules. */
   readonly wantsToken: boolean;
   #challenge = "";
@@ -44,6 +52,11 @@ export class FakeMcpServer {
     return this.seen.filter((seen) => seen.what.startsWith(what)).length;
   }
 
+  /** Those that are open. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
   close(): void {
     this.#server.stop(true);
   }
@@ -57,7 +70,11 @@ export class FakeMcpServer {
       return await this.#authorization(request, pathname);
     }
     const message: Message | undefined = request.method === "POST" ? await request.json() : undefined;
-    this.seen.push({ what: `${request.method} ${message?.method ?? "-"} ${session ?? "-"}`, userAgent });
+    this.seen.push({
+      what: `${request.method} ${message?.method ?? "-"} ${session ?? "-"}`,
+      userAgent,
+      version: request.headers.get("mcp-protocol-version"),
+    });
     if (this.wantsToken && request.headers.get("authorization") !== "Bearer good") {
       const metadata = `${this.origin}/.well-known/oauth-protected-resource`;
       return new Response("", {
@@ -68,11 +85,17 @@ export class FakeMcpServer {
     if (this.fail && this.fail.method === message?.method && this.fail.times-- > 0) {
       return new Response("not now", { status: this.fail.status });
     }
+    if (this.cut !== undefined && this.cut === message?.method) {
+      this.cut = undefined;
+      const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+      return new Response(gzipSync('{"jsonrpc":"2.0"}').subarray(0, 20), { headers });
+    }
+    if (this.hold?.method === message?.method && message?.method === "initialize") await this.hold!.until;
     if (message?.method === "initialize") {
       const id = crypto.randomUUID();
       this.#sessions.add(id);
       const result = {
-        protocolVersion: message.params!.protocolVersion,
+        protocolVersion: this.version ?? message.params!.protocolVersion,
         capabilities: { tools: {} },
         serverInfo: { name: "fake", version: "1" },
       };
@@ -85,6 +108,7 @@ export class FakeMcpServer {
       this.#sessions.delete(session);
       return new Response("");
     }
+    if (this.hold?.method === message!.method) await this.hold!.until;
     if (message!.id === undefined) return new Response(null, { status: 202 });
     const result =
       message!.method === "tools/list"

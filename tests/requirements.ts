@@ -238,6 +238,13 @@ export const requirements = {
   "http/request: an answer has status, headers and body": "protocol §3.1",
   "http/request: nothing is sent but what was asked for, accept and host": "protocol §3.1",
   "http/request: header names are in lower case, and repeated ones together": "protocol §3.1",
+  "http/request: a URL is sent as the standard of URLs writes it": "protocol §3.1",
+  "http/request: a user name or a password alone are credentials": "protocol §3.1",
+  "http/request: credentials of a URL stay with its origin, and those of a location are not sent":
+    "protocol §3.1",
+  "http/request: header values are sent as they are, and names in any case": "protocol §3.1",
+  "http/request: odd locations and odd statuses": "protocol §3.1",
+  "http/request: what is wrong in several ways is told for the first of them": "protocol §3.1",
   "http/request: a method and a body are sent as they are": "protocol §3.1",
   "http/request: a content-length that is not that of the body is refused": "brief: bytes are exact",
   "http/request: a user name and password become Basic credentials": "protocol §3.1",

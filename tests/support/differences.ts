@@ -83,6 +83,7 @@ export const differences = {
     why: "the peers leave the header out, and so do not follow it",
     does: both({ name: "content-length", value: "0" }),
   },
+  "location with a space": { why: "0.138.0 does not follow it", does: old("GET /to-space") },
   "redirect beyond ASCII": {
     why: "the peers leave the header out, and so do not follow it",
     does: both("GET /beyond HTTP/1.1"),

@@ -42,8 +42,13 @@ const put = (a: Attempt, path: string, sandbox: object): Promise<string> =>
 /** What one that can write holds goes soon after its last use. */
 async function expectNames(a: Attempt, names: readonly string[]): Promise<void> {
   const found = (): string[] => readdirSync(a.work).sort();
-  await until(5000, "end of the helper", () => !found().includes(".codex"));
-  expect(found()).toEqual([...names].sort());
+  // What it held goes name by name.
+  const left = [...names].sort().join();
+  await until(
+    5000,
+    () => `end of the helper, with ${left} left: ${found()}`,
+    () => found().join() === left,
+  );
 }
 
 function fileRequests(get: () => Attempt, writable: (a: Attempt) => readonly object[]): void {

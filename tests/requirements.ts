@@ -311,6 +311,7 @@ export const requirements = {
   "mcp: the end of the connection ends the transports": "brief: mcp",
   "mcp: lines that are no messages are told and skipped, a last one needs no end": "brief: mcp",
   "mcp: close ends a program that does not want to": "brief: mcp",
+  "mcp: close ends a program that is only being started": "brief: mcp",
   "mcp: what cannot be started rejects": "brief: mcp",
   "client: starts, reads, writes and ends processes on every server": "client §3.3, brief: client",
   "client: a working directory is given as a path, in the form of each server": "client §3.1",

@@ -35,6 +35,8 @@ export class McpStdioTransport implements McpTransport {
   readonly #place: ProgramPlace;
   readonly #options: McpStdioOptions;
   #child: Process | undefined;
+  #starting: Promise<Process> | undefined;
+  #isClosed = false;
   #ended: Promise<void> | undefined;
 
   constructor(place: ProgramPlace, options: McpStdioOptions) {
@@ -44,8 +46,11 @@ export class McpStdioTransport implements McpTransport {
 
   /** @throws What `start` of the environment throws. */
   async start(): Promise<void> {
-    if (this.#child) throw new ExecServerError("ERR_USAGE", "The transport was started already");
-    const child = await startServerProgram(this.#place, this.#options);
+    if (this.#starting) throw new ExecServerError("ERR_USAGE", "The transport was started already");
+    if (this.#isClosed) throw new ExecServerError("ERR_CLOSED", "The transport was closed");
+    this.#starting = startServerProgram(this.#place, this.#options);
+    const child = await this.#starting;
+    if (this.#isClosed) throw new ExecServerError("ERR_CLOSED", "The transport was closed while it started");
     this.#child = child;
     this.#ended = readServerProgram(child, {
       line: (text) => this.#onLine(text),
@@ -65,8 +70,13 @@ export class McpStdioTransport implements McpTransport {
 
   /** Ends the program and waits for its end. */
   async close(): Promise<void> {
-    if (!this.#child) return;
-    await endServerProgram(this.#child);
+    this.#isClosed = true;
+    // It may be on its way.
+    const child = await this.#starting?.catch(() => undefined);
+    if (!child) return;
+    // Its end comes behind what it says, so somebody must read that.
+    this.#ended ??= readServerProgram(child, { line: () => {}, stderr: () => {}, closed: () => {} });
+    await endServerProgram(child);
     await this.#ended;
   }
 

@@ -1,7 +1,7 @@
 /** MCP with the official SDK and real servers, here and over every server. */
 
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { McpHttpTransport, McpStdioTransport } from "../../mcp.ts";
@@ -24,6 +24,7 @@ import {
   type Sdk,
 } from "../support/mcp.ts";
 import { FakeMcpServer } from "../support/mcp_http_server.ts";
+import { isAlive } from "../support/proc.ts";
 
 const node = Bun.which("node")!;
 let sdk: Sdk;
@@ -288,6 +289,19 @@ if (!isMissing) {
       await transport.start();
       await within(5000, "start", ready.promise);
       await within(8000, "end", transport.close());
+    });
+
+    verifies("mcp: close ends a program that is only being started", async () => {
+      const transport = program("echo $$ > pid; exec cat /dev/zero");
+      const starting = transport.start().catch((error) => error);
+      await within(8000, "end", transport.close());
+      expect((await starting).code).toBe("ERR_CLOSED");
+      const path = join(folder, "pid");
+      expect(existsSync(path) && isAlive(Number(readFileSync(path, "utf8")))).toBe(false);
+      expect((await transport.start().catch((error) => error)).code).toBe("ERR_USAGE");
+      const never = program("exec sleep 1000");
+      await never.close();
+      expect((await never.start().catch((error) => error)).code).toBe("ERR_CLOSED");
     });
 
     verifies("mcp: what cannot be started rejects", async () => {

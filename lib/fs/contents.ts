@@ -180,7 +180,13 @@ async function overwrite(
     await replace(files, path, stat, bytes, options);
     return;
   }
-  await files.writeAll(fd, bytes, 0);
+  try {
+    await files.writeAll(fd, bytes, 0);
+  } catch (error) {
+    // Files of the system that are settings are written as streams are.
+    if (!isSystemError(error, "ESPIPE")) throw error;
+    writeStream(files, fd, bytes);
+  }
   // Last: a full disk then costs the old contents only where new ones stand.
   if (stat.size > bytes.length) files.truncate(fd, bytes.length);
   if (options.sync) await files.sync(fd);
@@ -258,7 +264,8 @@ function openNameless(files: FileCalls, dir: number): number | undefined {
   try {
     return files.open(dir, ".", O_TMPFILE | O_WRONLY, NEW_MODE);
   } catch (error) {
-    if (isSystemError(error, "EOPNOTSUPP", "EISDIR", "EINVAL", "ENOENT")) return undefined;
+    // What is not allowed is told by the other way, in which the system says more exactly why.
+    if (isSystemError(error, "EOPNOTSUPP", "EISDIR", "EINVAL", "ENOENT", "EACCES", "EPERM")) return undefined;
     throw error;
   }
 }

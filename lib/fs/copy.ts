@@ -15,7 +15,7 @@ import {
 } from "../runtime/file_libc.ts";
 import type { FileKind, FileStat } from "../runtime/file_stat.ts";
 import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
-import { createDirectory, ownKind, READ_OWN_DIRECTORY } from "./directory.ts";
+import { createDirectory, isDirectory, ownKind, READ_OWN_DIRECTORY } from "./directory.ts";
 import { isSystemError, refused } from "./errors.ts";
 import { realPath } from "./metadata.ts";
 import { joined, splitPath } from "./wire_path.ts";
@@ -101,8 +101,7 @@ async function copyDirectory(files: FileCalls, source: Name, destination: Name):
       files.makeDirectory(destination.dir, destination.name, 0o777);
     } catch (error) {
       if (!isSystemError(error, "EEXIST")) throw error;
-      const { kind } = files.stat(destination.dir, destination.name, { follow: true });
-      if (kind !== "directory") throw error;
+      if (!isDirectory(files, destination.dir, destination.name, true)) throw error;
     }
     const to = files.open(destination.dir, destination.name, O_PATH | O_DIRECTORY);
     try {

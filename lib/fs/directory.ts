@@ -42,7 +42,7 @@ function makeWithParents(files: FileCalls, path: string): void {
   }
 }
 
-function isDirectory(files: FileCalls, dir: number, name: string, follow: boolean): boolean {
+export function isDirectory(files: FileCalls, dir: number, name: string, follow: boolean): boolean {
   try {
     return files.stat(dir, name, { follow }).kind === "directory";
   } catch {

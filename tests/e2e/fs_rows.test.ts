@@ -4,6 +4,7 @@ import { expect } from "bun:test";
 import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -235,6 +236,15 @@ suite("fs row by row", { transports: ["websocket"], peerTransports: ["websocket"
       "open a socket": row("open", "socket", noFile("socket"), { handleId: "h" }, "fs: reading a socket"),
       "open a socket to write": row("open", "socket", "-32603 os 6", { handleId: "h", mode: "replace" }),
     });
+    const slack = "/proc/self/timerslack_ns";
+    await table({
+      "where none can be made": row("writeFile", "/proc/none", "-32004 os 2", data),
+      // A setting of the system can only be written from its start to its end.
+      ...(existsSync(slack) && {
+        "a setting": row("writeFile", slack, {}, { dataBase64: base64("50000") }),
+        "which is set": row("readFile", slack, { dataBase64: base64("50000\n") }),
+      }),
+    });
     if (isOld) return;
     await table({
       "write /dev/null": row("writeFile", "/dev/null", "-32600 path is not a regular file", {
@@ -359,6 +369,12 @@ suite("fs row by row", { transports: ["websocket"], peerTransports: ["websocket"
     truncateSync(path("holes"), 3_000_000);
     appendFileSync(path("holes"), "end");
     truncateSync(path("holes"), 5_000_000);
+    mkdirSync(path("nested/sub"), { recursive: true });
+    mkdirSync(path("blocked"));
+    symlinkSync("none", path("blocked/sub"));
+    mkdirSync(path("led"));
+    symlinkSync("../d", path("led/sub"));
+    writeFileSync(path("nested/sub/y"), "y");
     const special = "-32600 fs/copy only supports regular files, directories, and symlinks";
     await table({
       "a socket": copied("socket", "s2", special),
@@ -380,12 +396,15 @@ suite("fs row by row", { transports: ["websocket"], peerTransports: ["websocket"
         "ld",
         "-32600 fs/copy cannot copy a directory to itself or one of its descendants",
       ),
+      "a tree where a link to nothing is": copied("nested", "blocked", "-32603 os 17"),
+      "a tree where a link to a directory is": copied("nested", "led", {}),
       "a link to itself": copied("loop", "loop2", {}),
       "to a link to nothing": copied("f", "dangling", {}),
       "to a device": copied("f", "/dev/null", {}),
       "a file with holes": copied("holes", "filled", {}),
       "what the system makes up": copied("/proc/self/status", "status", {}),
     });
+    expect(readFileSync(path("d/y"), "utf8")).toBe("y");
     expect(readFileSync(path("filled")).equals(readFileSync(path("holes")))).toBe(true);
     expect(readFileSync(path("status"), "utf8")).toContain("VmRSS:");
     expect(readFileSync(path("nothing"), "utf8")).toBe("hello");

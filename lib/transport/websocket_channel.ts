@@ -52,6 +52,8 @@ const MAX_QUIET_PINGS = 2;
 const MAX_STUCK_PINGS = 5;
 /** They do not wait for the end of the turn above this. */
 const MAX_BATCH_BYTES = 64 * 1024;
+/** So much is read in one turn before what has been answered is sent. */
+const FLUSH_AFTER_BYTES = 512 * 1024;
 /** How long the other side has to answer our close frame. */
 const CLOSE_WAIT_MS = 1000;
 
@@ -80,10 +82,17 @@ export class WebsocketChannel implements Channel {
   /** Made for the first of them. */
   #long: LongMessages | undefined;
   readonly #fragments: Fragments;
-  /** What is answered so far goes first: to read on takes so long that the other side can make use of it meanwhile. */
+  /** Since something was flushed on the way. */
+  #readBytes = 0;
   readonly #more: ReadMore = (memory) => {
-    this.#flush();
-    return this.#stream.readMore?.(memory) ?? 0;
+    // What is answered so far goes first: meanwhile the other side can send on. For little it is not worth the call.
+    if (this.#readBytes >= FLUSH_AFTER_BYTES) {
+      this.#readBytes = 0;
+      this.#flush();
+    }
+    const count = this.#stream.readMore?.(memory) ?? 0;
+    this.#readBytes += count;
+    return count;
   };
   #paused = false;
   /** Pings in a row after which nothing moved in either direction. */

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { base64Members } from "../protocol/base64.ts";
+import { bytesOfBase64, readBase64 } from "../protocol/base64_codec.ts";
 import { MalformedMessage, type Message, parseMessage } from "./message.ts";
 import { giveBack, messageBytes } from "./reusable_memory.ts";
 
@@ -51,28 +52,10 @@ export function parseLongMessage(bytes: Uint8Array): Message | undefined {
   return message;
 }
 
-/** The text goes through strings of this length. No group of four letters, which are three bytes, may be cut. */
-const SLICE_LETTERS = 64 * 1024;
-const EQUALS = 0x3d;
-const strict = { lastChunkHandling: "strict" } as const;
-
 /** The bytes, in memory for messages; undefined unless it is standard base64 with padding and nothing else. */
-function decodeBase64(text: Buffer): Uint8Array | undefined {
-  const padding = text[text.length - 1] !== EQUALS ? 0 : text[text.length - 2] !== EQUALS ? 1 : 2;
-  const bytes = messageBytes(Math.floor(text.length / 4) * 3 - padding);
-  let done = 0;
-  try {
-    for (let at = 0; at < text.length; at += SLICE_LETTERS) {
-      const room = bytes.subarray(done);
-      const letters = text.toString("latin1", at, at + SLICE_LETTERS);
-      done += room.setFromBase64(letters, strict).written;
-      // Padding before the end, or white space, which the decoder skips and the protocol does not allow.
-      if (done !== Math.min(bytes.length, ((at + SLICE_LETTERS) / 4) * 3)) break;
-    }
-    if (done === bytes.length && text.length % 4 === 0) return bytes;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
+function decodeBase64(letters: Buffer): Uint8Array | undefined {
+  const bytes = messageBytes(bytesOfBase64(letters));
+  if (readBase64(letters, bytes)) return bytes;
   giveBack(bytes);
   return undefined;
 }

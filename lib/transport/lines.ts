@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
+import { writeBase64 } from "../protocol/base64_codec.ts";
 import type { ByteSink, ByteSource } from "../runtime/runtime.ts";
 
 /** A line is above the limit. */
@@ -138,11 +139,10 @@ export class LineChannel implements Channel {
       return;
     }
     this.#flush();
-    const base64 = bytes.toBase64();
     // No text is longer than three bytes for each of its units.
-    const line = Buffer.allocUnsafeSlow(3 * (head.length + tail.length) + base64.length + 1);
-    let at = line.write(head, 0, "utf8");
-    at += line.write(base64, at, "latin1");
+    const most = 3 * (head.length + tail.length) + 4 * Math.ceil(bytes.length / 3) + 1;
+    const line = Buffer.allocUnsafeSlow(most);
+    let at = writeBase64(line, line.write(head, 0, "utf8"), bytes);
     at += line.write(tail, at, "utf8");
     line[at++] = LF;
     this.#write(line.subarray(0, at));

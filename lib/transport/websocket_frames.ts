@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { CloseReason } from "../jsonrpc/channel.ts";
 import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
+import { base64Room, writeBase64 } from "../protocol/base64_codec.ts";
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -242,7 +243,7 @@ export function encodeText(text: string, mask: boolean): Uint8Array {
   return finishFrame(bytes, true, opcode.text, mask);
 }
 
-/** What frames of texts with base64 are made in; one at a time. */
+/** What frames are made in, one at a time. */
 let scratch = Buffer.allocUnsafe(0);
 const SCRATCH_BYTES = 1536 * 1024;
 
@@ -253,7 +254,7 @@ const SCRATCH_BYTES = 1536 * 1024;
 export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, mask: boolean): Uint8Array {
   // No text is longer than three bytes for each of its units.
   const most = MAX_HEAD_BYTES + 3 * (head.length + tail.length) + 4 * Math.ceil(bytes.length / 3);
-  const frame = scratchOf(most);
+  const frame = base64Room(most) ?? scratchOf(most);
   let at = MAX_HEAD_BYTES;
   at += frame.write(head, at, "utf8");
   at = writeBase64(frame, at, bytes);
@@ -263,21 +264,10 @@ export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, 
 
 /** Bytes as base64, the same for a part of a message. */
 export function encodeBase64(bytes: Uint8Array, fin: boolean, code: number, mask: boolean): Uint8Array {
-  const frame = scratchOf(MAX_HEAD_BYTES + 4 * Math.ceil(bytes.length / 3));
+  const most = MAX_HEAD_BYTES + 4 * Math.ceil(bytes.length / 3);
+  const frame = base64Room(most) ?? scratchOf(most);
   const end = writeBase64(frame, MAX_HEAD_BYTES, bytes);
   return finishFrame(frame.subarray(0, end), fin, code, mask);
-}
-
-/** Whole groups of three. Longer texts are memory that the system hands out and takes back piece by piece. */
-const BASE64_STEP_BYTES = 24 * 1024;
-
-/** Answers where it ends. */
-function writeBase64(frame: Buffer, start: number, bytes: Uint8Array): number {
-  let at = start;
-  for (let i = 0; i < bytes.length; i += BASE64_STEP_BYTES) {
-    at += frame.write(bytes.subarray(i, i + BASE64_STEP_BYTES).toBase64(), at, "latin1");
-  }
-  return at;
 }
 
 /** The head of a frame that is not masked. */

@@ -50,8 +50,8 @@ export interface Bench {
   open(): Promise<Link>;
   /** An empty folder for this server's run, removed afterwards. */
   readonly folder: string;
-  /** The same for trees of many files: in memory, where the system has such a file system. */
-  readonly trees: string;
+  /** The same in memory, where the system has a file system of that kind. */
+  readonly memory: string;
   /** One more server. */
   launch(transport: "websocket" | "stdio"): ServerProcess;
   /** A count or size for this run: the given one, or a part of it when the run is quick. */

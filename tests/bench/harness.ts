@@ -35,8 +35,8 @@ export interface RunOptions {
   wanted(id: string): boolean;
   /** Where servers have their home. */
   readonly home: string;
-  /** Where trees of many files are made. */
-  readonly trees: string;
+  /** Where files are made that must not wait for a disk. */
+  readonly memory: string;
   progress(text: string): void;
 }
 
@@ -130,7 +130,7 @@ class Run {
     const servers = new Set<ServerProcess>();
     const links: Link[] = [];
     const folder = mkdtempSync(join(this.#options.home, "run-"));
-    const trees = mkdtempSync(join(this.#options.trees, "run-"));
+    const memory = mkdtempSync(join(this.#options.memory, "run-"));
     const launch = (transport: "websocket" | "stdio"): ServerProcess => {
       const server = this.#launch(contender, transport);
       servers.add(server);
@@ -150,7 +150,7 @@ class Run {
         link: await connect(),
         open: connect,
         folder,
-        trees,
+        memory,
         launch,
         size: (full) => Math.max(1, Math.round(this.#options.quick ? full * QUICK_SHARE : full)),
       };
@@ -167,7 +167,7 @@ class Run {
       // Their processes end with the server, whether a client says goodbye or not.
       for (const server of servers) await server.stop();
       await Promise.all(links.map(({ gone }) => within(CASE_MS, "end of a connection", gone)));
-      for (const path of [trees, folder]) rmSync(path, { recursive: true, force: true });
+      for (const path of [memory, folder]) rmSync(path, { recursive: true, force: true });
     }
     return { values, failures };
   }

@@ -87,9 +87,9 @@ async function measure(flags: Flags, pattern: RegExp): Promise<Result> {
   const folder = mkdtempSync(join(existsSync("/var/tmp") ? "/var/tmp" : tmpdir(), "exec-server-bench-"));
   // A disk's file system can take sixty times as long for a new file for minutes after many have been removed: ext4
   // without a journal keeps their numbers out of use that long. In memory it is the servers that are compared.
-  const trees = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : folder, "exec-server-bench-"));
+  const memory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : folder, "exec-server-bench-"));
   const removeFolders = (): void => {
-    for (const path of [trees, folder]) rmSync(path, { recursive: true, force: true });
+    for (const path of [memory, folder]) rmSync(path, { recursive: true, force: true });
   };
   // The servers are sessions of their own and do not get what the terminal sends us.
   for (const [signal, status] of [
@@ -110,7 +110,7 @@ async function measure(flags: Flags, pattern: RegExp): Promise<Result> {
       quick: flags.quick,
       wanted: (id) => pattern.test(id),
       home: folder,
-      trees,
+      memory,
       progress: (text) => console.error(text),
     });
     if (rows.length === 0 && skipped.length === 0)

@@ -109,7 +109,8 @@ interface Blocks {
 
 /**
  * `raw` where the server can: what a client of ours does, against what it does with the peer. Once to warm up, then
- * `times`; each time up makes a new file, as one that is cut off is written to the disk when it is closed.
+ * `times`; each time up makes a new file, as one that is cut off is written to the disk when it is closed, and in memory, as the system holds
+ * up who writes more than the disk does.
  */
 function blocks(id: string, title: string, { full, times = 1, write = false, raw = false }: Blocks): Case {
   return {
@@ -120,7 +121,7 @@ function blocks(id: string, title: string, { full, times = 1, write = false, raw
       const asRaw = raw && (await takesRaw(bench.link));
       const move = async (name: string, length: number): Promise<void> => {
         if (read !== undefined) await readBlocks(bench.link, read, length, asRaw);
-        else await writeBlocks(bench.link, uri(join(bench.folder, name)), length, asRaw);
+        else await writeBlocks(bench.link, uri(join(bench.memory, name)), length, asRaw);
       };
       await move(id, Math.min(mib, 64));
       let n = 0;
@@ -144,7 +145,7 @@ function whole(id: string, title: string, raw: boolean): Case {
 }
 
 function manyFiles(bench: Bench, name: string, directories: number, each: number, bytes: string): string {
-  const root = join(bench.trees, name);
+  const root = join(bench.memory, name);
   for (let d = 0; d < directories; d++) {
     mkdirSync(join(root, `directory-${d}`), { recursive: true });
     for (let f = 0; f < each; f++) writeFileSync(join(root, `directory-${d}`, `file-${f}`), bytes);
@@ -184,7 +185,7 @@ const trees: Case[] = [
         await best(3, () =>
           bench.link.call("fs/copy", {
             sourcePath: uri(root),
-            destinationPath: uri(join(bench.trees, `copied-${n++}`)),
+            destinationPath: uri(join(bench.memory, `copied-${n++}`)),
             recursive: true,
           }),
         ),

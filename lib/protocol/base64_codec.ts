@@ -1,0 +1,138 @@
+/**
+ * Base64 from memory to memory. The engine's own functions go by way of texts, which stay until the collector comes: at
+ * the pace of a flood they are most of the memory that a server has.
+ */
+
+import { Buffer } from "node:buffer";
+
+/** base64_codec.wat, compiled; `npm run wasm` puts it here. */
+const module =
+  "AGFzbQEAAAABDgJgA39/fwBgA39/fwF/AwMCAAEFAwEAGwccAwZtZW1vcnkCAAZlbmNvZGUAAAZkZWNvZGUAAQreAwLPAQEKe0GA/gD9ESEGQYCA/AH9ESEHQYCAgPgD/REhCEEz/Q8hCUEa/Q8hCkEN/Q8hC/0MR/z8/Pz8/Pz8/Pzt8EEAACEMA0AgAP0ABAAgBf0NAgEAEAUEAxAIBwYQCwoJECEDIANBEv2tASADQQT9rQEgBv1O/VAgA0EK/asBIAf9TiADQRj9qwEgCP1O/VD9UCEDIAMgCf1zIAogA/0nIAv9Tv1QIQQgASADIAwgBP0O/W79CwQAIABBDGohACABQRBqIQEgAkEBayICDQALC4oCAQt7QQ/9DyEGQS/9DyEH/QwVERERERERERERExobGxsaIQj9DBAQAQIECAQIEBAQEBAQEBAhCf0MABATBL+/ubkAAAAAAAAAACEKQT/9ESELQYD+AP0RIQxBgID8Af0RIQ0DQCAA/QAEACEDIANBBP2tASAG/U4hBCAFIAggAyAG/U79DiAJIAT9Dv1O/VAhBSADIAogBCADIAf9I/1u/Q79biEDIAEgAyAL/U5BEv2rASADIAz9TkEE/asB/VAgAyAN/U5BCv2tASADQRj9rQH9UP1QIAP9DQIBAAYFBAoJCA4NDAMDAwP9CwQAIABBEGohACABQQxqIQEgAkEBayICDQALIAX9Uws=";
+
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  /** Groups of 12 bytes; 4 bytes more are read. */
+  encode(from: number, to: number, groups: number): void;
+  /** Groups of 16 letters; 4 bytes more are written. Whether any letter was wrong. */
+  decode(from: number, to: number, groups: number): number;
+}
+
+/** Where things are in its memory. */
+const INPUT = 0;
+const OUTPUT = 64 * 1024;
+const ROOM = 128 * 1024;
+const ROOM_BYTES = 1536 * 1024;
+/** How much is done at a time: 64 KiB of letters, which stay in the processor's cache. */
+const STEP_BYTES = 48 * 1024;
+const STEP_LETTERS = 64 * 1024;
+/** For less it is not worth while. */
+const LEAST_BYTES = 4096;
+/** Of texts, where there is no codec: longer ones are memory that the system hands out and takes back piece by piece. */
+const TEXT_BYTES = 24 * 1024;
+
+class Codec {
+  readonly #exports: Exports;
+  /** All its memory. */
+  readonly memory: Buffer;
+
+  constructor() {
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.fromBase64(module)));
+    this.#exports = instance.exports as unknown as Exports;
+    this.memory = Buffer.from(this.#exports.memory.buffer);
+  }
+
+  /** Encodes whole groups, up to a step of them. */
+  encode(bytes: Uint8Array, target: Buffer, at: number): void {
+    this.memory.set(bytes, INPUT);
+    const groups = bytes.length / 12;
+    if (target.buffer === this.memory.buffer) {
+      this.#exports.encode(INPUT, target.byteOffset + at, groups);
+    } else {
+      this.#exports.encode(INPUT, OUTPUT, groups);
+      target.set(this.memory.subarray(OUTPUT, OUTPUT + groups * 16), at);
+    }
+  }
+
+  /** Decodes whole groups, up to a step of them. Whether it was base64. */
+  decode(letters: Uint8Array, target: Uint8Array, at: number): boolean {
+    this.memory.set(letters, INPUT);
+    const groups = letters.length / 16;
+    if (this.#exports.decode(INPUT, OUTPUT, groups) !== 0) return false;
+    target.set(this.memory.subarray(OUTPUT, OUTPUT + groups * 12), at);
+    return true;
+  }
+}
+
+let codec: Codec | undefined;
+let isMissing = false;
+
+/** Made for the first long bytes; undefined where the engine has nothing of that kind, or no memory for it. */
+function codecFor(bytes: number): Codec | undefined {
+  if (bytes < LEAST_BYTES || isMissing) return undefined;
+  try {
+    codec ??= new Codec();
+  } catch {
+    isMissing = true;
+  }
+  return codec;
+}
+
+/** Memory into which {@link writeBase64} writes without a copy, the same each time; undefined for more than there is. */
+export function base64Room(length: number): Buffer | undefined {
+  return length > ROOM_BYTES ? undefined : codecFor(length)?.memory.subarray(ROOM, ROOM + length);
+}
+
+/** Writes bytes as base64, with padding; answers where it ends. */
+export function writeBase64(target: Buffer, start: number, bytes: Uint8Array): number {
+  const codec = codecFor(bytes.length);
+  const inGroups = codec ? bytes.length - (bytes.length % 12) : 0;
+  let at = start;
+  for (let done = 0; done < inGroups; done += STEP_BYTES) {
+    const part = bytes.subarray(done, Math.min(done + STEP_BYTES, inGroups));
+    codec!.encode(part, target, at);
+    at += (part.length / 3) * 4;
+  }
+  for (let done = inGroups; done < bytes.length; done += TEXT_BYTES) {
+    at += target.write(bytes.subarray(done, done + TEXT_BYTES).toBase64(), at, "latin1");
+  }
+  return at;
+}
+
+const EQUALS = 0x3d;
+const strict = { lastChunkHandling: "strict" } as const;
+
+/** How many bytes the letters stand for, if they are base64. */
+export function bytesOfBase64(letters: Uint8Array): number {
+  const { length } = letters;
+  const padding = letters[length - 1] !== EQUALS ? 0 : letters[length - 2] !== EQUALS ? 1 : 2;
+  return Math.floor(length / 4) * 3 - padding;
+}
+
+/**
+ * Decodes letters, one a byte, into as many bytes as {@link bytesOfBase64} says. False, with anything in the bytes,
+ * unless they are standard base64 with padding and nothing else.
+ */
+export function readBase64(letters: Buffer, bytes: Uint8Array): boolean {
+  const { length } = letters;
+  if (length % 4 !== 0) return false;
+  const codec = codecFor(length);
+  // The last group is left out, as it can end with padding.
+  const inGroups = codec ? length - (length % 16 || 16) : 0;
+  for (let at = 0; at < inGroups; at += STEP_LETTERS) {
+    const part = letters.subarray(at, Math.min(at + STEP_LETTERS, inGroups));
+    if (!codec!.decode(part, bytes, (at / 4) * 3)) return false;
+  }
+  let done = (inGroups / 4) * 3;
+  try {
+    for (let at = inGroups; at < length; at += STEP_LETTERS) {
+      const text = letters.toString("latin1", at, at + STEP_LETTERS);
+      done += bytes.subarray(done).setFromBase64(text, strict).written;
+      // Padding before the end, or white space, which the decoder skips and the protocol does not allow.
+      if (done !== Math.min(bytes.length, ((at + STEP_LETTERS) / 4) * 3)) return false;
+    }
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+  return done === bytes.length;
+}

@@ -46,7 +46,7 @@
   (func (export "decode") (param $from i32) (param $to i32) (param $groups i32) (result i32)
     (local $v v128) (local $high v128) (local $wrong v128)
     (local $c15 v128) (local $slash v128) (local $lows v128) (local $highs v128) (local $offsets v128)
-    (local $first v128) (local $second v128) (local $third v128)
+    (local $first v128) (local $weights v128)
     (local.set $c15 (i8x16.splat (i32.const 15)))
     (local.set $slash (i8x16.splat (i32.const 47)))
     ;; A bit for each kind of row of ASCII. No letter has one that both its halves name.
@@ -58,9 +58,8 @@
         0x10 0x10 0x01 0x02 0x04 0x08 0x04 0x08 0x10 0x10 0x10 0x10 0x10 0x10 0x10 0x10))
     ;; What is added to a letter, by its higher half; that of `/` is one less than that of `+`.
     (local.set $offsets (v128.const i8x16 0 16 19 4 -65 -65 -71 -71 0 0 0 0 0 0 0 0))
-    (local.set $first (i32x4.splat (i32.const 0x3f)))
-    (local.set $second (i32x4.splat (i32.const 0x3f00)))
-    (local.set $third (i32x4.splat (i32.const 0x3f0000)))
+    (local.set $first (i16x8.splat (i32.const 0x3f)))
+    (local.set $weights (i32x4.splat (i32.const 0x11000)))
     (loop $next
       (local.set $v (v128.load (local.get $from)))
       (local.set $high (v128.and (i32x4.shr_u (local.get $v) (i32.const 4)) (local.get $c15)))
@@ -73,17 +72,15 @@
         (i8x16.add (local.get $v)
           (i8x16.swizzle (local.get $offsets)
             (i8x16.add (local.get $high) (i8x16.eq (local.get $v) (local.get $slash))))))
-      ;; Four times six bits to a lane, the first highest; then three bytes of each.
-      (v128.store (local.get $to)
-        (i8x16.shuffle 2 1 0 6 5 4 10 9 8 14 13 12 3 3 3 3
+      ;; Twice six bits to twelve, the first highest, and those to twenty-four; then three bytes of each lane.
+      (local.set $v
+        (i32x4.dot_i16x8_s
           (v128.or
-            (v128.or
-              (i32x4.shl (v128.and (local.get $v) (local.get $first)) (i32.const 18))
-              (i32x4.shl (v128.and (local.get $v) (local.get $second)) (i32.const 4)))
-            (v128.or
-              (i32x4.shr_u (v128.and (local.get $v) (local.get $third)) (i32.const 10))
-              (i32x4.shr_u (local.get $v) (i32.const 24))))
-          (local.get $v)))
+            (i16x8.shl (v128.and (local.get $v) (local.get $first)) (i32.const 6))
+            (i16x8.shr_u (local.get $v) (i32.const 8)))
+          (local.get $weights)))
+      (v128.store (local.get $to)
+        (i8x16.shuffle 2 1 0 6 5 4 10 9 8 14 13 12 3 3 3 3 (local.get $v) (local.get $v)))
       (local.set $from (i32.add (local.get $from) (i32.const 16)))
       (local.set $to (i32.add (local.get $to) (i32.const 12)))
       (br_if $next (local.tee $groups (i32.sub (local.get $groups) (i32.const 1)))))

@@ -32,11 +32,11 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ],
   [
     "fs.block64M_MBps",
-    "the bytes go through the socket as base64, a third more; where other programs want the processors, client and server take turns, and the client's share is the same for both",
+    "the bytes go through the socket as base64, a third more; the client's share, and that of socket and page cache, is the same for both",
   ],
   [
     "fs.blockup64M_MBps",
-    "of about 1 ms of CPU for 1 MiB receiving, base64 and page cache alone take 0.9 (tests/bench/file_limits.ts), and the real server takes 1.5: twice as fast is at the limit of one thread",
+    "receiving, base64 and page cache are nearly all of the CPU (tests/bench/file_limits.ts): socket and file are the system's and the same for both, and where other programs want the processors, so is the client's share",
   ],
   [
     "fs.remove2000_ms",
@@ -60,11 +60,11 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ],
   [
     "stdin.",
-    "of 110 us of CPU for 64 KB the engine's compilers take a fifth in this short run; then it is socket, base64 and pipe",
+    "of 80 us of CPU for 64 KB the system takes 41 to write to the pipe and to read from the socket, which it does for both servers, base64 24; answers go out together for half a MiB",
   ],
   [
     "slow.peak_MB",
-    "the engine and its compiled code are 70 MB of it, 4 MiB are what the process retains, 1 MiB waits for the reader, and the rest is what the collector has not yet given back",
+    "the engine and its compiled code are 65 MB of it, 4 MiB are what the process retains, 1 MiB waits for the reader; an empty program of the engine that sends as much has 46 to 55",
   ],
   ["peak.files_MB", "of files that are read whole, and of what the collector has not yet given back"],
   [

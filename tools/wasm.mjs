@@ -6,8 +6,8 @@ import process from "node:process";
 import wabt from "wabt";
 import { root } from "./paths.mjs";
 
-const text = join(root, "lib", "protocol", "base64_codec.wat");
-const source = join(root, "lib", "protocol", "base64_codec.ts");
+const text = join(root, "lib", "jsonrpc", "base64_codec.wat");
+const source = join(root, "lib", "jsonrpc", "base64_codec.ts");
 const constant = /const module =\s*"[^"]*";/;
 
 const { parseWat } = await wabt();

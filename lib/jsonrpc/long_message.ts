@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { base64Members } from "../protocol/base64.ts";
-import { bytesOfBase64, readBase64 } from "../protocol/base64_codec.ts";
+import { bytesOfBase64, readBase64 } from "./base64_codec.ts";
 import { MalformedMessage, type Message, parseMessage } from "./message.ts";
 import { giveBack, messageBytes } from "./reusable_memory.ts";
 

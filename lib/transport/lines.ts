@@ -1,9 +1,9 @@
 /** A channel of lines: one JSON message each, ended by LF, over a pair of byte streams. */
 
 import { Buffer } from "node:buffer";
+import { writeBase64 } from "../jsonrpc/base64_codec.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
-import { writeBase64 } from "../protocol/base64_codec.ts";
 import type { ByteSink, ByteSource } from "../runtime/runtime.ts";
 
 /** A line is above the limit. */

@@ -8,6 +8,7 @@ import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import { Fragments } from "./fragments.ts";
 import { latin1Bytes } from "./latin1_bytes.ts";
+import { Liveness } from "./liveness.ts";
 import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
 import {
   closeStatus,
@@ -46,10 +47,6 @@ const FRAGMENT_BYTES = 8 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 /** Frames up to this size that are sent in one turn go out in one write. */
 const SMALL_FRAME_BYTES = 16 * 1024;
-/** Pings without an answer that end the channel. */
-const MAX_QUIET_PINGS = 2;
-/** The same while a client takes nothing: one that has stopped reading lives, and cannot be told from a dead one. */
-const MAX_STUCK_PINGS = 5;
 /** They do not wait for the end of the turn above this. */
 const MAX_BATCH_BYTES = 64 * 1024;
 /** So much is read in one turn before what has been answered is sent. */
@@ -70,7 +67,6 @@ export class WebsocketChannel implements Channel {
   readonly #stream: ByteStream;
   readonly #mask: boolean;
   readonly #parser: FrameParser;
-  readonly #pingIntervalMs: number;
   /** Who is told; nobody before `open` and after the end. */
   #receiver: ChannelReceiver | undefined;
   /** Why it has ended; set before the receiver is told. */
@@ -94,13 +90,7 @@ export class WebsocketChannel implements Channel {
     this.#readBytes += count;
     return count;
   };
-  #paused = false;
-  /** Pings in a row after which nothing moved in either direction. */
-  #quietPings = 0;
-  #pendingAtPing = 0;
-  #pingTimer: ReturnType<typeof setInterval> | undefined;
-  /** Runs while life is looked for. */
-  #probeTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #liveness: Liveness;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(stream: ByteStream, options: WebsocketOptions) {
@@ -109,7 +99,13 @@ export class WebsocketChannel implements Channel {
     this.#mask = options.role === "client";
     const maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
     this.#fragments = new Fragments(maxMessageBytes);
-    this.#pingIntervalMs = options.pingIntervalMs ?? 20_000;
+    this.#liveness = new Liveness({
+      intervalMs: options.pingIntervalMs ?? 20_000,
+      isServer: options.role === "server",
+      pendingBytes: () => stream.pendingBytes,
+      ping: () => this.#ping(),
+      giveUp: (message) => this.close({ kind: "timeout", message }),
+    });
     this.#parser = new FrameParser({
       maxPayloadBytes: maxMessageBytes,
       masked: options.role === "server",
@@ -126,7 +122,7 @@ export class WebsocketChannel implements Channel {
       this.#end(this.#reason);
       return;
     }
-    if (this.#pingIntervalMs > 0) this.#pingTimer = setInterval(() => this.#ping(), this.#pingIntervalMs);
+    this.#liveness.start();
     const early = this.#early;
     this.#early = [];
     // Nothing more is read behind these: it would come before the next of them, and this is not within `data()`.
@@ -192,23 +188,17 @@ export class WebsocketChannel implements Channel {
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#liveness.isDeaf = true;
     this.#stream.pause();
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#quietPings = 0;
+    this.#liveness.isDeaf = false;
     this.#stream.resume();
   }
 
   probe(timeoutMs: number): void {
-    if (this.#reason || this.#probeTimer !== undefined) return;
-    this.#writePing();
-    this.#probeTimer = setTimeout(
-      () => this.close({ kind: "timeout", message: `a ping brought no answer in ${timeoutMs} ms` }),
-      timeoutMs,
-    );
+    if (!this.#reason) this.#liveness.probe(timeoutMs);
   }
 
   close(reason: CloseReason): void {
@@ -217,7 +207,7 @@ export class WebsocketChannel implements Channel {
 
   #close(reason: CloseReason, status: number): void {
     if (this.#reason) return;
-    if (this.#paused) this.resume();
+    if (this.#liveness.isDeaf) this.resume();
     this.#sendClose(status, reason.message);
     // First, as a stream may tell of its end while it is destroyed.
     this.#end(reason);
@@ -231,8 +221,7 @@ export class WebsocketChannel implements Channel {
       this.#early.push(bytes);
       return;
     }
-    this.#quietPings = 0;
-    this.#endProbe();
+    this.#liveness.heard();
     try {
       this.#parser.feed(bytes, (frame) => this.#onFrame(frame), more);
     } catch (error) {
@@ -301,32 +290,10 @@ export class WebsocketChannel implements Channel {
     this.#end({ kind: "lost", message: how });
   }
 
-  /** Sends a ping, or gives up when the last ones brought nothing. */
   #ping(): void {
-    // Paused, we do not hear answers; and as long as a backlog shrinks, the other side lives.
-    const pending = this.#stream.pendingBytes;
-    const moved = this.#paused || pending < this.#pendingAtPing;
-    this.#pendingAtPing = pending;
-    this.#quietPings = moved ? 0 : this.#quietPings + 1;
-    const isServer = !this.#mask;
-    const limit = isServer && pending > 0 ? MAX_STUCK_PINGS : MAX_QUIET_PINGS;
-    if (this.#quietPings > limit) {
-      const seconds = (limit * this.#pingIntervalMs) / 1000;
-      this.close({ kind: "timeout", message: `${limit} pings brought no answer in ${seconds} s` });
-      return;
-    }
-    this.#writePing();
-  }
-
-  #writePing(): void {
     // In the middle of a long message on a slow way, a few bytes are all the life that there is.
     this.#stream.tellOfAll?.();
     this.#write(encodeFrame({ fin: true, opcode: opcode.ping, payload: new Uint8Array(0) }, this.#mask));
-  }
-
-  #endProbe(): void {
-    clearTimeout(this.#probeTimer);
-    this.#probeTimer = undefined;
   }
 
   #sendClose(status: number, text: string): void {
@@ -391,8 +358,7 @@ export class WebsocketChannel implements Channel {
   #end(reason: CloseReason): void {
     const told = this.#reason !== undefined && this.#receiver === undefined;
     this.#reason ??= reason;
-    clearInterval(this.#pingTimer);
-    this.#endProbe();
+    this.#liveness.stop();
     this.#long?.drop();
     this.#fragments.drop();
     const receiver = this.#receiver;

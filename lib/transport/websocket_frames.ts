@@ -1,9 +1,9 @@
 /** WebSocket frames (RFC 6455, section 5): bytes to frames, messages to bytes. */
 
 import { Buffer } from "node:buffer";
+import { base64Room, writeBase64 } from "../jsonrpc/base64_codec.ts";
 import type { CloseReason } from "../jsonrpc/channel.ts";
 import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
-import { base64Room, writeBase64 } from "../protocol/base64_codec.ts";
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 

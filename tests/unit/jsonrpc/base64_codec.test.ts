@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import fc from "fast-check";
-import { base64Room, bytesOfBase64, readBase64, writeBase64 } from "../../../lib/protocol/base64_codec.ts";
+import { base64Room, bytesOfBase64, readBase64, writeBase64 } from "../../../lib/jsonrpc/base64_codec.ts";
 import { root } from "../../support/programs.ts";
 
 const KIB = 1024;
@@ -98,7 +98,7 @@ describe("base64 from memory to memory", () => {
   test("the same without WebAssembly", () => {
     const script = `
       delete globalThis.WebAssembly;
-      const { base64Room, readBase64, writeBase64 } = await import("./lib/protocol/base64_codec.ts");
+      const { base64Room, readBase64, writeBase64 } = await import("./lib/jsonrpc/base64_codec.ts");
       const bytes = crypto.getRandomValues(new Uint8Array(50_001));
       const letters = Buffer.alloc(66_668);
       const end = writeBase64(letters, 0, bytes);

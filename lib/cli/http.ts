@@ -200,9 +200,14 @@ async function deliver(runtime: Runtime, answer: HttpAnswer, flags: HttpFlags): 
     else for await (const bytes of answer.body) await stdout.write(bytes);
     return exitStatus.ok;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    // Of the system, not of ours.
+    if (!/^E[A-Z\d]+$/.test(code)) throw error;
     await answer.body.cancel().catch(() => {});
-    return PIPE_STATUS;
+    if (code === "EPIPE") return PIPE_STATUS;
+    const where = flags.output === undefined ? "standard output" : JSON.stringify(flags.output);
+    complain(`exec-server: Cannot write ${where}: ${message}`);
+    return exitStatus.failed;
   }
 }
 

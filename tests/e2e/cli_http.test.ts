@@ -156,6 +156,22 @@ test("--fail tells by the status, -o writes a file, which must be possible", asy
   expect((await http(["-o", join(home, "none", "out"), origin.url("/")])).status).toBe(1);
 });
 
+test("what cannot be written, for want of room, is said", async () => {
+  const filled = await http(["-o", "/dev/full", origin.url("/bytes/3000000")]);
+  expect([filled.status, filled.stderr]).toEqual([
+    1,
+    'exec-server: Cannot write "/dev/full": ENOSPC: no space left on device, write\n',
+  ]);
+  const child = Bun.spawn(["sh", "-c", '"$@" > /dev/full', "sh", ...program, "http", origin.url("/")], {
+    env: { ...process.env, CODEX_HOME: home },
+    stderr: "pipe",
+  });
+  expect(await new Response(child.stderr).text()).toBe(
+    "exec-server: Cannot write standard output: ENOSPC: no space left on device, write\n",
+  );
+  expect(await child.exited).toBe(1);
+});
+
 test("a reader that goes ends it, and the origin is left", async () => {
   const child = Bun.spawn(
     ["sh", "-c", '"$@" | head -c 8', "sh", ...program, "http", origin.url("/events/0/20?head")],

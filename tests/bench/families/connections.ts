@@ -3,13 +3,16 @@
 import { type Case, type Family, figure } from "../figure.ts";
 import { makeConnections } from "../raw_connections.ts";
 
+/** Until none of what is measured runs for the first time. */
+const WARM_UP = 1000;
+
 function connect(id: string, title: string, count: number, width: number): Case {
   return {
     figures: [figure(`conn.${id}_per_s`, `new connections, ${title}`, "/s", "higher")],
     control: true,
     run: async ({ server, size }) => {
       const url = await server.url();
-      makeConnections(url, size(50), 1);
+      makeConnections(url, size(WARM_UP), 1);
       const from = performance.now();
       makeConnections(url, size(count), width);
       return [size(count) / ((performance.now() - from) / 1000)];

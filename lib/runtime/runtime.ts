@@ -127,7 +127,7 @@ export class RuntimeUnsupported extends Error {
 
 /** What a connection tells its owner. */
 export interface StreamHandlers {
-  /** Bytes came; they are the receiver's to keep. */
+  /** Bytes came; they are the receiver's to keep, or to free with all their buffer. */
   data(bytes: Uint8Array): void;
   /** Everything written has been taken by the system. Called only after `pendingBytes` was above 0. */
   drain(): void;

@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { base64Room, writeBase64 } from "../jsonrpc/base64_codec.ts";
 import type { CloseReason } from "../jsonrpc/channel.ts";
-import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
+import { freeAtOnce, giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -41,8 +41,8 @@ const NEXT_BYTES = 4096;
 const MORE_BYTES = 4 * 1024 * 1024;
 
 /**
- * Cuts a byte stream into frames. Works on what it is given: the arrays must be its own. A payload that comes whole is
- * a view of what it came in; one that is cut is put together in memory for messages, to be given back.
+ * Cuts a byte stream into frames. Works on what it is given: the arrays must be its own with all their buffers. A payload
+ * that comes whole is a view of what it came in; one that is cut is put together in memory for messages, to be given back.
  */
 export class FrameParser {
   readonly #maxPayloadBytes: number;
@@ -70,7 +70,8 @@ export class FrameParser {
    * @throws {FrameError} Nothing more can be made of the stream.
    */
   feed(bytes: Uint8Array, onFrame: (frame: Frame) => void, more: ReadMore = nothingMore): void {
-    this.#cut(bytes, onFrame);
+    // Pieces of a long payload, all copied to where it is put together: too large to wait for the collector.
+    if (this.#cut(bytes, onFrame)) freeAtOnce(bytes);
     for (let left = MORE_BYTES; left > 0 && (this.#payload || this.#length >= LONG_BYTES); ) {
       const room = this.#payload ? this.#room() : new Uint8Array(NEXT_BYTES);
       const count = more(room);
@@ -81,7 +82,9 @@ export class FrameParser {
     }
   }
 
-  #cut(bytes: Uint8Array, onFrame: (frame: Frame) => void): void {
+  /** Whether nobody has a view of the bytes. */
+  #cut(bytes: Uint8Array, onFrame: (frame: Frame) => void): boolean {
+    let isOurs = true;
     for (let at = 0; at < bytes.length; ) {
       if (this.#payload) {
         const room = this.#room();
@@ -92,7 +95,7 @@ export class FrameParser {
         continue;
       }
       const head = this.#takeHead(bytes, at);
-      if (head === 0) return;
+      if (head === 0) break;
       at += head;
       if (bytes.length - at < this.#length) {
         this.#payload = messageBytes(Math.min(this.#length, AHEAD_BYTES));
@@ -101,8 +104,10 @@ export class FrameParser {
       }
       const payload = bytes.subarray(at, at + this.#length);
       at += this.#length;
+      isOurs = false;
       this.#tell(payload, onFrame);
     }
+    return isOurs;
   }
 
   /** Where the next bytes of the payload belong. */

@@ -93,7 +93,7 @@ describe("frames", () => {
           const seen: Frame[] = [];
           let at = 0;
           const take = (most: number): Uint8Array => {
-            const piece = bytes.slice(at, at + Math.min(most, amounts.next().value));
+            const piece = new Uint8Array(bytes.subarray(at, at + Math.min(most, amounts.next().value)));
             at += piece.length;
             return piece;
           };
@@ -207,6 +207,26 @@ describe("frames", () => {
       { numRuns: 60 },
     );
   });
+});
+
+test("what was copied to where a long payload is put together is freed, what a frame is a view of is not", () => {
+  const parser = new FrameParser({ maxPayloadBytes: MAX, masked: false });
+  const payloads: Uint8Array[] = [];
+  const feed = (piece: Uint8Array): number => {
+    parser.feed(piece, ({ payload }) => payloads.push(payload));
+    return piece.length;
+  };
+  const long = encodeFrame({ fin: true, opcode: 2, payload: new Uint8Array(300_000).fill(7) }, false);
+  const short = encodeFrame({ fin: true, opcode: 2, payload: new Uint8Array(50).fill(8) }, false);
+  expect(feed(new Uint8Array(long.subarray(0, 100_000)))).toBe(0);
+  expect(feed(new Uint8Array(long.subarray(100_000, 200_000)))).toBe(0);
+  const end = new Uint8Array([...long.subarray(200_000), ...short]);
+  expect(feed(end)).toBe(end.length);
+  expect(payloads.map((payload) => [payload.length, payload[0], payload.at(-1)])).toEqual([
+    [300_000, 7, 7],
+    [50, 8, 8],
+  ]);
+  expect(payloads[1]!.buffer).toBe(end.buffer);
 });
 
 describe("rules of framing", () => {

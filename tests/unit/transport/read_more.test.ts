@@ -30,7 +30,7 @@ class ReadableStream extends FakeStream {
     return this.#paused || this.#ended;
   }
   take(most: number): Uint8Array {
-    const piece = this.#bytes.slice(this.#at, this.#at + Math.min(most, this.#amount()));
+    const piece = new Uint8Array(this.#bytes.subarray(this.#at, this.#at + Math.min(most, this.#amount())));
     this.#at += piece.length;
     return piece;
   }

@@ -232,31 +232,35 @@ export class WebsocketChannel implements Channel {
     }
   }
 
-  #onFrame(frame: Frame): void {
+  /** Whether nobody has a view of the payload. */
+  #onFrame(frame: Frame): boolean {
     if (frame.opcode === opcode.close) {
       this.#onCloseFrame(frame.payload);
-      return;
+      return true;
     }
     // After our close frame only theirs is of interest.
-    if (this.#reason) return;
-    if (frame.opcode === opcode.pong) return;
+    if (this.#reason) return true;
+    if (frame.opcode === opcode.pong) return true;
     if (frame.opcode === opcode.ping) {
       this.#write(encodeFrame({ fin: true, opcode: opcode.pong, payload: frame.payload }, this.#mask));
-      return;
+      return true;
     }
     const message = this.#fragments.add(frame);
-    if (message) this.#onMessage(message.opcode, message.payload);
+    const isRead = message !== undefined && this.#onMessage(message.opcode, message.payload);
+    // Of a message in several frames each was kept until now.
+    return isRead && message === frame;
   }
 
-  #onMessage(code: number, payload: Uint8Array): void {
+  /** Whether nobody has a view of the payload. */
+  #onMessage(code: number, payload: Uint8Array): boolean {
     const receiver = this.#reason ? undefined : this.#receiver;
     if (code === opcode.binary && isBinaryMessage(payload)) {
       receiver?.bytes?.(payload);
-      return;
+      return false;
     }
     if (payload.length >= LONG_MESSAGE_BYTES && receiver?.longText?.(payload)) {
       giveBack(payload);
-      return;
+      return true;
     }
     let text: string;
     try {
@@ -264,10 +268,11 @@ export class WebsocketChannel implements Channel {
     } catch {
       if (code === opcode.text) throw new FrameError(1007, "A text message is not UTF-8");
       receiver?.undecodable("the message is not UTF-8");
-      return;
+      return true;
     }
     giveBack(payload);
     receiver?.message(text);
+    return true;
   }
 
   #onCloseFrame(payload: Uint8Array): void {

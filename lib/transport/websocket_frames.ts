@@ -29,6 +29,9 @@ export class FrameError extends Error {
 /** Reads more of the stream, straight into the memory: how many bytes; 0 when there is nothing more for now. */
 export type ReadMore = (memory: Uint8Array) => number;
 
+/** Takes a frame. True when it has no view of the payload any more, so that what it came in can be freed. */
+export type TakeFrame = (frame: Frame) => unknown;
+
 /** For bytes that are all there is for now. */
 export const nothingMore: ReadMore = () => 0;
 const MAX_HEAD_BYTES = 14;
@@ -69,21 +72,21 @@ export class FrameParser {
    * @param more Has what else is there: asked for the rest of a payload that is cut, and for what follows a long one.
    * @throws {FrameError} Nothing more can be made of the stream.
    */
-  feed(bytes: Uint8Array, onFrame: (frame: Frame) => void, more: ReadMore = nothingMore): void {
-    // Pieces of a long payload, all copied to where it is put together: too large to wait for the collector.
-    if (this.#cut(bytes, onFrame)) freeAtOnce(bytes);
+  feed(bytes: Uint8Array, take: TakeFrame, more: ReadMore = nothingMore): void {
+    // It may be too large to wait for the collector.
+    if (this.#cut(bytes, take)) freeAtOnce(bytes);
     for (let left = MORE_BYTES; left > 0 && (this.#payload || this.#length >= LONG_BYTES); ) {
       const room = this.#payload ? this.#room() : new Uint8Array(NEXT_BYTES);
       const count = more(room);
       if (count === 0) return;
       left -= count;
-      if (this.#payload) this.#came(count, onFrame);
-      else this.#cut(room.subarray(0, count), onFrame);
+      if (this.#payload) this.#came(count, take);
+      else this.#cut(room.subarray(0, count), take);
     }
   }
 
   /** Whether nobody has a view of the bytes. */
-  #cut(bytes: Uint8Array, onFrame: (frame: Frame) => void): boolean {
+  #cut(bytes: Uint8Array, take: TakeFrame): boolean {
     let isOurs = true;
     for (let at = 0; at < bytes.length; ) {
       if (this.#payload) {
@@ -91,7 +94,7 @@ export class FrameParser {
         const part = bytes.subarray(at, at + room.length);
         room.set(part);
         at += part.length;
-        this.#came(part.length, onFrame);
+        this.#came(part.length, take);
         continue;
       }
       const head = this.#takeHead(bytes, at);
@@ -104,8 +107,7 @@ export class FrameParser {
       }
       const payload = bytes.subarray(at, at + this.#length);
       at += this.#length;
-      isOurs = false;
-      this.#tell(payload, onFrame);
+      if (this.#tell(payload, take) !== true) isOurs = false;
     }
     return isOurs;
   }
@@ -122,17 +124,17 @@ export class FrameParser {
     return payload.subarray(this.#payloadBytes);
   }
 
-  #came(count: number, onFrame: (frame: Frame) => void): void {
+  #came(count: number, take: TakeFrame): void {
     this.#payloadBytes += count;
     if (this.#payloadBytes < this.#length) return;
     const payload = this.#payload!;
     this.#payload = undefined;
-    this.#tell(payload, onFrame);
+    this.#tell(payload, take);
   }
 
-  #tell(payload: Uint8Array, onFrame: (frame: Frame) => void): void {
+  #tell(payload: Uint8Array, take: TakeFrame): unknown {
     if (this.#key !== 0) applyMask(payload, this.#key);
-    onFrame({ fin: this.#fin, opcode: this.#opcode, payload });
+    return take({ fin: this.#fin, opcode: this.#opcode, payload });
   }
 
   /** How many of the bytes are of a head, which may have begun before; 0 when it goes on behind them. */

@@ -209,11 +209,14 @@ describe("frames", () => {
   });
 });
 
-test("what was copied to where a long payload is put together is freed, what a frame is a view of is not", () => {
+test("what was copied to where a long payload is put together is freed, what somebody has a view of is not", () => {
   const parser = new FrameParser({ maxPayloadBytes: MAX, masked: false });
   const payloads: Uint8Array[] = [];
-  const feed = (piece: Uint8Array): number => {
-    parser.feed(piece, ({ payload }) => payloads.push(payload));
+  const feed = (piece: Uint8Array, keeps = true): number => {
+    parser.feed(piece, ({ payload }) => {
+      if (keeps) payloads.push(payload);
+      return !keeps;
+    });
     return piece.length;
   };
   const long = encodeFrame({ fin: true, opcode: 2, payload: new Uint8Array(300_000).fill(7) }, false);
@@ -227,6 +230,7 @@ test("what was copied to where a long payload is put together is freed, what a f
     [50, 8, 8],
   ]);
   expect(payloads[1]!.buffer).toBe(end.buffer);
+  expect(feed(new Uint8Array(long), false)).toBe(0);
 });
 
 describe("rules of framing", () => {

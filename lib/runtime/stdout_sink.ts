@@ -1,5 +1,6 @@
 /** The program's own standard output: a queue before a write that waits on its own. */
 
+import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import { joined, takeBatch } from "./bytes.ts";
 import { closedError } from "./fd_sink.ts";
 import type { ByteSink } from "./runtime.ts";
@@ -61,7 +62,9 @@ export class StdoutSink implements ByteSink {
     while (this.#queue.length > 0) {
       this.#batch = takeBatch(this.#queue, JOIN_BYTES);
       try {
-        await this.#writeAll(joined(this.#batch));
+        const bytes = joined(this.#batch);
+        await this.#writeAll(bytes);
+        if (this.#batch.length > 1) giveBack(bytes);
       } catch (error) {
         this.#fail(error as Error);
       }

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { writeBase64 } from "../jsonrpc/base64_codec.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
+import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 import type { ByteSink, ByteSource } from "../runtime/runtime.ts";
 
 /** A line is above the limit. */
@@ -15,12 +16,13 @@ const LF = 0x0a;
 
 /**
  * Cuts a byte stream into lines. `TextLineStream` of `@std/streams` does the same for text, but has no limit: a
- * peer that never sends LF would fill the memory.
+ * peer that never sends LF would fill the memory. A line is its taker's until that returns, and no longer.
  */
 export class LineSplitter {
   readonly #maxLineBytes: number;
-  #parts: Uint8Array[] = [];
-  #partBytes = 0;
+  /** The beginning of a line, in memory for messages. */
+  #held: Uint8Array | undefined;
+  #heldBytes = 0;
 
   constructor(maxLineBytes: number) {
     this.#maxLineBytes = maxLineBytes;
@@ -32,33 +34,45 @@ export class LineSplitter {
     for (let end = bytes.indexOf(LF); end >= 0; end = bytes.indexOf(LF, start)) {
       const piece = bytes.subarray(start, end);
       start = end + 1;
-      this.#check(piece.length);
-      if (this.#partBytes === 0) {
+      if (this.#held) {
+        this.#hold(piece);
+        this.end(onLine);
+      } else {
+        this.#check(piece.length);
         onLine(piece);
-        continue;
       }
-      this.#parts.push(piece);
-      const line = Buffer.concat(this.#parts);
-      this.#parts = [];
-      this.#partBytes = 0;
-      onLine(line);
     }
-    if (start === bytes.length) return;
-    const tail = bytes.subarray(start);
-    this.#check(tail.length);
-    this.#parts.push(tail);
-    this.#partBytes += tail.length;
+    if (start < bytes.length) this.#hold(bytes.subarray(start));
   }
 
   /** The last line, if it had no LF. */
   end(onLine: (line: Uint8Array) => void): void {
-    if (this.#partBytes > 0) onLine(Buffer.concat(this.#parts));
-    this.#parts = [];
-    this.#partBytes = 0;
+    const held = this.#held;
+    if (!held) return;
+    const line = held.subarray(0, this.#heldBytes);
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    onLine(line);
+    giveBack(held);
   }
 
-  #check(more: number): void {
-    if (this.#partBytes + more > this.#maxLineBytes) {
+  #hold(piece: Uint8Array): void {
+    const length = this.#heldBytes + piece.length;
+    this.#check(length);
+    const before = this.#held;
+    if (!before || before.length < length) {
+      this.#held = messageBytes(Math.max(length, 2 * this.#heldBytes));
+      if (before) {
+        this.#held.set(before.subarray(0, this.#heldBytes));
+        giveBack(before);
+      }
+    }
+    this.#held!.set(piece, this.#heldBytes);
+    this.#heldBytes = length;
+  }
+
+  #check(lineBytes: number): void {
+    if (lineBytes > this.#maxLineBytes) {
       throw new LineTooLong(`A line is above the limit of ${this.#maxLineBytes} bytes`);
     }
   }
@@ -141,7 +155,8 @@ export class LineChannel implements Channel {
     this.#flush();
     // No text is longer than three bytes for each of its units.
     const most = 3 * (head.length + tail.length) + 4 * Math.ceil(bytes.length / 3) + 1;
-    const line = Buffer.allocUnsafeSlow(most);
+    const memory = messageBytes(most);
+    const line = Buffer.from(memory.buffer, memory.byteOffset, most);
     let at = writeBase64(line, line.write(head, 0, "utf8"), bytes);
     at += line.write(tail, at, "utf8");
     line[at++] = LF;
@@ -191,7 +206,7 @@ export class LineChannel implements Channel {
   #write(bytes: Uint8Array): void {
     this.#writing++;
     this.#lastWrite = this.#sink.write(bytes).then(
-      () => this.#written(),
+      () => this.#written(bytes),
       (error) =>
         this.#end({
           kind: "lost",
@@ -200,7 +215,8 @@ export class LineChannel implements Channel {
     );
   }
 
-  #written(): void {
+  #written(bytes: Uint8Array): void {
+    giveBack(bytes);
     if (--this.#writing === 0 && this.#batch.length === 0) this.#receiver?.drained();
   }
 

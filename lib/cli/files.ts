@@ -13,7 +13,7 @@ import { Places } from "../files/places.ts";
 import { environmentPlace, herePlace, type Place } from "../files/target.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { currentRuntime, type Runtime } from "../runtime/runtime.ts";
-import { complain, exitStatus, printBytes, printStatus } from "./output.ts";
+import { complain, exitStatus, OutputFailed, printBytes, printStatus } from "./output.ts";
 
 /** The command of that name. */
 export function fileCommand(name: string): (args: readonly string[]) => Promise<number> {
@@ -107,7 +107,10 @@ function terminalOutput(runtime: Runtime): Output {
   const sink = runtime.stdout();
   return {
     line: (text) => printBytes(bytesOfText(`${text}\n`)),
-    bytes: (bytes) => sink.write(bytes),
+    bytes: (bytes) =>
+      sink.write(bytes).catch((error) => {
+        throw new OutputFailed(error);
+      }),
     say: (text) => complain(`exec-server: ${text}`),
     columns: stdout.isTTY ? stdout.columns : undefined,
     ...(stderr.isTTY && process.env.TERM !== "dumb"

@@ -9,7 +9,7 @@ import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import type { HttpRequestHeader } from "../protocol/http.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { currentRuntime, type Runtime } from "../runtime/runtime.ts";
-import { complain, exitStatus } from "./output.ts";
+import { complain, exitStatus, OutputFailed, outputFailure } from "./output.ts";
 
 export const httpFlags = {
   environment: {
@@ -48,8 +48,6 @@ type HttpFlags = Parsed<typeof httpFlags>["flags"];
 const REFUSED_STATUS = 22;
 /** A server has so long beyond `--max-time` to say that it is over. */
 const GRACE_MS = 1000;
-/** Whoever read us has gone. */
-const PIPE_STATUS = 128 + 13;
 
 /** Answers the exit status. */
 export async function http(args: readonly string[]): Promise<number> {
@@ -204,9 +202,8 @@ async function deliver(runtime: Runtime, answer: HttpAnswer, flags: HttpFlags): 
     // Of the system, not of ours.
     if (!/^E[A-Z\d]+$/.test(code)) throw error;
     await answer.body.cancel().catch(() => {});
-    if (code === "EPIPE") return PIPE_STATUS;
-    const where = flags.output === undefined ? "standard output" : JSON.stringify(flags.output);
-    complain(`exec-server: Cannot write ${where}: ${message}`);
+    if (flags.output === undefined) return outputFailure(new OutputFailed(error));
+    complain(`exec-server: Cannot write ${JSON.stringify(flags.output)}: ${message}`);
     return exitStatus.failed;
   }
 }

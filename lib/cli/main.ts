@@ -3,7 +3,7 @@
 import { HelpRequested, suggestion } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { runsAsProgram } from "../sandbox/own_program.ts";
-import { complain, exitStatus, print } from "./output.ts";
+import { complain, exitStatus, OutputFailed, outputFailure, print } from "./output.ts";
 
 type Command = (args: readonly string[]) => Promise<number>;
 
@@ -73,6 +73,7 @@ async function help(command: string | undefined): Promise<number> {
 }
 
 function report(error: unknown, command: string | undefined): number {
+  if (error instanceof OutputFailed) return outputFailure(error);
   if (!(error instanceof ExecServerError)) throw error;
   switch (error.code) {
     case "ERR_USAGE":

@@ -11,7 +11,7 @@ import { endServerProgram, readServerProgram, startServerProgram, writeLine } fr
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
-import { complain, exitStatus } from "./output.ts";
+import { complain, exitStatus, OutputFailed, outputFailure } from "./output.ts";
 import { parseVariables } from "./variables.ts";
 
 export const mcpFlags = {
@@ -85,7 +85,8 @@ async function bridge(
   });
   try {
     const failure = await passOutput(runtime, child);
-    if (failure) complain(`exec-server: ${failure.message}`);
+    if (failure instanceof OutputFailed) outputFailure(failure);
+    else if (failure) complain(`exec-server: ${failure.message}`);
     else if (!isOver) complain("exec-server: the MCP server has ended by itself");
     const ordinary = isOver && !failure;
     isOver = true;
@@ -118,7 +119,8 @@ async function passOutput(runtime: Runtime, child: Process): Promise<Error | und
   const write = async (sink: typeof stdout, bytes: Uint8Array): Promise<void> => {
     try {
       await sink.write(bytes);
-    } catch {
+    } catch (error) {
+      if (sink === stdout) failure ??= new OutputFailed(error);
       // A host that has gone takes the server along.
       await child.terminate().catch(() => {});
     }
@@ -130,7 +132,7 @@ async function passOutput(runtime: Runtime, child: Process): Promise<Error | und
     },
     stderr: (bytes) => write(stderr, bytes),
     closed: (error) => {
-      failure = error;
+      failure ??= error;
     },
   });
   return failure;

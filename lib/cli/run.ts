@@ -13,7 +13,7 @@ import type { LimitName, StartLimits } from "../protocol/process_limits.ts";
 import { sandboxOf } from "../protocol/sandbox_modes.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { type ByteSource, currentRuntime, type Runtime } from "../runtime/runtime.ts";
-import { complain, exitStatus } from "./output.ts";
+import { complain, exitStatus, OutputFailed, outputFailure } from "./output.ts";
 import { parseSandboxMode } from "./sandbox_flag.ts";
 import { parseVariables } from "./variables.ts";
 
@@ -187,10 +187,11 @@ async function passOutput(
       case "output":
         try {
           await (event.stream === "stderr" ? stderr : stdout).write(event.bytes);
-        } catch {
-          // Whoever read us has gone, as in `run … | head`: the command gets what a local one would get.
+        } catch (error) {
+          // The command gets what a local one would get.
           await child.terminate().catch(() => {});
-          return { status: 128 + 13 };
+          const what = event.stream === "stderr" ? "error" : "output";
+          return { status: outputFailure(new OutputFailed(error, what), exitStatus.ownFailure) };
         }
         break;
       case "gap":

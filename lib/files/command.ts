@@ -32,7 +32,7 @@ export interface FileContext {
 }
 
 /** Exit statuses of file commands. */
-export const fileStatus = { ok: 0, failed: 1, interrupted: 130, brokenPipe: 141 } as const;
+export const fileStatus = { ok: 0, failed: 1, interrupted: 130 } as const;
 
 export function usageError(text: string): ExecServerError {
   return new ExecServerError("ERR_USAGE", text);

@@ -27,24 +27,12 @@ export const watchFlags = {
   json: { type: "boolean", help: "Print lines of JSON" },
 } as const satisfies FlagSpecs;
 
-class OutputGone extends Error {}
-
 /** Writes files to the output as they are. */
 export async function catCommand(context: FileContext, words: readonly string[]): Promise<number> {
   const { output, signal } = context;
-  try {
-    return await forEachPath(context, words, async ({ place, path }) => {
-      for await (const bytes of place.fs.readable(path, { signal })) {
-        await output.bytes(bytes).catch(() => {
-          throw new OutputGone();
-        });
-      }
-    });
-  } catch (error) {
-    // Whoever read it has gone, as in `cat … | head`.
-    if (error instanceof OutputGone) return fileStatus.brokenPipe;
-    throw error;
-  }
+  return await forEachPath(context, words, async ({ place, path }) => {
+    for await (const bytes of place.fs.readable(path, { signal })) await output.bytes(bytes);
+  });
 }
 
 export async function removeCommand(

@@ -38,12 +38,16 @@ suite("bytes", { peerTransports: ["stdio"] }, (t) => {
 
     verifies("bytes: input is what the client wrote", name, async () => {
       for (const tty of [false, true]) {
-        const script = `${tty ? "stty raw -echo; " : ""}echo ready; exec head -c ${bytes.length}`;
+        // It stays until all of its output is there: 0.138.0 has lost some of what came right before an end.
+        const script = `${tty ? "stty raw -echo; " : ""}echo ready; head -c ${bytes.length}; echo all; exec head -c 1`;
         const child = await t.start(script, { tty, pipeStdin: true });
         await child.says("ready");
         await child.write(bytes);
+        await child.says("all\n");
+        await child.write("x");
         const told = await child.closed();
-        expect(told.bytes.subarray(told.bytes.indexOf("\n") + 1).equals(bytes)).toBe(true);
+        const echoed = told.bytes.subarray(told.bytes.indexOf("\n") + 1);
+        expect(echoed.equals(Buffer.concat([bytes, Buffer.from("all\nx")]))).toBe(true);
       }
     });
   }

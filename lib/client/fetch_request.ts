@@ -1,6 +1,7 @@
 /** The request that a call of `fetch` means: as the platform has it, where the runtime has it as the platform should. */
 
 import { Buffer } from "node:buffer";
+import { isHttpToken } from "../protocol/http_token.ts";
 import { MAX_BODY_BYTES } from "./http_requests.ts";
 
 /** What was asked for. */
@@ -36,7 +37,7 @@ export function toRequest(input: string | URL | Request, init: RequestInit): Fet
 
 /** Bun's `Request` has `GET` in place of each method that it does not know, and sends that. */
 function methodOf(text: string): string {
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(text) || /^(CONNECT|TRACE|TRACK)$/i.test(text)) {
+  if (!isHttpToken(text) || /^(CONNECT|TRACE|TRACK)$/i.test(text)) {
     throw new TypeError(`fetch failed: ${JSON.stringify(text)} is no method that can be used`);
   }
   return /^(DELETE|GET|HEAD|OPTIONS|POST|PUT)$/i.test(text) ? text.toUpperCase() : text;

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { HttpHeader, HttpRequestHeader } from "../protocol/http.ts";
+import { isHttpToken } from "../protocol/http_token.ts";
 
 /** The values of one name. */
 interface Entry {
@@ -29,7 +30,7 @@ export class RequestHeaders {
   ): RequestHeaders {
     const result = new RequestHeaders();
     for (const { name, value, valueEnvVar } of headers) {
-      if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+      if (!isHttpToken(name)) {
         throw new RpcError(
           rpcCode.invalidParams,
           "http/request header name is invalid: invalid HTTP header name",

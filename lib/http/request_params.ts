@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { HttpRequestParams } from "../protocol/http.ts";
+import { isHttpToken } from "../protocol/http_token.ts";
 import { RequestHeaders } from "./headers.ts";
 import type { Hop } from "./redirects.ts";
 
@@ -14,7 +15,7 @@ type Variables = Readonly<Record<string, string | undefined>>;
  */
 export function firstHop(params: HttpRequestParams, env: Variables, lent: ReadonlySet<string>): Hop {
   const { method, bodyBase64 } = params;
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(method)) throw invalid("method is invalid: invalid HTTP method");
+  if (!isHttpToken(method)) throw invalid("method is invalid: invalid HTTP method");
   if (method === "CONNECT") throw invalid("method is invalid: CONNECT opens a tunnel and has no answer");
   const url = parseUrl(params.url);
   const body = bodyBase64 !== undefined && bodyBase64.length > 0 ? bodyBase64 : undefined;

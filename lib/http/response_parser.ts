@@ -4,6 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { isHttpToken } from "../protocol/http_token.ts";
 import { HttpFailure } from "./failure.ts";
 
 /** The head of an answer. */
@@ -266,7 +267,7 @@ function headLines(text: string): string[] {
 function headerOf(line: string): { name: string; value: string } {
   const colon = line.indexOf(":");
   const name = line.slice(0, Math.max(0, colon));
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) throw malformed("a line of its head has no name");
+  if (!isHttpToken(name)) throw malformed("a line of its head has no name");
   return { name: name.toLowerCase(), value: trimmed(line, colon + 1) };
 }
 

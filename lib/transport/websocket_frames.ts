@@ -261,7 +261,7 @@ const SCRATCH_BYTES = 1536 * 1024;
 export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, mask: boolean): Uint8Array {
   // No text is longer than three bytes for each of its units.
   const most = MAX_HEAD_BYTES + 3 * (head.length + tail.length) + 4 * Math.ceil(bytes.length / 3);
-  const frame = base64Room(most) ?? scratchOf(most);
+  const frame = base64Scratch(most);
   let at = MAX_HEAD_BYTES;
   at += frame.write(head, at, "utf8");
   at = writeBase64(frame, at, bytes);
@@ -272,7 +272,7 @@ export function encodeBase64Text(head: string, bytes: Uint8Array, tail: string, 
 /** Bytes as base64, the same for a part of a message. */
 export function encodeBase64(bytes: Uint8Array, fin: boolean, code: number, mask: boolean): Uint8Array {
   const most = MAX_HEAD_BYTES + 4 * Math.ceil(bytes.length / 3);
-  const frame = base64Room(most) ?? scratchOf(most);
+  const frame = base64Scratch(most);
   const end = writeBase64(frame, MAX_HEAD_BYTES, bytes);
   return finishFrame(frame.subarray(0, end), fin, code, mask);
 }
@@ -292,6 +292,11 @@ export function encodeParts(parts: readonly Uint8Array[], mask: boolean): Uint8A
     at += part.length;
   }
   return finishFrame(frame.subarray(0, at), true, opcode.binary, mask);
+}
+
+/** The codec's own memory, where it can be. */
+function base64Scratch(length: number): Buffer {
+  return base64Room(length) ?? scratchOf(length);
 }
 
 function scratchOf(length: number): Buffer {

@@ -226,7 +226,7 @@ describe.skipIf(!possible)("at a terminal", () => {
 
   test("a watch of files goes on until Ctrl-C", async () => {
     await clear();
-    await terminal.run("mkdir -p ~/work/watched; cd ~/work");
+    await terminal.run("cd; mkdir -p work/watched; cd work");
     await terminal.line(":watch watched");
     // It says nothing when it begins, so something happens until it is seen.
     let made = 0;

@@ -27,6 +27,12 @@ export function kernelOnBun(): Kernel | undefined {
   return kernel;
 }
 
+/** Lets another thread have the processor first, if one waits for it. */
+export function yieldOnBun(): void {
+  const made = bunSpawner();
+  if (made !== "fallback") made.libc.sched_yield();
+}
+
 let spawner: Spawner | "fallback" | undefined;
 let kernel: Kernel | undefined;
 

@@ -2,7 +2,8 @@
 
 import type { Socket } from "bun";
 import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
-import { bunSpawner } from "./bun_process.ts";
+import { bunSpawner, yieldOnBun } from "./bun_process.ts";
+import { type BusyPoll, busyPoll, type Polled } from "./busy_poll.ts";
 import { type Libc, SO_RCVLOWAT, SOL_SOCKET } from "./libc.ts";
 import type { ByteStream, ConnectOptions, ListenOptions, StreamHandlers, TcpListener } from "./runtime.ts";
 
@@ -17,6 +18,11 @@ const LOW_WATER_BYTES = 256 * 1024;
 const LOW_WATER_FROM_BYTES = 32 * 1024;
 const option = new Int32Array(1);
 const optionBytes = new Uint8Array(option.buffer);
+
+/** Of a short message past the event loop. */
+const SHORT_READ_BYTES = 4096;
+const shortBuffer = new Uint8Array(SHORT_READ_BYTES);
+let shortBufferAt = 0;
 
 interface Data {
   stream: BunStream;
@@ -33,7 +39,8 @@ export async function listenOnBun(
     socket: {
       open: (socket) => {
         socket.setNoDelay(true);
-        const stream = new BunStream(socket, false);
+        // Whoever dials has other things to do than to wait for one answer.
+        const stream = new BunStream(socket, false, busyPoll);
         socket.data = { stream };
         stream.handlers = accept(stream);
       },
@@ -118,9 +125,10 @@ interface DirectSocket {
   readonly fd: number;
 }
 
-class BunStream implements ByteStream {
+class BunStream implements ByteStream, Polled {
   readonly #socket: Socket<Data>;
   readonly #isTls: boolean;
+  readonly #busyPoll: BusyPoll | undefined;
   handlers: StreamHandlers | undefined;
   #queue: Queued[] = [];
   #pending = 0;
@@ -131,9 +139,10 @@ class BunStream implements ByteStream {
   #isWaterLow = true;
   #linger: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(socket: Socket<Data>, isTls: boolean) {
+  constructor(socket: Socket<Data>, isTls: boolean, busyPoll?: BusyPoll) {
     this.#socket = socket;
     this.#isTls = isTls;
+    this.#busyPoll = busyPoll;
   }
 
   // Each is a call of the system.
@@ -190,6 +199,18 @@ class BunStream implements ByteStream {
   received(bytes: Uint8Array): void {
     if (!this.#isWaterLow) this.#setLowWater(this.#direct!, 1);
     if (this.#state === "open") this.handlers?.data(bytes);
+    this.#busyPoll?.came(bytes.length, this);
+  }
+
+  yieldProcessor = yieldOnBun;
+
+  poll(): boolean {
+    const direct = this.#direct;
+    if (!direct || this.#state !== "open" || this.#paused) return false;
+    shortBufferAt ||= Number(direct.libc.addressOf(shortBuffer));
+    const count = direct.libc.read(direct.fd, shortBufferAt, SHORT_READ_BYTES);
+    if (count > 0) this.received(shortBuffer.slice(0, count));
+    return count > 0;
   }
 
   write(bytes: Uint8Array): void {
@@ -199,6 +220,7 @@ class BunStream implements ByteStream {
 
   writeBorrowed(bytes: Uint8Array): void {
     const rest = this.#take(bytes);
+    this.#busyPoll?.sent(bytes.length, this);
     if (!rest) return;
     const copy = messageBytes(rest.length);
     copy.set(rest);

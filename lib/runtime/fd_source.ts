@@ -13,6 +13,12 @@ const READ_BYTES = 256 * 1024;
 /** Below what one write of a program that floods brings. */
 const SMALL_BYTES = 1024;
 
+/**
+ * Of a terminal. The system fills its 4 KiB anew while they are read, but only looks whether it may between two reads: in
+ * pieces all of them together are read 1.5 times as fast.
+ */
+const TERMINAL_READ_BYTES = 768;
+
 /** Every read is finished before another begins, so they all share it. */
 const readBuffer = new Uint8Array(READ_BYTES);
 let readBufferAt = 0;
@@ -34,6 +40,8 @@ export class FdSource implements ByteSource {
   readonly #reactor: Reactor;
   readonly #fd: number;
   readonly #release: () => void;
+  /** The most that one call is asked for. */
+  readonly #pieceBytes: number;
   readonly #pipe: Flood | undefined;
   readonly #terminal: TerminalFlood | undefined;
   #hungUp = false;
@@ -44,6 +52,7 @@ export class FdSource implements ByteSource {
     this.#reactor = reactor;
     this.#fd = fd;
     this.#release = release;
+    this.#pieceBytes = isTerminal ? TERMINAL_READ_BYTES : READ_BYTES;
     if (isTerminal) this.#terminal = new TerminalFlood(libc, fd);
     else this.#pipe = new Flood((bytes) => libc.fcntl(fd, F_SETPIPE_SZ, bytes) > 0);
     if (readBufferAt === 0) readBufferAt = Number(libc.addressOf(readBuffer));
@@ -86,20 +95,29 @@ export class FdSource implements ByteSource {
 
   /** What is there now and, of a terminal that floods, what comes within a moment. */
   #gather(): number {
-    let count = this.#readNow(0);
+    let count = this.#sweep(0);
     if (!this.#terminal?.begin(count)) return count;
-    while (count < READ_BYTES) {
-      const more = this.#readNow(count);
-      count += more;
-      if (more === 0 && (this.#done || this.#hungUp || !this.#terminal.waitForMore())) break;
+    while (count < READ_BYTES && !this.#done && !this.#hungUp && this.#terminal.waitForMore()) {
+      count = this.#sweep(count);
     }
     return count;
+  }
+
+  /** What is there now, from a place in `readBuffer` on; answers where it ends. */
+  #sweep(at: number): number {
+    let end = at;
+    let count: number;
+    do {
+      count = this.#readNow(end);
+      end += count;
+    } while (count === this.#pieceBytes && end < READ_BYTES);
+    return end;
   }
 
   /** Reads to a place in `readBuffer`: the number of bytes; 0 when there are none for now, or when it is done. */
   #readNow(at: number): number {
     if (this.#done) return 0;
-    const count = this.#libc.read(this.#fd, readBufferAt + at, READ_BYTES - at);
+    const count = this.#libc.read(this.#fd, readBufferAt + at, Math.min(this.#pieceBytes, READ_BYTES - at));
     if (count > 0) return count;
     // A terminal ends with EIO when the last of its holders has gone, a pipe with 0.
     if (count === 0 || this.#hungUp) this.cancel();

@@ -28,6 +28,7 @@ export const libcSignatures = {
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "memory"], result: "i32" },
   epoll_wait: { parameters: ["i32", "memory", "i32", "i32"], result: "i32" },
+  sched_yield: { parameters: [], result: "i32" },
   signal: { parameters: ["i32", "usize"], result: "i32" },
   /** The last one is a mask of signals, or 0. */
   ppoll: { parameters: ["memory", "usize", "memory", "usize"], result: "i32" },

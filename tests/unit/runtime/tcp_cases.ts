@@ -84,6 +84,34 @@ export const tcpCases: Case[] = [
       }),
   },
   { name: "tcp: what is read past data() keeps its place, and what follows is told of", run: readsMore },
+  {
+    name: "tcp: a client that asks one thing after the other is heard, to its last word",
+    run: (runtime) =>
+      withPair(runtime, async ({ server, client }) => {
+        server.onData = (bytes) => server.stream.writeBorrowed(bytes);
+        // Beyond a short message now and then, and of just its size.
+        const longest = noise(20_000);
+        const parts = Array.from({ length: 500 }, (_, i) =>
+          longest.subarray(0, [100, 4095, 4096, 4097, 20_000][i % 7] ?? 1 + (i % 50)),
+        );
+        let sent = 0;
+        let expected = 0;
+        const ask = (): void => {
+          if (client.received < expected || sent === parts.length) return;
+          expected += parts[sent]!.length;
+          client.stream.write(parts[sent++]!);
+        };
+        client.onData = ask;
+        ask();
+        const all = concat(parts);
+        await until(() => client.received >= all.length, "all answers are there");
+        sameBytes(client.bytes, all, "answers");
+        client.stream.write(encode("last"));
+        client.stream.destroy();
+        await until(() => server.closes.length > 0, "the end is told");
+        ok([all.length, all.length + 4].includes(server.received), "nothing is heard twice");
+      }),
+  },
   { name: "tcp: pause() holds the sender back, drain tells when it can go on", run: pauses },
   {
     name: "tcp: end() after a large write delivers everything, then close is told once on both sides",

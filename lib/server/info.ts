@@ -5,7 +5,8 @@ import type { Capabilities, EnvironmentInfo, ShellInfo } from "../protocol/envir
 import { pathToUri } from "../protocol/path_uri.ts";
 import { version } from "../protocol/version.ts";
 import { digest } from "../runtime/digest.ts";
-import { nodeFs, nodeOs, nodePath } from "../runtime/node_modules.ts";
+import { fileExists, fileText } from "../runtime/early_files.ts";
+import { nodeOs, nodePath } from "../runtime/node_modules.ts";
 
 /** What this server implements of what a client may ask for. */
 export const serverCapabilities: Readonly<Capabilities> = {
@@ -47,15 +48,14 @@ export function environmentInfo(): EnvironmentInfo {
 /** The login shell of the user that runs us; the variable SHELL does not count. */
 export function defaultShell(login: string | undefined = loginShell()): ShellInfo {
   const base = login?.slice(login.lastIndexOf("/") + 1);
-  if (login && base && knownShells.has(base) && nodeFs().existsSync(login))
-    return { name: base, path: login };
+  if (login && base && knownShells.has(base) && fileExists(login)) return { name: base, path: login };
   const order = process.platform === "darwin" ? ["zsh", "bash"] : ["bash", "zsh"];
   const { delimiter, join } = nodePath();
   for (const name of order) {
     const folders = [...(process.env.PATH ?? "").split(delimiter), "/bin", "/usr/bin", "/usr/local/bin"];
     const path = folders
       .map((folder) => join(folder, name))
-      .find((file) => file.startsWith("/") && nodeFs().existsSync(file));
+      .find((file) => file.startsWith("/") && fileExists(file));
     if (path) return { name, path };
   }
   return { name: "sh", path: "/bin/sh" };
@@ -65,7 +65,7 @@ function loginShell(): string | undefined {
   const uid = process.geteuid?.();
   try {
     // Not `userInfo().shell`: Bun takes that from the variable SHELL.
-    for (const line of nodeFs().readFileSync("/etc/passwd", "utf8").split("\n")) {
+    for (const line of fileText("/etc/passwd").split("\n")) {
       const fields = line.split(":");
       if (fields.length >= 7 && Number(fields[2]) === uid && fields[2] !== "") return fields[6];
     }
@@ -94,7 +94,7 @@ export function workingDir(): string | null {
   try {
     const cwd = process.cwd();
     // Bun answers from its memory when the folder is gone.
-    return nodeFs().existsSync(cwd) ? cwd : null;
+    return fileExists(cwd) ? cwd : null;
   } catch {
     return null;
   }
@@ -110,7 +110,7 @@ function providerId(): string {
 
 function machineId(): string {
   try {
-    return nodeFs().readFileSync("/etc/machine-id", "utf8").trim();
+    return fileText("/etc/machine-id").trim();
   } catch {
     return nodeOs().hostname();
   }

@@ -1,14 +1,14 @@
 /** What is advertised of processes beyond what every server of ours can do. */
 
 import type { Cgroups } from "../process/cgroups.ts";
-import { nodeFs } from "../runtime/node_modules.ts";
+import { fileExists } from "../runtime/early_files.ts";
 import type { Advertised } from "./service.ts";
 
 export function processCapabilities(cgroups: Cgroups | undefined): Advertised {
   return {
     get capabilities() {
       return {
-        ...(nodeFs().existsSync("/proc/self/stat") && { processTrees: true }),
+        ...(fileExists("/proc/self/stat") && { processTrees: true }),
         ...(cgroups && { processCgroups: true }),
         ...(cgroups && cgroups.controllers.size > 0 && { processResourceLimits: true }),
       };

@@ -199,7 +199,8 @@ class BunStream implements ByteStream, Polled {
   received(bytes: Uint8Array): void {
     if (!this.#isWaterLow) this.#setLowWater(this.#direct!, 1);
     if (this.#state === "open") this.handlers?.data(bytes);
-    this.#busyPoll?.came(bytes.length, this);
+    // Who has not taken an answer yet asks nothing.
+    if (this.#pending === 0) this.#busyPoll?.came(bytes.length, this);
   }
 
   yieldProcessor = yieldOnBun;

@@ -13,7 +13,7 @@ import { GivingWay } from "./giving_way.ts";
 const AWAKE_MS = 0.12;
 /** A wait asleep takes so much longer than the same one awake. */
 const WAKING_MS = 0.05;
-/** What is longer belongs to a transfer: there is always something to do, and the processor is better left to others. */
+/** What is longer is a transfer: there is always something to do, and the processor is better left to others. */
 const SHORT_BYTES = 4096;
 /** So many looks, then the event loop turns: what comes by other ways waits for a few microseconds at the most. */
 const LOOKS = 3;
@@ -56,7 +56,10 @@ export class BusyPoll {
 
   /** So many bytes have come and have been dealt with; the next are expected from the same side. */
   came(bytes: number, from: Polled): void {
-    if (bytes > SHORT_BYTES) return;
+    if (bytes > SHORT_BYTES) {
+      this.#trust = 0;
+      return;
+    }
     const now = this.#now();
     const inTime = now - this.#idleSince <= (this.#awake ? AWAKE_MS : AWAKE_MS + WAKING_MS);
     this.#trust = Math.max(0, Math.min(MOST_TRUST, this.#trust + (inTime ? 1 : -1)));
@@ -85,7 +88,7 @@ export class BusyPoll {
 
   /** Whether to go on. */
   #look(): boolean {
-    if (this.#now() - this.#idleSince >= AWAKE_MS) return false;
+    if (this.#trust < TRUST || this.#now() - this.#idleSince >= AWAKE_MS) return false;
     const expected = this.#expected!;
     for (let looks = 0; looks < LOOKS; looks++) {
       if (!this.#others.giveWay(expected.yieldProcessor)) return false;
@@ -97,7 +100,7 @@ export class BusyPoll {
   #sleep(): void {
     this.#awake = false;
     this.#expected = undefined;
-    this.#trust -= IN_VAIN;
+    this.#trust = Math.max(0, this.#trust - IN_VAIN);
   }
 }
 

@@ -93,6 +93,16 @@ describe("a busy poll", () => {
     scene.pass(LATE_MS);
     scene.poll.sent(64 * 1024, scene.client);
     expect(scene.awake).toBe(false);
+    scene.hear(20, SOON_MS);
+    expect(scene.awake).toBe(true);
+    scene.hear(1, SOON_MS, 64 * 1024);
+    scene.pass(0.01);
+    expect(scene.awake).toBe(false);
+    for (let i = 0; i < 100; i++) {
+      scene.hear(1, SOON_MS, 64 * 1024);
+      scene.hear(1, SOON_MS);
+    }
+    expect(scene.awake).toBe(false);
   });
 
   test("waits awake for the answer to what has been sent, where answers come soon", () => {

@@ -35,6 +35,8 @@ export interface Family {
   readonly programs?: readonly string[];
   /** A single case is about the start of the server, and starts its own. */
   readonly ownServers?: boolean;
+  /** The slower of two servers is asked for less: what they need in all cannot be compared, only what they need for each. */
+  readonly byTime?: boolean;
   readonly cases: readonly Case[];
 }
 

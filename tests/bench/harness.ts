@@ -81,7 +81,9 @@ function rowsOf(family: Family, cases: readonly Case[]): Row[] {
   const used = family.ownServers
     ? []
     : [
-        figure(`cpu.${family.name}_s`, "CPU of the server for all of these", "s", "lower"),
+        ...(family.byTime
+          ? []
+          : [figure(`cpu.${family.name}_s`, "CPU of the server for all of these", "s", "lower")]),
         figure(`peak.${family.name}_MB`, "peak memory in all of these", "MB", "lower"),
       ];
   return [...figures, ...used].map((one) => ({

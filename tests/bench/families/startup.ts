@@ -9,20 +9,22 @@ const overWebsocket: Case = {
   figures: [
     figure("start.listen_ms", "start to listening", "ms", "lower"),
     figure("start.init_ms", "start to the first answer", "ms", "lower"),
+    figure("start.cpu_ms", "CPU of the server until then", "ms", "lower"),
     figure("start.rss_MB", "memory when idle", "MB", "lower"),
     figure("start.anon_MB", "memory when idle, without pages of files", "MB", "lower"),
   ],
   control: true,
   run: async ({ launch, size }) => {
-    const found: number[][] = [[], [], [], []];
+    const found: number[][] = [[], [], [], [], []];
     for (let i = 0; i < size(STARTS); i++) {
       const server = launch("websocket");
       await server.url();
       found[0]!.push(performance.now() - server.startedAt);
       const link = await server.connect();
       found[1]!.push(performance.now() - server.startedAt);
-      found[2]!.push(server.residentMegabytes());
-      found[3]!.push(server.anonymousMegabytes());
+      found[2]!.push(server.cpuSeconds() * 1000);
+      found[3]!.push(server.residentMegabytes());
+      found[4]!.push(server.anonymousMegabytes());
       await link.close();
       await server.stop();
     }

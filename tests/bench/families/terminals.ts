@@ -13,9 +13,10 @@ function cases(prefix: string): Case[] {
       figures: [
         figure(`${prefix}pty.echo_p50_us`, `terminal echo, p50`, "us", "lower"),
         figure(`${prefix}pty.echo_p99_us`, `terminal echo, p99`, "us", "lower"),
+        figure(`${prefix}pty.echo_cpu_us`, `terminal echo, CPU of the server for each key`, "us", "lower"),
       ],
       control: true,
-      run: async ({ link, size }) => {
+      run: async ({ link, server, size }) => {
         const argv = ["/bin/sh", "-c", "stty raw -echo; printf x; exec cat"];
         const cat = await link.start(argv, { terminal: true, env: { BYTES: "1" } });
         await cat.until(1);
@@ -25,10 +26,12 @@ function cases(prefix: string): Case[] {
           await written;
         };
         await warmUp(size, echo);
+        const before = server.cpuSeconds();
         const found = await samples({ most: size(2000), least: size(60), maxMs: 2000 }, echo);
+        const each = (server.cpuSeconds() - before) / found.length;
         await cat.terminate();
         await cat.closed();
-        return [quantile(found, 0.5), quantile(found, 0.99)];
+        return [quantile(found, 0.5), quantile(found, 0.99), each * 1e6];
       },
     },
     {
@@ -57,6 +60,7 @@ export const terminals: Family = {
   name: "terminals",
   title: "Terminals",
   transport: "websocket",
+  byTime: true,
   cases: cases(""),
 };
 
@@ -64,5 +68,6 @@ export const stdioTerminals: Family = {
   name: "stdio-terminals",
   title: "Terminals over stdio",
   transport: "stdio",
+  byTime: true,
   cases: cases("stdio."),
 };

@@ -5,6 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { applyMask } from "./frames.ts";
 
 /** All ids have so many digits, so that all requests have one length. */
 const FIRST_ID = 1_000_000;
@@ -23,6 +24,7 @@ export class Flood {
   /** Length of one, and where its id is. */
   readonly #length: number;
   readonly #idAt: number;
+  readonly #mask: number;
   /** By number: 1 for those that have been answered. */
   readonly #answered: Uint8Array;
   #sent = 0;
@@ -34,13 +36,17 @@ export class Flood {
   constructor(
     options: { method: string; params: unknown; count: number; width: number },
     encode: (parts: readonly Buffer[]) => Buffer,
+    mask: number,
     write: (bytes: Buffer) => void,
   ) {
     const { method, params, count, width } = options;
     const text = `{"id":${FIRST_ID},"method":"${method}","params":${JSON.stringify(params)}}`;
     const one = encode([Buffer.from(text)]);
     this.#length = one.length;
-    this.#idAt = one.indexOf(before) + before.length;
+    this.#mask = mask;
+    const beforeId = Buffer.from(before);
+    applyMask(beforeId, mask);
+    this.#idAt = one.indexOf(beforeId) + before.length;
     this.#template = Buffer.concat(Array.from({ length: width }, () => one));
     this.#answered = new Uint8Array(count);
     this.#left = count;
@@ -80,7 +86,7 @@ export class Flood {
       let id = FIRST_ID + this.#sent++;
       const from = i * this.#length + this.#idAt;
       for (let at = from + DIGITS - 1; at >= from; at--) {
-        bytes[at] = ZERO + (id % 10);
+        bytes[at] = (ZERO + (id % 10)) ^ this.#mask;
         id = (id / 10) | 0;
       }
     }

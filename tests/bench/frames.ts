@@ -1,4 +1,7 @@
-/** Websocket frames as client and control need them: masks are zero, so that they cost nothing. */
+/**
+ * Websocket frames as client and control need them. Masks are one byte four times: what is long and sent often is masked
+ * once, wherever in a frame it goes.
+ */
 
 import { Buffer } from "node:buffer";
 
@@ -10,20 +13,43 @@ export const PONG = 10;
 /** How a text begins that is not in fragments. */
 const WHOLE_TEXT = 0x80 | TEXT;
 
+/** Of the client. Not zero, as no client has that, and servers may pass by the work then. */
+export const MASK = 0x5a;
+/** What is so long is kept when it has been masked. */
+const KEPT_BYTES = 4096;
+const kept = new WeakMap<Buffer, Buffer>();
+
+/** XORs in place. */
+export function applyMask(bytes: Buffer, mask: number): void {
+  for (let i = 0; i < bytes.length; i++) bytes[i]! ^= mask;
+}
+
+/** The parts of a payload as a client sends them. */
+export function masked(parts: readonly Buffer[]): Buffer[] {
+  return parts.map((part) => {
+    const known = kept.get(part);
+    if (known) return known;
+    const copy = Buffer.from(part);
+    applyMask(copy, MASK);
+    if (part.length >= KEPT_BYTES) kept.set(part, copy);
+    return copy;
+  });
+}
+
 /** What comes before a payload. */
-export function frameHead(opcode: number, length: number, masked: boolean): Buffer {
+export function frameHead(opcode: number, length: number, isMasked: boolean): Buffer {
   const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const bytes = Buffer.alloc(head + (masked ? 4 : 0));
+  const bytes = Buffer.alloc(head + (isMasked ? 4 : 0), MASK);
   bytes[0] = 0x80 | opcode;
-  bytes[1] = (masked ? 0x80 : 0) | (head === 2 ? length : head === 4 ? 126 : 127);
+  bytes[1] = (isMasked ? 0x80 : 0) | (head === 2 ? length : head === 4 ? 126 : 127);
   if (head === 4) bytes.writeUInt16BE(length, 2);
   if (head === 10) bytes.writeBigUInt64BE(BigInt(length), 2);
   return bytes;
 }
 
 /** One frame of the parts. */
-export function frame(opcode: number, parts: readonly Buffer[], masked: boolean): Buffer {
-  return Buffer.concat([frameHead(opcode, lengthOf(parts), masked), ...parts]);
+export function frame(opcode: number, parts: readonly Buffer[], isMasked: boolean): Buffer {
+  return Buffer.concat([frameHead(opcode, lengthOf(parts), isMasked), ...(isMasked ? masked(parts) : parts)]);
 }
 
 export function lengthOf(pieces: readonly Buffer[]): number {
@@ -32,7 +58,10 @@ export function lengthOf(pieces: readonly Buffer[]): number {
   return length;
 }
 
-/** Cuts bytes into frames and puts fragments together, but copies nothing: a message comes in the pieces it came in. */
+/**
+ * Cuts bytes into frames and puts fragments together, but copies nothing: a message comes in the pieces it came in,
+ * without its mask, which is one byte four times.
+ */
 export class FrameReader {
   readonly #take: (opcode: number, pieces: readonly Buffer[]) => void;
   readonly #skim: (bytes: Buffer, at: number) => boolean;
@@ -40,6 +69,7 @@ export class FrameReader {
   #head: Buffer | undefined;
   /** Of the frame that is being read. */
   #first = 0;
+  #mask = 0;
   #pieces: Buffer[] = [];
   #missing = 0;
   #fragments: Buffer[] = [];
@@ -60,6 +90,7 @@ export class FrameReader {
     while (at < bytes.length) {
       if (this.#missing > 0) {
         const piece = bytes.subarray(at, at + this.#missing);
+        if (this.#mask !== 0) applyMask(piece, this.#mask);
         this.#pieces.push(piece);
         this.#missing -= piece.length;
         at += piece.length;
@@ -70,7 +101,7 @@ export class FrameReader {
         this.#head = head === 0 ? bytes.subarray(at) : undefined;
         if (head === 0) return;
         at += head;
-        const isWhole = this.#first === WHOLE_TEXT && at + this.#missing <= bytes.length;
+        const isWhole = this.#first === WHOLE_TEXT && this.#mask === 0 && at + this.#missing <= bytes.length;
         if (isWhole && this.#skim(bytes, at)) {
           at += this.#missing;
           this.#missing = 0;
@@ -89,6 +120,7 @@ export class FrameReader {
     const head = (short < 126 ? 2 : short === 126 ? 4 : 10) + (bytes[at + 1]! & 0x80 ? 4 : 0);
     if (left < head) return 0;
     this.#first = bytes[at]!;
+    this.#mask = bytes[at + 1]! & 0x80 ? bytes[at + head - 1]! : 0;
     this.#missing = short;
     if (short === 126) this.#missing = bytes.readUInt16BE(at + 2);
     if (short === 127) this.#missing = Number(bytes.readBigUInt64BE(at + 2));

@@ -69,6 +69,10 @@ export abstract class Link {
   protected encodeBinary(_parts: readonly Buffer[]): Buffer[] {
     throw new Error("This connection has no binary messages");
   }
+  /** With what every byte of a message is XORed. */
+  protected get mask(): number {
+    return 0;
+  }
   protected abstract write(bytes: Buffer): void;
   /** Reads no more until `resume()`. */
   abstract pause(): void;
@@ -119,6 +123,7 @@ export abstract class Link {
     this.#flood = new Flood(
       options,
       (parts) => joined(this.encode(parts)),
+      this.mask,
       (bytes) => this.write(bytes),
     );
     await this.#flood.done;

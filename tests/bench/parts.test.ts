@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { Flood } from "./flood.ts";
-import { FrameReader, frame, joined } from "./frames.ts";
+import { FrameReader, frame, joined, MASK } from "./frames.ts";
 import { isMet } from "./goals.ts";
 import { parse } from "./link.ts";
 import { median, quantile } from "./statistics.ts";
@@ -34,6 +34,14 @@ describe("frames", () => {
     for (let at = 0; at < bytes.length; at += size) reader.push(bytes.subarray(at, at + size));
     expect(found.map(({ length }) => length)).toEqual([0, 1, 125, 126, 65_535, 65_536]);
     expect(Buffer.concat(found).equals(Buffer.concat(payloads))).toBe(true);
+  });
+
+  test("a masked one shows nothing of its payload, and leaves it as it was", () => {
+    for (const length of [100, 10_000]) {
+      const payload = Buffer.alloc(length, "text");
+      for (let i = 0; i < 2; i++) expect(frame(1, [payload], true).includes("te")).toBe(false);
+      expect(payload.equals(Buffer.alloc(length, "text"))).toBe(true);
+    }
   });
 
   test("a whole text can be taken before it is cut out, and only such a one", () => {
@@ -73,7 +81,7 @@ describe("a flood of requests", () => {
     const sent: { id: number }[] = [];
     const reader = new FrameReader((_, pieces) => sent.push(JSON.parse(joined(pieces).toString())));
     const encode = (parts: readonly Buffer[]): Buffer => frame(1, parts, true);
-    return { flood: new Flood(options, encode, (bytes) => reader.push(Buffer.from(bytes))), sent };
+    return { flood: new Flood(options, encode, MASK, (bytes) => reader.push(Buffer.from(bytes))), sent };
   };
 
   test("has so many on the way, and is done with the last answer", async () => {

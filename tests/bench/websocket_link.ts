@@ -2,7 +2,19 @@
 
 import { Buffer } from "node:buffer";
 import type { Socket } from "bun";
-import { BINARY, CLOSE, FrameReader, frame, frameHead, lengthOf, PING, PONG, TEXT } from "./frames.ts";
+import {
+  BINARY,
+  CLOSE,
+  FrameReader,
+  frame,
+  frameHead,
+  lengthOf,
+  MASK,
+  masked,
+  PING,
+  PONG,
+  TEXT,
+} from "./frames.ts";
 import { Link } from "./link.ts";
 import { OutputQueue } from "./output_queue.ts";
 
@@ -57,12 +69,16 @@ export class WebsocketLink extends Link {
     await this.gone;
   }
 
+  protected override get mask(): number {
+    return MASK;
+  }
+
   protected encode(parts: readonly Buffer[]): Buffer[] {
-    return [frameHead(TEXT, lengthOf(parts), true), ...parts];
+    return [frameHead(TEXT, lengthOf(parts), true), ...masked(parts)];
   }
 
   protected override encodeBinary(parts: readonly Buffer[]): Buffer[] {
-    return [frameHead(BINARY, lengthOf(parts), true), ...parts];
+    return [frameHead(BINARY, lengthOf(parts), true), ...masked(parts)];
   }
 
   protected write(bytes: Buffer): void {

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 
 /** base64_codec.wat, compiled; `npm run wasm` puts it here. */
 const module =
-  "AGFzbQEAAAABDgJgA39/fwBgA39/fwF/AwMCAAEFAwEAGwccAwZtZW1vcnkCAAZlbmNvZGUAAAZkZWNvZGUAAQrEAwLPAQEKe0GA/gD9ESEGQYCA/AH9ESEHQYCAgPgD/REhCEEz/Q8hCUEa/Q8hCkEN/Q8hC/0MR/z8/Pz8/Pz8/Pzt8EEAACEMA0AgAP0ABAAgBf0NAgEAEAUEAxAIBwYQCwoJECEDIANBEv2tASADQQT9rQEgBv1O/VAgA0EK/asBIAf9TiADQRj9qwEgCP1O/VD9UCEDIAMgCf1zIAogA/0nIAv9Tv1QIQQgASADIAwgBP0O/W79CwQAIABBDGohACABQRBqIQEgAkEBayICDQALC/ABAQp7QQ/9DyEGQS/9DyEH/QwVERERERERERERExobGxsaIQj9DBAQAQIECAQIEBAQEBAQEBAhCf0MABATBL+/ubkAAAAAAAAAACEKQT/9ECELQYCgBP0RIQwDQCAA/QAEACEDIANBBP2tASAG/U4hBCAFIAggAyAG/U79DiAJIAT9Dv1O/VAhBSADIAogBCADIAf9I/1u/Q79biEDIAMgC/1OQQb9iwEgA0EI/Y0B/VAgDP26ASEDIAEgAyAD/Q0CAQAGBQQKCQgODQwDAwMD/QsEACAAQRBqIQAgAUEMaiEBIAJBAWsiAg0ACyAF/VML";
+  "AGFzbQEAAAABDgJgA39/fwBgA39/fwF/AwQDAAABBQMBADMHJQQGbWVtb3J5AgAGdW5tYXNrAAAGZW5jb2RlAAEGZGVjb2RlAAIK8gMDLQEBeyAC/REhAwNAIAAgAP0ABAAgA/1R/QsEACAAQRBqIQAgAUEBayIBDQALC88BAQp7QYD+AP0RIQZBgID8Af0RIQdBgICA+AP9ESEIQTP9DyEJQRr9DyEKQQ39DyEL/QxH/Pz8/Pz8/Pz8/O3wQQAAIQwDQCAA/QAEACAF/Q0CAQAQBQQDEAgHBhALCgkQIQMgA0ES/a0BIANBBP2tASAG/U79UCADQQr9qwEgB/1OIANBGP2rASAI/U79UP1QIQMgAyAJ/XMgCiAD/ScgC/1O/VAhBCABIAMgDCAE/Q79bv0LBAAgAEEMaiEAIAFBEGohASACQQFrIgINAAsL8AEBCntBD/0PIQZBL/0PIQf9DBURERERERERERETGhsbGxohCP0MEBABAgQIBAgQEBAQEBAQECEJ/QwAEBMEv7+5uQAAAAAAAAAAIQpBP/0QIQtBgKAE/REhDANAIAD9AAQAIQMgA0EE/a0BIAb9TiEEIAUgCCADIAb9Tv0OIAkgBP0O/U79UCEFIAMgCiAEIAMgB/0j/W79Dv1uIQMgAyAL/U5BBv2LASADQQj9jQH9UCAM/boBIQMgASADIAP9DQIBAAYFBAoJCA4NDAMDAwP9CwQAIABBEGohACABQQxqIQEgAkEBayICDQALIAX9Uws=";
 
 interface Exports {
   readonly memory: WebAssembly.Memory;
@@ -15,6 +15,8 @@ interface Exports {
   encode(from: number, to: number, groups: number): void;
   /** Groups of 16 letters; 4 bytes more are written. Whether any letter was wrong. */
   decode(from: number, to: number, groups: number): number;
+  /** Blocks of 16 bytes. The key is that of the first four bytes, the first of them lowest. */
+  unmask(at: number, blocks: number, key: number): void;
 }
 
 /** Where things are in its memory. */
@@ -22,6 +24,7 @@ const INPUT = 0;
 const OUTPUT = 64 * 1024;
 const ROOM = 128 * 1024;
 const ROOM_BYTES = 1536 * 1024;
+const TEXT_ROOM = 27 * 64 * 1024;
 /** How much is done at a time: 64 KiB of letters, which stay in the processor's cache. */
 const STEP_BYTES = 48 * 1024;
 const STEP_LETTERS = 64 * 1024;
@@ -55,11 +58,19 @@ class Codec {
 
   /** Decodes whole groups, up to a step of them. Whether it was base64. */
   decode(letters: Uint8Array, target: Uint8Array, at: number): boolean {
-    this.memory.set(letters, INPUT);
+    const isHere = letters.buffer === this.memory.buffer;
+    if (!isHere) this.memory.set(letters, INPUT);
     const groups = letters.length / 16;
-    if (this.#exports.decode(INPUT, OUTPUT, groups) !== 0) return false;
+    if (this.#exports.decode(isHere ? letters.byteOffset : INPUT, OUTPUT, groups) !== 0) return false;
     target.set(this.memory.subarray(OUTPUT, OUTPUT + groups * 12), at);
     return true;
+  }
+
+  /** Copies a text here without its mask. */
+  unmask(text: Uint8Array, key: number): Uint8Array {
+    this.memory.set(text, TEXT_ROOM);
+    this.#exports.unmask(TEXT_ROOM, Math.ceil(text.length / 16), key);
+    return new Uint8Array(this.memory.buffer, TEXT_ROOM, text.length);
   }
 }
 
@@ -80,6 +91,16 @@ function codecFor(bytes: number): Codec | undefined {
 /** Memory into which {@link writeBase64} writes without a copy, the same each time; undefined for more than there is. */
 export function base64Room(length: number): Buffer | undefined {
   return length > ROOM_BYTES ? undefined : codecFor(length)?.memory.subarray(ROOM, ROOM + length);
+}
+
+/**
+ * The text that a mask was put on, where {@link readBase64} reads it without a copy: the same memory each time. Undefined
+ * for more than there is, and for little.
+ * @param key Of the first four bytes, the first of them lowest.
+ */
+export function unmaskedText(text: Uint8Array, key: number): Uint8Array | undefined {
+  if (text.length > ROOM_BYTES) return undefined;
+  return codecFor(text.length)?.unmask(text, key);
 }
 
 /** Writes bytes as base64, with padding; answers where it ends. */

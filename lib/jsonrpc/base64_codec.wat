@@ -1,7 +1,17 @@
 ;; Base64 (RFC 4648, section 4), sixteen letters at a time. `npm run wasm` puts it into base64_codec.ts.
 (module
-  ;; 128 KiB for what goes in and what comes out, 1.5 MiB for frames, and what is written too far at its end.
-  (memory (export "memory") 27)
+  ;; 128 KiB for what goes in and what comes out, 1.5 MiB for frames that go out and what is written too far at its end,
+  ;; and as much for texts that come in.
+  (memory (export "memory") 51)
+
+  ;; XORs blocks of sixteen bytes with the key, four bytes of it in the order of memory.
+  (func (export "unmask") (param $at i32) (param $blocks i32) (param $key i32)
+    (local $keys v128)
+    (local.set $keys (i32x4.splat (local.get $key)))
+    (loop $next
+      (v128.store (local.get $at) (v128.xor (v128.load (local.get $at)) (local.get $keys)))
+      (local.set $at (i32.add (local.get $at) (i32.const 16)))
+      (br_if $next (local.tee $blocks (i32.sub (local.get $blocks) (i32.const 1))))))
 
   ;; Groups of twelve bytes to groups of sixteen letters. Four bytes behind the last group are read, too.
   (func (export "encode") (param $from i32) (param $to i32) (param $groups i32)

@@ -1,7 +1,7 @@
 /** WebSocket frames (RFC 6455, section 5): bytes to frames, messages to bytes. */
 
 import { Buffer } from "node:buffer";
-import { base64Room, writeBase64 } from "../jsonrpc/base64_codec.ts";
+import { base64Room, unmaskedText, writeBase64 } from "../jsonrpc/base64_codec.ts";
 import type { CloseReason } from "../jsonrpc/channel.ts";
 import { freeAtOnce, giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 
@@ -29,7 +29,10 @@ export class FrameError extends Error {
 /** Reads more of the stream, straight into the memory: how many bytes; 0 when there is nothing more for now. */
 export type ReadMore = (memory: Uint8Array) => number;
 
-/** Takes a frame. True when it has no view of the payload any more, so that what it came in can be freed. */
+/**
+ * Takes a frame. True when it has no view of the payload any more, so that what it came in can be freed. The payload of a
+ * text that is whole may be lent: it is another's when this returns.
+ */
 export type TakeFrame = (frame: Frame) => unknown;
 
 /** For bytes that are all there is for now. */
@@ -133,8 +136,15 @@ export class FrameParser {
   }
 
   #tell(payload: Uint8Array, take: TakeFrame): unknown {
-    if (this.#key !== 0) applyMask(payload, this.#key);
-    return take({ fin: this.#fin, opcode: this.#opcode, payload });
+    const [fin, code, key] = [this.#fin, this.#opcode, this.#key];
+    const text = fin && code === opcode.text && key !== 0 ? unmaskedText(payload, asWord(key)) : undefined;
+    if (text) {
+      giveBack(payload);
+      take({ fin, opcode: code, payload: text });
+      return true;
+    }
+    if (key !== 0) applyMask(payload, key);
+    return take({ fin, opcode: code, payload });
   }
 
   /** How many of the bytes are of a head, which may have begun before; 0 when it goes on behind them. */
@@ -192,23 +202,22 @@ const WORDS_FROM_BYTES = 128;
 
 /** XORs with the key, first byte with its highest, in place; most of it four bytes at a time. */
 export function applyMask(payload: Uint8Array, key: number): void {
-  if (payload.length < WORDS_FROM_BYTES) {
-    for (let i = 0; i < payload.length; i++) payload[i]! ^= key >>> (24 - 8 * (i & 3));
-    return;
-  }
-  const keyBytes = [(key >>> 24) & 0xff, (key >>> 16) & 0xff, (key >>> 8) & 0xff, key & 0xff];
   const length = payload.length;
   let i = 0;
-  for (; i < length && (payload.byteOffset + i) % 4 !== 0; i++) payload[i]! ^= keyBytes[i % 4]!;
-  const words = (length - i) >>> 2;
-  if (words > 0) {
-    const word = new Uint8Array([0, 1, 2, 3].map((n) => keyBytes[(i + n) % 4]!));
-    const wordKey = new Uint32Array(word.buffer)[0]!;
-    const block = new Uint32Array(payload.buffer, payload.byteOffset + i, words);
+  if (length >= WORDS_FROM_BYTES) {
+    for (; (payload.byteOffset + i) % 4 !== 0; i++) payload[i]! ^= key >>> (24 - 8 * i);
+    const words = (length - i) >>> 2;
+    const wordKey = i === 0 ? asWord(key) : asWord((key << (8 * i)) | (key >>> (32 - 8 * i)));
+    const block = new Int32Array(payload.buffer, payload.byteOffset + i, words);
     for (let w = 0; w < words; w++) block[w]! ^= wordKey;
     i += words * 4;
   }
-  for (; i < length; i++) payload[i]! ^= keyBytes[i % 4]!;
+  for (; i < length; i++) payload[i]! ^= key >>> (24 - 8 * (i & 3));
+}
+
+/** A number in network order as the processor has it in memory, on every system that there is. */
+function asWord(key: number): number {
+  return (key << 24) | ((key & 0xff00) << 8) | ((key >>> 8) & 0xff00) | (key >>> 24);
 }
 
 const keys = new Uint32Array(256);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { readBase64 } from "../../../lib/jsonrpc/base64_codec.ts";
 import { giveBack } from "../../../lib/jsonrpc/reusable_memory.ts";
 import {
   applyMask,
@@ -20,7 +21,10 @@ function parseAll(pieces: readonly Uint8Array[], masked: boolean, maxPayloadByte
   const parser = new FrameParser({ maxPayloadBytes, masked });
   const frames: Frame[] = [];
   for (const piece of pieces) {
-    parser.feed(piece.slice(), (frame) => frames.push({ ...frame, payload: frame.payload.slice() }));
+    // Not `slice()`, which is a view of a `Buffer`.
+    parser.feed(new Uint8Array(piece), (frame) =>
+      frames.push({ ...frame, payload: new Uint8Array(frame.payload) }),
+    );
   }
   return frames;
 }
@@ -233,6 +237,29 @@ test("what was copied to where a long payload is put together is freed, what som
   expect(feed(new Uint8Array(long), false)).toBe(0);
 });
 
+test("the mask of a long text is taken off in memory that is lent, of which base64 is read where it is", () => {
+  const parser = new FrameParser({ maxPayloadBytes: 4 << 20, masked: true });
+  for (const length of [4095, 4096, 4097, 100_001, 1_572_864, 1_572_865, 3_000_000]) {
+    const bytes = Uint8Array.from({ length: Math.floor((length / 4) * 3) }, (_, i) => (i * 7 + length) % 256);
+    const text = Buffer.from(bytes).toString("base64").slice(0, length).padEnd(length, "A");
+    let seen = 0;
+    const take = ({ payload }: Frame): boolean => {
+      seen++;
+      expect(Buffer.from(payload).toString("latin1") === text).toBe(true);
+      const letters = Buffer.from(payload.buffer, payload.byteOffset, payload.length & ~3);
+      const read = new Uint8Array((letters.length / 4) * 3);
+      expect(readBase64(letters, read)).toBe(true);
+      expect(Buffer.compare(read, Buffer.from(text.slice(0, letters.length), "base64"))).toBe(0);
+      return true;
+    };
+    const frame = new Uint8Array(encodeText(text, true));
+    parser.feed(frame.slice(), take);
+    parser.feed(frame.slice(0, 1000), take);
+    parser.feed(frame.slice(1000), take);
+    expect(seen).toBe(2);
+  }
+});
+
 describe("rules of framing", () => {
   const wrong: [string, number[], boolean, number][] = [
     ["reserved bit 1", [0xc1, 0], false, 1002],
@@ -287,8 +314,8 @@ describe("the mask", () => {
     const keys = [0, 1, 0xff000000, 0x12345678, 0xffffffff, 0x80000001];
     for (const key of keys) {
       for (let offset = 0; offset < 8; offset++) {
-        for (let length = 0; length < 24; length++) {
-          const whole = new Uint8Array(40).map((_, i) => i * 37 + 11);
+        for (const length of [...Array(24).keys(), ...Array.from({ length: 20 }, (_, i) => 120 + i)]) {
+          const whole = new Uint8Array(160).map((_, i) => i * 37 + 11);
           const expected = whole.slice();
           for (let i = 0; i < length; i++) expected[offset + i]! ^= (key >>> (24 - 8 * (i % 4))) & 0xff;
           applyMask(whole.subarray(offset, offset + length), key);

@@ -36,6 +36,24 @@ export function masked(parts: readonly Buffer[]): Buffer[] {
   });
 }
 
+/** Of the middle of a long message only the length is of interest; nothing in it may look like the end of a text. */
+const FILLER_BYTES = 1024 * 1024;
+const filler = Buffer.alloc(FILLER_BYTES, "A");
+const KEPT_ENDS_BYTES = 1024;
+/** Of less the rest is taken as all else is. */
+const LONG_BYTES = 64 * 1024;
+
+/** A piece whose memory is used again: its ends, and as much of anything as is between them. */
+function shortened(piece: Buffer): Buffer[] {
+  const between = piece.length - 2 * KEPT_ENDS_BYTES;
+  if (between <= 0 || between > FILLER_BYTES) return [Buffer.from(piece)];
+  return [
+    Buffer.from(piece.subarray(0, KEPT_ENDS_BYTES)),
+    filler.subarray(0, between),
+    Buffer.from(piece.subarray(-KEPT_ENDS_BYTES)),
+  ];
+}
+
 /** What comes before a payload. */
 export function frameHead(opcode: number, length: number, isMasked: boolean): Buffer {
   const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
@@ -65,6 +83,7 @@ export function lengthOf(pieces: readonly Buffer[]): number {
 export class FrameReader {
   readonly #take: (opcode: number, pieces: readonly Buffer[]) => void;
   readonly #skim: (bytes: Buffer, at: number) => boolean;
+  readonly #isPassed: (opcode: number, first: Buffer) => boolean;
   /** The beginning of a frame of which the head is not whole yet. */
   #head: Buffer | undefined;
   /** Of the frame that is being read. */
@@ -76,13 +95,32 @@ export class FrameReader {
   /** What the message is that is in fragments. */
   #opcode = TEXT;
 
-  /** @param skim Is shown each text that is whole, from where it begins; answers whether it has taken it. */
+  /**
+   * @param skim Is shown each text that is whole, from where it begins; answers whether it has taken it.
+   * @param isPassed Whether what begins so is looked at for its ends and its length only.
+   */
   constructor(
     take: (opcode: number, pieces: readonly Buffer[]) => void,
     skim: (bytes: Buffer, at: number) => boolean = () => false,
+    isPassed: (opcode: number, first: Buffer) => boolean = () => false,
   ) {
     this.#take = take;
     this.#skim = skim;
+    this.#isPassed = isPassed;
+  }
+
+  /** How many bytes are still to come of a frame of which only ends and length are of interest. */
+  get passable(): number {
+    if (this.#missing < LONG_BYTES) return 0;
+    const [first] = this.#pieces;
+    return first !== undefined && this.#isPassed(this.#first & 0x0f, first) ? this.#missing : 0;
+  }
+
+  /** Takes some of these bytes, but for the ends only their number. */
+  pass(bytes: Buffer): void {
+    this.#pieces.push(...shortened(bytes));
+    this.#missing -= bytes.length;
+    if (this.#missing === 0) this.#whole();
   }
 
   push(bytes: Buffer): void {

@@ -184,6 +184,12 @@ export abstract class Link {
     return this.#flood?.take(bytes, at) ?? false;
   }
 
+  /** Whether a message that begins so is a long string for the most part, of which only the length is of interest. */
+  protected isMostlyBytes(first: Buffer): boolean {
+    const key = longKey(first);
+    return key !== undefined && first.length > END_BYTES && first.indexOf(QUOTE, key.at + key.length) < 0;
+  }
+
   /** A whole message has come. */
   protected received(pieces: readonly Buffer[]): void {
     if (this.#flood?.take(joined(pieces), 0)) return;

@@ -62,6 +62,34 @@ describe("frames", () => {
     ]);
   });
 
+  test("of a long one that may be passed only ends and length are kept", () => {
+    const found: Buffer[] = [];
+    const reader = new FrameReader(
+      (_, pieces) => found.push(Buffer.concat(pieces)),
+      () => false,
+      (opcode, first) => opcode === 2 && first[0] === 1,
+    );
+    const payload = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => 1 + (i % 251)));
+    const bytes = frame(2, [payload], false);
+    reader.push(bytes.subarray(0, 2000));
+    const memory = Buffer.alloc(64 * 1024);
+    let passed = 2000;
+    for (let most = reader.passable; most > 0; most = reader.passable) {
+      const count = Math.min(most, memory.length);
+      bytes.copy(memory, 0, passed, passed + count);
+      reader.pass(memory.subarray(0, count));
+      passed += count;
+    }
+    expect(bytes.length - passed).toBeLessThan(64 * 1024);
+    reader.push(bytes.subarray(passed));
+    expect(found.map(({ length }) => length)).toEqual([300_000]);
+    expect(found[0]!.subarray(0, 3000).equals(payload.subarray(0, 3000))).toBe(true);
+    expect(found[0]!.subarray(-1000).equals(payload.subarray(-1000))).toBe(true);
+    payload[0] = 2;
+    reader.push(frame(2, [payload], false).subarray(0, 2000));
+    expect(reader.passable).toBe(0);
+  });
+
   test("fragments are put together, with a ping between them", () => {
     const first = frame(2, [Buffer.from("ab")], false);
     first[0] = 2; // not the last

@@ -3,9 +3,9 @@
  * the client as much as the server, and on two cores it is then the client that is measured.
  */
 
-import { dlopen } from "bun:ffi";
 import { Buffer } from "node:buffer";
 import { frame, TEXT } from "./frames.ts";
+import { libc, MSG_DONTWAIT } from "./libc.ts";
 import { upgradeHead } from "./websocket_link.ts";
 
 const AF_INET = 2;
@@ -15,7 +15,6 @@ const SOL_SOCKET = 1;
 const SO_LINGER = 13;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
-const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const POLLIN = 1;
 const POLLFD_BYTES = 8;
@@ -23,16 +22,6 @@ const POLLFD_WORDS = 4;
 /** A server that is silent for so long is broken. */
 const SILENCE_MS = 10_000;
 const MAX_ANSWER_BYTES = 16_384;
-
-const { symbols: libc } = dlopen("libc.so.6", {
-  socket: { args: ["int", "int", "int"], returns: "int" },
-  setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
-  connect: { args: ["int", "ptr", "u32"], returns: "int" },
-  send: { args: ["int", "ptr", "u64", "int"], returns: "i64" },
-  recv: { args: ["int", "ptr", "u64", "int"], returns: "i64" },
-  poll: { args: ["ptr", "u64", "int"], returns: "int" },
-  close: { args: ["int"], returns: "int" },
-});
 
 const on = new Int32Array([1]);
 /** Closing resets the connection, as the other clients of the bench do, and keeps no port. */

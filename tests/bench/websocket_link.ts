@@ -15,8 +15,13 @@ import {
   PONG,
   TEXT,
 } from "./frames.ts";
+import { libc, MSG_DONTWAIT } from "./libc.ts";
 import { Link } from "./link.ts";
 import { OutputQueue } from "./output_queue.ts";
+
+/** So much is read in one turn. */
+const PASSED_BYTES = 4 * 1024 * 1024;
+const memory = Buffer.alloc(1024 * 1024);
 
 interface Data {
   link: WebsocketLink;
@@ -28,6 +33,7 @@ export class WebsocketLink extends Link {
   readonly #reader = new FrameReader(
     (opcode, pieces) => this.#message(opcode, pieces),
     (bytes, at) => this.skim(bytes, at),
+    (opcode, first) => opcode === BINARY || this.isMostlyBytes(first),
   );
   /** The answer to the upgrade, while it is not whole. */
   #head: Buffer | undefined = Buffer.alloc(0);
@@ -46,7 +52,10 @@ export class WebsocketLink extends Link {
           socket.setNoDelay(true);
           socket.write(upgradeHead(`${hostname}:${port}`));
         },
-        data: (socket, bytes) => socket.data.link.#bytes(bytes as Buffer),
+        data: (socket, bytes) => {
+          socket.data.link.#bytes(bytes as Buffer);
+          socket.data.link.#passMore((socket as { fd?: number }).fd);
+        },
         drain: (socket) => socket.data.link.#queue.drain(),
         close: (socket) => socket.data.link.#end("The connection was closed"),
         error: (socket, error) => socket.data.link.#end(error.message),
@@ -104,6 +113,18 @@ export class WebsocketLink extends Link {
     if (!first.includes(" 101 ")) this.#open.reject(new Error(`The server answered: ${first}`));
     this.#open.resolve();
     if (end + 4 < head.length) this.#reader.push(head.subarray(end + 4));
+  }
+
+  /** What is there of a long frame, past Bun, which hands it on in memory that it gets and gives back each time. */
+  #passMore(fd: number | undefined): void {
+    for (let left = PASSED_BYTES; fd !== undefined && left > 0; ) {
+      const most = Math.min(this.#reader.passable, memory.length);
+      if (most === 0) return;
+      const count = Number(libc.recv(fd, memory, most, MSG_DONTWAIT));
+      if (count <= 0) return;
+      left -= count;
+      this.#reader.pass(memory.subarray(0, count));
+    }
   }
 
   #message(opcode: number, pieces: readonly Buffer[]): void {

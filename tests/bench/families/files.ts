@@ -1,6 +1,6 @@
 /** Files: whole ones, in blocks, and many of them. */
 
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Bench, type Case, type Family, type Figure, figure } from "../figure.ts";
@@ -99,6 +99,18 @@ async function writeBlocks(link: Link, path: string, mib: number, raw: boolean):
   if (size !== mib * MIB) throw new Error(`${size} bytes are there of ${mib} MiB`);
 }
 
+/**
+ * A file of so many MiB, which is gone at once: what a virtual machine has not used for a while its host has to find anew,
+ * which takes several times as long as to fill it.
+ */
+function fillMemory(bench: Bench, mib: number): void {
+  const path = join(bench.memory, "filler");
+  const fd = openSync(path, "w");
+  for (let i = 0; i < mib; i++) writeSync(fd, newBytes);
+  closeSync(fd);
+  rmSync(path);
+}
+
 interface Blocks {
   /** MiB. */
   full: number;
@@ -124,6 +136,7 @@ function blocks(id: string, title: string, { full, times = 1, write = false, raw
         else await writeBlocks(bench.link, uri(join(bench.memory, name)), length, asRaw);
       };
       await move(id, Math.min(mib, 64));
+      if (write) fillMemory(bench, times * mib);
       let n = 0;
       return [await speed(times * mib * MIB, () => rate(times, 1, () => move(`${id}-${n++}`, mib)))];
     },

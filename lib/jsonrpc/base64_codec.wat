@@ -1,4 +1,5 @@
-;; Base64 (RFC 4648, section 4), sixteen letters at a time. `npm run wasm` puts it into base64_codec.ts.
+;; Base64 (RFC 4648, section 4), sixteen letters at a time, and what texts with it were masked with (RFC 6455, section
+;; 5.3). `npm run wasm` puts it into base64_codec.ts.
 (module
   ;; 128 KiB for what goes in and what comes out, 1.5 MiB for frames that go out and what is written too far at its end,
   ;; and as much for texts that come in.

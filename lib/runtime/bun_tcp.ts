@@ -203,7 +203,9 @@ class BunStream implements ByteStream, Polled {
     if (this.#pending === 0) this.#busyPoll?.came(bytes.length, this);
   }
 
-  yieldProcessor = yieldOnBun;
+  yieldProcessor(): void {
+    yieldOnBun();
+  }
 
   poll(): boolean {
     const direct = this.#direct;

@@ -89,6 +89,8 @@ export async function serve(args: readonly string[]): Promise<number> {
   const options = { ...serverOptions(flags), ...(ceiling ? { ceiling } : {}) };
   if (address.kind === "stdio") {
     const server = serveStdio(runtime, options);
+    // While the first bytes are fetched.
+    setImmediate(environmentInfo);
     await Promise.race([server.ended, stop.then(() => server.close())]);
     return exitStatus.ok;
   }

@@ -33,7 +33,7 @@ export async function samples(
  * such pause, of 1 to 4 ms, would be a sample of whichever server is asked then.
  */
 export async function warmUp(size: (full: number) => number, once: () => Promise<unknown>): Promise<void> {
-  await samples({ most: size(2000), least: 20, maxMs: 1000 }, once);
+  await samples({ most: size(20_000), least: 20, maxMs: 1000 }, once);
 }
 
 /** How many a second, `width` on the way at a time. */

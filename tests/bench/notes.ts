@@ -10,6 +10,26 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
     "of 8.5 ms the engine takes 4 (see the control), to load 150 modules from bytecode takes 2.8, the flags 0.5 (0.3 of them @std/cli), to open stdin, stdout and a session 0.5, what is told of the machine 0.4. Without bytecode it was 20 ms and more; node:fs, which took 0.6, is not loaded any more; modules that wait for their first request would be another 0.5, and requests would have to wait for them",
   ],
   [
+    "status.one_cpu_us",
+    "ours is awake between them, as it expects the next one: so it is busy for as long as a request takes, client and all. The control, which sleeps, needs as much to fall asleep and to wake up, and its requests take twice as long",
+  ],
+  [
+    "info.one_cpu_us",
+    "ours is awake between them, as it expects the next one: so it is busy for as long as a request takes, client and all. The control, which sleeps, needs as much to fall asleep and to wake up, and its requests take twice as long",
+  ],
+  [
+    "meta.one_cpu_us",
+    "ours is awake between them, as it expects the next one: so it is busy for as long as a request takes, client and all. The control, which sleeps, needs as much to fall asleep and to wake up, and its requests take twice as long",
+  ],
+  [
+    "meta.p50_us",
+    "in some rounds 30 us, in others 45: where an answer comes a few microseconds later, the client's processor has begun to sleep, and takes 12 us to wake up",
+  ],
+  [
+    "cpu.thousand_s",
+    "most of it are the system's calls that start and end a process; ours has a pidfd for each besides, and a line in the journal of the guard, which ends them should the server be killed",
+  ],
+  [
     "conn.",
     "the system's own work is the limit: a C program that accepts, answers from constants and closes gets 5,700 connections a second from this client one by one and 17,000 at 16 at once, on a machine on which the real server gets 4,300 and 11,500, an empty Bun server 7,000 and 22,000",
   ],

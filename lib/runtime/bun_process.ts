@@ -4,6 +4,7 @@ import { dlopen, type FFIFunction, FFIType, type Pointer, ptr, toArrayBuffer } f
 import process from "node:process";
 import { waitOnBun } from "./bun_epoll.ts";
 import { spawnFallback } from "./bun_fallback.ts";
+import { BusyPoll } from "./busy_poll.ts";
 import { createKernel } from "./kernel.ts";
 import { type Libc, libcNames, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { type Child, type Kernel, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
@@ -27,11 +28,11 @@ export function kernelOnBun(): Kernel | undefined {
   return kernel;
 }
 
-/** Lets another thread have the processor first, if one waits for it. */
-export function yieldOnBun(): void {
+/** All clients of this program share it: there is one thread to stay awake. */
+export const busyPoll = new BusyPoll(() => {
   const made = bunSpawner();
   if (made !== "fallback") made.libc.sched_yield();
-}
+});
 
 let spawner: Spawner | "fallback" | undefined;
 let kernel: Kernel | undefined;

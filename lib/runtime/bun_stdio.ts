@@ -1,7 +1,7 @@
 /** The program's own standard input and output on Bun. */
 
-import { yieldOnBun } from "./bun_process.ts";
-import { busyPoll, type Polled } from "./busy_poll.ts";
+import { busyPoll } from "./bun_process.ts";
+import type { Polled } from "./busy_poll.ts";
 import type { ByteSink, ByteSource } from "./runtime.ts";
 import { StdoutSink } from "./stdout_sink.ts";
 import { turnOfOthers } from "./turn.ts";
@@ -21,7 +21,7 @@ export function bunOutput(fd: 1 | 2): ByteSink {
 }
 
 /** By the event loop alone: Bun reads ahead. */
-const waitForStdin: Polled = { yieldProcessor: yieldOnBun, poll: () => false };
+const waitForStdin: Polled = { poll: () => false };
 
 class BunStdin implements ByteSource {
   readonly #reader = Bun.file(0).stream().getReader();

@@ -2,8 +2,8 @@
 
 import type { Socket } from "bun";
 import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
-import { bunSpawner, yieldOnBun } from "./bun_process.ts";
-import { type BusyPoll, busyPoll, type Polled } from "./busy_poll.ts";
+import { bunSpawner, busyPoll } from "./bun_process.ts";
+import type { BusyPoll, Polled } from "./busy_poll.ts";
 import { type Libc, SO_RCVLOWAT, SOL_SOCKET } from "./libc.ts";
 import type { ByteStream, ConnectOptions, ListenOptions, StreamHandlers, TcpListener } from "./runtime.ts";
 
@@ -201,10 +201,6 @@ class BunStream implements ByteStream, Polled {
     if (this.#state === "open") this.handlers?.data(bytes);
     // Who has not taken an answer yet asks nothing.
     if (this.#pending === 0) this.#busyPoll?.came(bytes.length, this);
-  }
-
-  yieldProcessor(): void {
-    yieldOnBun();
   }
 
   poll(): boolean {

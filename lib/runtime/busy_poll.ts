@@ -25,8 +25,6 @@ const IN_VAIN = 2;
 
 /** Where the next message is expected. */
 export interface Polled {
-  /** Lets another thread have the processor first, if one waits for it. */
-  yieldProcessor(): void;
   /** Takes what has come and deals with it; whether there was something. */
   poll(): boolean;
 }
@@ -48,10 +46,14 @@ export class BusyPoll {
   /** Grows with short waits. */
   #trust = 0;
 
-  constructor({ now = () => performance.now(), nextTurn = setImmediate }: BusyPollOptions = {}) {
+  /** @param yieldProcessor Lets another thread have the processor first, if one waits for it. */
+  constructor(
+    yieldProcessor: () => void,
+    { now = () => performance.now(), nextTurn = setImmediate }: BusyPollOptions = {},
+  ) {
     this.#now = now;
     this.#nextTurn = nextTurn;
-    this.#others = new GivingWay(now);
+    this.#others = new GivingWay(yieldProcessor, now);
   }
 
   /** So many bytes have come and have been dealt with; the next are expected from the same side. */
@@ -91,7 +93,7 @@ export class BusyPoll {
     if (this.#trust < TRUST || this.#now() - this.#idleSince >= AWAKE_MS) return false;
     const expected = this.#expected!;
     for (let looks = 0; looks < LOOKS; looks++) {
-      if (!this.#others.giveWay(expected.yieldProcessor)) return false;
+      if (!this.#others.giveWay()) return false;
       if (expected.poll()) return true;
     }
     return true;
@@ -103,6 +105,3 @@ export class BusyPoll {
     this.#trust = Math.max(0, this.#trust - IN_VAIN);
   }
 }
-
-/** All clients of this program share it: there is one thread to stay awake. */
-export const busyPoll = new BusyPoll();

@@ -12,12 +12,15 @@ const MOST_REST_MS = 2000;
 const WELL = 500;
 
 export class GivingWay {
+  readonly #yieldProcessor: () => void;
   readonly #now: () => number;
   #paidOff = 0;
   #restMs = LEAST_REST_MS;
   #restsUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(now: () => number = () => performance.now()) {
+  /** @param yieldProcessor Lets another thread run, if one waits. */
+  constructor(yieldProcessor: () => void, now: () => number = () => performance.now()) {
+    this.#yieldProcessor = yieldProcessor;
     this.#now = now;
   }
 
@@ -27,9 +30,9 @@ export class GivingWay {
   }
 
   /** Another thread goes first, if one waits. False when it kept the processor: from now on that rests. */
-  giveWay(yieldProcessor: () => void): boolean {
+  giveWay(): boolean {
     const from = this.#now();
-    yieldProcessor();
+    this.#yieldProcessor();
     const now = this.#now();
     if (now - from <= LOST_MS) return true;
     this.#restsUntil = now + this.#restMs;

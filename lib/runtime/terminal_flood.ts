@@ -30,7 +30,6 @@ export class TerminalFlood {
   readonly #wait = new Uint8Array(new BigInt64Array([0n, BigInt(WAIT_NS)]).buffer);
   readonly #now: () => number;
   readonly #others: GivingWay;
-  readonly #yield: () => void;
   #fullReads = 0;
   #beganAt = Number.NEGATIVE_INFINITY;
 
@@ -38,8 +37,7 @@ export class TerminalFlood {
     this.#libc = libc;
     this.#poll = new Uint8Array(new Int32Array([fd, POLLIN]).buffer);
     this.#now = now;
-    this.#others = new GivingWay(now);
-    this.#yield = () => libc.sched_yield();
+    this.#others = new GivingWay(() => libc.sched_yield(), now);
   }
 
   /** The first bytes of a piece have come, or none. Answers whether there may be more of it. */
@@ -58,7 +56,7 @@ export class TerminalFlood {
   waitForMore(): boolean {
     if (this.#fullReads < FULL_READS || this.#now() - this.#beganAt > GATHER_MS) return false;
     for (let looks = 0; looks < LOOKS && !this.#others.rests; looks++) {
-      if (!this.#others.giveWay(this.#yield)) break;
+      if (!this.#others.giveWay()) break;
       if (this.#libc.ppoll(this.#poll, 1, noTime, 0) <= 0) continue;
       this.#others.paidOff();
       return true;

@@ -15,15 +15,17 @@ class Scene {
   keptMs = 0;
   readonly #next: (() => void)[] = [];
   readonly client: Polled = {
-    yieldProcessor: () => {
-      this.now += this.keptMs;
-    },
     poll: () => {
       this.polls++;
       return false;
     },
   };
-  readonly poll = new BusyPoll({ now: () => this.now, nextTurn: (turn) => this.#next.push(turn) });
+  readonly poll = new BusyPoll(
+    () => {
+      this.now += this.keptMs;
+    },
+    { now: () => this.now, nextTurn: (turn) => this.#next.push(turn) },
+  );
 
   get awake(): boolean {
     return this.#next.length > 0;
@@ -118,9 +120,9 @@ describe("a busy poll", () => {
 
   test("deals with what it finds and lets the event loop turn before it looks again", () => {
     const next: (() => void)[] = [];
-    const poll = new BusyPoll({ now: () => 0, nextTurn: (turn) => next.push(turn) });
+    const poll = new BusyPoll(() => {}, { now: () => 0, nextTurn: (turn) => next.push(turn) });
     const found = [true, false, false, false, true];
-    const client: Polled = { yieldProcessor: () => {}, poll: () => found.shift()! };
+    const client: Polled = { poll: () => found.shift()! };
     for (let i = 0; i < 5; i++) poll.came(SHORT, client);
     next.shift()!();
     expect(found).toEqual([false, false, false, true]);

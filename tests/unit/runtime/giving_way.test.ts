@@ -4,13 +4,19 @@ import { GivingWay } from "../../../lib/runtime/giving_way.ts";
 /** Others who keep the processor for so long when they are let. */
 function others(): { way: GivingWay; keep(ms: number): boolean; pass(ms: number): void } {
   let now = 0;
-  const way = new GivingWay(() => now);
+  let keptMs = 0;
+  const way = new GivingWay(
+    () => {
+      now += keptMs;
+    },
+    () => now,
+  );
   return {
     way,
-    keep: (ms) =>
-      way.giveWay(() => {
-        now += ms;
-      }),
+    keep: (ms) => {
+      keptMs = ms;
+      return way.giveWay();
+    },
     pass: (ms) => {
       now += ms;
     },

@@ -5,7 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { libcNames, O_CLOEXEC, O_RDONLY } from "./libc.ts";
+import { cString, libcNames, O_CLOEXEC, O_RDONLY } from "./libc.ts";
 import { nodeFs } from "./node_modules.ts";
 
 interface Calls {
@@ -18,17 +18,17 @@ interface Calls {
 const CHUNK_BYTES = 4096;
 
 /** Undefined where they cannot be had, null before they were asked for. */
-let calls: Calls | undefined | null = null;
+let opened: Calls | undefined | null = null;
 
 /** Whether there is something at the end of the path, links followed. */
 export function fileExists(path: string): boolean {
-  calls = calls === null ? openCalls() : calls;
+  const calls = callsOnce();
   return calls ? calls.access(cString(path), 0) === 0 : nodeFs().existsSync(path);
 }
 
 /** @throws {Error} The file cannot be read. */
 export function fileText(path: string): string {
-  calls = calls === null ? openCalls() : calls;
+  const calls = callsOnce();
   return calls ? readAll(calls, path) : nodeFs().readFileSync(path, "utf8");
 }
 
@@ -47,6 +47,11 @@ function readAll({ open, read, close }: Calls, path: string): string {
   } finally {
     close(fd);
   }
+}
+
+function callsOnce(): Calls | undefined {
+  if (opened === null) opened = openCalls();
+  return opened;
 }
 
 function openCalls(): Calls | undefined {
@@ -70,8 +75,4 @@ function openCalls(): Calls | undefined {
     // No foreign calls here.
   }
   return undefined;
-}
-
-function cString(path: string): Uint8Array {
-  return Buffer.from(`${path}\0`);
 }

@@ -3,7 +3,7 @@
 import { arch } from "node:process";
 import { FdSource } from "./fd_source.ts";
 import { AT_FDCWD } from "./file_libc.ts";
-import { F_ADD_SEALS, F_SETFL, O_CLOEXEC, O_NONBLOCK, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { cString, F_ADD_SEALS, F_SETFL, O_CLOEXEC, O_NONBLOCK, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { osErrorText } from "./os_error.ts";
 import { type Kernel, SpawnError } from "./runtime.ts";
 import type { Spawner } from "./spawn_child.ts";
@@ -27,7 +27,6 @@ const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 /** A head of 16 bytes and one descriptor, padded. */
 const CONTROL_BYTES = 24;
-const encoder = new TextEncoder();
 
 export function createKernel({ libc, reactor }: Spawner): Kernel {
   /** Out of a message that is there; undefined when the sender has gone without one. */
@@ -87,11 +86,11 @@ export function createKernel({ libc, reactor }: Spawner): Kernel {
       };
       return { fd, receive };
     },
-    open: (path, flags) => call(number.openat, AT_FDCWD, encoder.encode(`${path}\0`), flags | O_CLOEXEC),
+    open: (path, flags) => call(number.openat, AT_FDCWD, cString(path), flags | O_CLOEXEC),
     close: (fd) => void libc.close(fd),
     memoryFile: (bytes) => {
       const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-      const name = encoder.encode("exec-server\0");
+      const name = cString("exec-server");
       let fd = call(number.memfdCreate, name, flags | MFD_EXEC);
       if (fd < 0) fd = call(number.memfdCreate, name, flags);
       if (fd < 0) throw new SpawnError(EMFILE, osErrorText(EMFILE));

@@ -71,6 +71,13 @@ export interface Libc extends Calls<typeof libcSignatures>, Partial<Calls<typeof
   errno(): number;
 }
 
+const encoder = new TextEncoder();
+
+/** A text as the calls take it: UTF-8 with a zero at the end. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(`${text}\0`);
+}
+
 /** How many arguments a system call can have, its number included. */
 export const SYSTEM_CALL_ARGUMENTS = 7;
 

@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import {
+  cString,
   F_DUPFD_CLOEXEC,
   F_SETFL,
   type Libc,
@@ -187,10 +188,6 @@ function check(errno: number): void {
 
 function spawnError(errno: number): SpawnError {
   return new SpawnError(errno, osErrorText(errno));
-}
-
-function cString(text: string): Uint8Array {
-  return encoder.encode(`${text}\0`);
 }
 
 /** A NULL-terminated `char *[]` over one block of memory. */

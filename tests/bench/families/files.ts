@@ -23,11 +23,14 @@ function fileOf(bench: Bench, name: string, bytes: number): string {
 /** A file of some MiB, written without taking as much memory; its URI. */
 function largeFile(bench: Bench, name: string, mib: number): string {
   const path = join(bench.folder, name);
-  const piece = Buffer.alloc(MIB, "bytes of a file ");
-  const fd = openSync(path, "w");
-  for (let i = 0; i < mib; i++) writeSync(fd, piece);
-  closeSync(fd);
+  writeTimes(path, Buffer.alloc(MIB, "bytes of a file "), mib);
   return uri(path);
+}
+
+function writeTimes(path: string, piece: Buffer, times: number): void {
+  const fd = openSync(path, "w");
+  for (let i = 0; i < times; i++) writeSync(fd, piece);
+  closeSync(fd);
 }
 
 const throughput = (id: string, title: string): Figure => figure(id, title, "MB/s", "higher");
@@ -105,9 +108,7 @@ async function writeBlocks(link: Link, path: string, mib: number, raw: boolean):
  */
 function fillMemory(bench: Bench, mib: number): void {
   const path = join(bench.memory, "filler");
-  const fd = openSync(path, "w");
-  for (let i = 0; i < mib; i++) writeSync(fd, newBytes);
-  closeSync(fd);
+  writeTimes(path, newBytes, mib);
   rmSync(path);
 }
 

@@ -85,7 +85,8 @@ export type {
   ProcessSummary,
 } from "./lib/protocol/process_list.ts";
 export type { Schema } from "./lib/protocol/schema.ts";
-export type { AttachMode, InitializeParams, InitializeResult } from "./lib/protocol/session.ts";
+export type { AttachMode, InitializeParams } from "./lib/protocol/session.ts";
+export type { InitializeResult } from "./lib/protocol/session_result.ts";
 export { version } from "./lib/protocol/version.ts";
 export { currentRuntime, type Runtime } from "./lib/runtime/runtime.ts";
 export {

@@ -32,6 +32,7 @@ const withoutShapes = new Set([
 /** Families first whose calls come first. */
 const order = [
   "session.ts",
+  "session_result.ts",
   "process.ts",
   "process_limits.ts",
   "process_list.ts",

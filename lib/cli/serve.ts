@@ -4,8 +4,7 @@ import process from "node:process";
 import { type FlagSpec, type Parsed, parseFlags } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { nodeFs, nodePath } from "../runtime/node_modules.ts";
-import { currentRuntime } from "../runtime/runtime.ts";
-import { ceilingOf, whyNotEnforceable } from "../sandbox/ceiling.ts";
+import { currentRuntime, type Runtime } from "../runtime/runtime.ts";
 import type { Policy } from "../sandbox/policy.ts";
 import type { Authenticator } from "../server/credentials.ts";
 import { environmentInfo } from "../server/info.ts";
@@ -14,7 +13,6 @@ import { authFlags, readAuthentication } from "./auth_flags.ts";
 import { httpOptions, httpPolicyFlags } from "./http_policy.ts";
 import { parseListenUrl } from "./listen_url.ts";
 import { complain, exitStatus } from "./output.ts";
-import { parseSandboxMode } from "./sandbox_flag.ts";
 
 export const serveFlags = {
   listen: {
@@ -82,10 +80,7 @@ export async function serve(args: readonly string[]): Promise<number> {
   const authenticate = readAuthentication(flags, address.kind === "stdio");
   const runtime = await currentRuntime();
   const stop = stopSignal();
-  const ceiling = readCeiling(flags);
-  const why = ceiling && whyNotEnforceable(runtime, ceiling);
-  if (why !== undefined)
-    throw new ExecServerError("ERR_LISTEN", `Cannot enforce --sandbox ${flags.sandbox}: ${why}`);
+  const ceiling = await readCeiling(flags, runtime);
   const options = { ...serverOptions(flags), ...(ceiling ? { ceiling } : {}) };
   if (address.kind === "stdio") {
     const server = serveStdio(runtime, options);
@@ -105,8 +100,8 @@ export async function serve(args: readonly string[]): Promise<number> {
   return exitStatus.ok;
 }
 
-/** @throws {ExecServerError} `ERR_USAGE` */
-function readCeiling(flags: ServeFlags): Policy | undefined {
+/** @throws {ExecServerError} `ERR_USAGE`; `ERR_LISTEN`: it cannot be enforced here. */
+async function readCeiling(flags: ServeFlags, runtime: Runtime): Promise<Policy | undefined> {
   const { sandbox: mode, root: roots } = flags;
   const network = flags["sandbox-network"];
   if (mode === undefined) {
@@ -115,6 +110,8 @@ function readCeiling(flags: ServeFlags): Policy | undefined {
     if (network) throw new ExecServerError("ERR_USAGE", '"--sandbox-network" needs "--sandbox"');
     return undefined;
   }
+  const { parseSandboxMode } = await import("./sandbox_flag.ts");
+  const { ceilingOf, whyNotEnforceable } = await import("../sandbox/ceiling.ts");
   const known = parseSandboxMode(mode);
   if (roots.length > 0 && known !== "workspace-write") {
     throw new ExecServerError("ERR_USAGE", '"--root" needs "--sandbox workspace-write"');
@@ -125,7 +122,10 @@ function readCeiling(flags: ServeFlags): Policy | undefined {
       throw new ExecServerError("ERR_USAGE", `"--root" has the value "${folder}": expected a folder`);
     }
   }
-  return ceilingOf(known, folders, network, process.env.TMPDIR);
+  const ceiling = ceilingOf(known, folders, network, process.env.TMPDIR);
+  const why = whyNotEnforceable(runtime, ceiling);
+  if (why !== undefined) throw new ExecServerError("ERR_LISTEN", `Cannot enforce --sandbox ${mode}: ${why}`);
+  return ceiling;
 }
 
 function serverOptions(flags: ServeFlags): ServerOptions {

@@ -153,12 +153,8 @@ import {
   listResult,
 } from "./process_list.ts";
 import { nothing, type Schema } from "./schema.ts";
-import {
-  type InitializeParams,
-  type InitializeResult,
-  initializeParams,
-  initializeResult,
-} from "./session.ts";
+import { type InitializeParams, initializeParams } from "./session.ts";
+import { type InitializeResult, initializeResult } from "./session_result.ts";
 
 /** Parameters and answer of one request. */
 export interface Call<P, R> {

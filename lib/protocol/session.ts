@@ -1,6 +1,5 @@
-/** Shapes of the handshake. */
+/** Shapes of the handshake: what a client begins with. */
 
-import { type EnvironmentInfo, environmentInfo } from "./environment.ts";
 import { nullish, object, oneOf, type Schema, string } from "./schema.ts";
 
 /** Parameters of `initialize`. */
@@ -19,21 +18,8 @@ export interface InitializeParams {
 /** How to attach to a session besides being the only one. */
 export type AttachMode = "observe" | "takeOver";
 
-/** Answer of `initialize`. */
-export interface InitializeResult {
-  /** A UUID; on a resume the one that was asked for. */
-  sessionId: string;
-  /** Absent from servers up to 0.138.0, which take native paths only. */
-  environmentInfo?: EnvironmentInfo;
-}
-
 export const initializeParams: Schema<InitializeParams> = object<InitializeParams>({
   clientName: string,
   resumeSessionId: nullish(string),
   attach: nullish(oneOf("observe", "takeOver")),
-});
-
-export const initializeResult: Schema<InitializeResult> = object<InitializeResult>({
-  sessionId: string,
-  environmentInfo: nullish(environmentInfo),
 });

@@ -72,7 +72,6 @@ export function confinedFiles(runtime: Runtime, files: Service, ceiling: Policy)
   return {
     ...files,
     ended: () => Promise.all(ending),
-    capabilities: { ...files.capabilities, sandboxedFileStreaming: true },
     info: () => ({ sandbox: sandboxInfo(runtime) }),
     open: (link) =>
       new ConfinedFiles(runtime, files.open(link), ceiling, (gone) => {

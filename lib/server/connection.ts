@@ -1,30 +1,23 @@
-/** One connection of a client: the handshake, then requests to the session's processes and to services. */
+/** One connection of a client: the handshake, and what comes behind it handed on to the work of the server. */
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { JsonText, Peer, type PeerHandlers, ProtocolViolation, WithBytes } from "../jsonrpc/peer.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
-import {
-  type ClientNotifications,
-  clientNotifications,
-  type Family,
-  type Handlers,
-  type RequestRow,
-  requests,
-  type ServerNotifications,
-  serverNotifications,
-} from "../protocol/methods.ts";
+import type { ServerNotifications } from "../protocol/methods.ts";
 import { DecodeError, type Schema } from "../protocol/schema.ts";
-import type { InitializeParams } from "../protocol/session.ts";
+import { type InitializeParams, initializeParams } from "../protocol/session.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
-import { Observer } from "./observer.ts";
-import type { ConnectionLink, OpenService, Service, Services } from "./service.ts";
+import type { InfoTexts } from "./info_texts.ts";
+import type { Loader } from "./loader.ts";
 import { type Attachment, type Session, type SessionStore, takenOver } from "./session.ts";
+import type { ConnectionWork, Work, WorkLink } from "./work.ts";
 
 /** Settings of connections, which those of a server share. */
 export interface ConnectionOptions {
   sessions: SessionStore;
-  /** What belongs to the connection itself. */
-  services: Services;
+  info: InfoTexts;
+  /** What is done after the handshake; loaded when the first of them has been greeted. */
+  work: Loader<Work>;
   /** How long clients may take to finish the handshake; made by {@link handshakes}. For ever where there is none. */
   handshakes?: Deadlines<ServerConnection> | undefined;
   onClose?: (connection: ServerConnection, reason: CloseReason) => void;
@@ -37,25 +30,24 @@ export function handshakes(ms = 60_000): Deadlines<ServerConnection> {
   );
 }
 
-type Method = keyof Handlers;
-
 /** Above this, processes of the session wait with their output. */
 const HIGH_WATER_BYTES = 1024 * 1024;
-const isReady = new JsonText('{"status":"ready"}');
 
 /**
  * It is itself what its peer, its session and its services are given: objects of closures for each of them would be
  * most of what a connection costs that asks for little. What is of use to one connection in a hundred is made when it is
  * used.
  */
-export class ServerConnection implements PeerHandlers, Attachment, ConnectionLink {
+export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
   readonly #options: ConnectionOptions;
   readonly #peer: Peer;
   #session: Session | undefined;
+  /** Since the first request after the handshake; of an observer, since that. */
+  #work: ConnectionWork | undefined;
   /** It only looks on at the session. */
-  #observer: Observer | undefined;
-  /** Those that have been asked for something. */
-  #services: Map<Service, OpenService> | undefined;
+  #observes = false;
+  /** How many messages wait until the work is loaded. */
+  #waiting = 0;
   #initialized = false;
   /** The answer to everything, once the session is another's. */
   #refusal: RpcError | undefined;
@@ -74,70 +66,73 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
     this.#peer.close(reason);
   }
 
-  /** The wire form of the answer. Parameters are decoded before the handshake is asked about, as the peer does. */
+  /** The wire form of the answer. */
   request(method: string, params: unknown): unknown {
-    if (!Object.hasOwn(requests, method)) throw unknownMethod(method);
-    const row = requests[method as Method] as RequestRow<unknown, unknown>;
-    const decoded = decodeParams(row, params);
-    if (row.gate === null) return this.#initialize(decoded as InitializeParams);
+    const work = this.#options.work.loaded;
+    if (this.#waiting > 0 || (!work && needsWork(method, params))) {
+      return this.#whenLoaded((loaded) => ownBytes(this.#answer(loaded, method, params)));
+    }
+    return this.#answer(work, method, params);
+  }
+
+  /** Parameters are decoded before the handshake is asked about, as the peer does. */
+  #answer(work: Work | undefined, method: string, params: unknown): unknown {
+    if (method === "initialize") return this.#initialize(work, decodeParams(initializeParams, params));
+    const row = work!.rowOf(method);
+    const decoded = decodeParams(row.params, params);
     if (!this.#initialized) {
       const missing = this.#session ? "send initialized" : "call initialize";
       throw new RpcError(rpcCode.invalidRequest, `client must ${missing} before using ${row.gate} methods`);
     }
     if (this.#refusal) throw this.#refusal;
-    if (row.gate === "environment status") return isReady;
-    if (row.gate === "environment info") {
-      return new JsonText(this.#options.services.info.whole(this.#peer.sendsBytes));
-    }
-    const raw = this.#peer.sendsBytes && (decoded as { raw?: boolean } | null)?.raw === true;
-    const result = this.#handle(method as Method, row, decoded);
-    // Bytes that are answered at once may be lent; what comes later is its receiver's.
-    return result instanceof Promise
-      ? result.then((value) => wireResult(row, value, { raw, owned: true }))
-      : wireResult(row, result, { raw, owned: false });
-  }
-
-  #handle(method: Method, row: RequestRow<unknown, unknown>, params: unknown): unknown {
-    if (this.#observer) return observed(this.#observer, method)(params as never);
-    if (row.gate === "exec") return this.#session!.processes[method as Family<"process">](params as never);
-    const service = this.#options.services.of(method);
-    // Not everything that is in the table can be done on every machine.
-    if (!service) throw unknownMethod(method);
-    let open = this.#services?.get(service);
-    if (!open) {
-      open = service.open(this);
-      this.#services ??= new Map();
-      this.#services.set(service, open);
-    }
-    return open.request(method, params);
+    this.#work ??= work!.open(this, this.#session!);
+    return this.#work.request(method, row, decoded);
   }
 
   notification(method: string, params: unknown): void {
+    const work = this.#options.work.loaded;
+    // Without a session no other is known than this one.
+    const needsNone = method === "initialized" || !this.#session;
+    if (this.#waiting === 0 && (work || needsNone)) {
+      this.#take(work, method, params);
+      return;
+    }
+    this.#whenLoaded((loaded) => this.#take(loaded, method, params)).catch((error) => {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      this.close({ kind: "protocol", message: error.message });
+    });
+  }
+
+  #take(work: Work | undefined, method: string, params: unknown): void {
     if (method === "initialized") {
       if (!this.#session) throw new ProtocolViolation("`initialized` came before `initialize`");
       this.#options.handshakes?.stop(this);
       this.#initialized = true;
       return;
     }
-    if (method === "process/consumed" && this.#session) {
-      const { processId, seq } = decodeNotification(method, params);
-      // Of an observer it holds nobody back, and of who has lost the session it counts no more.
-      if (this.#observer || this.#refusal) return;
-      this.#session.processes.consumed(processId, seq);
-      return;
-    }
-    const isKnown = Object.hasOwn(clientNotifications, method) && this.#session && !this.#observer;
-    const service = isKnown && this.#options.services.of(method);
-    if (service) {
-      const name = method as keyof ClientNotifications;
-      const decoded = decodeNotification(name, params);
-      // Where nothing has been asked for there is nothing that it could be about.
-      this.#services?.get(service)?.notification?.(name, decoded);
-      return;
+    if (this.#session) {
+      // Of who has lost the session it counts no more.
+      if (method === "process/consumed" && this.#refusal) return;
+      this.#work ??= work!.open(this, this.#session);
+      if (this.#work.notification(method, params)) return;
     }
     // Methods of that form are optional by the convention of other JSON-RPC protocols.
     if (method.startsWith("$/")) return;
     throw new ProtocolViolation(`The notification "${method.slice(0, 100)}" is not known`);
+  }
+
+  /** Each message in its turn. What the client sends behind them stays where it is, its end too. */
+  async #whenLoaded<T>(handle: (work: Work) => T): Promise<T | null> {
+    this.#waiting++;
+    const release = this.hold();
+    let work: Work;
+    try {
+      work = await this.#options.work.load();
+    } finally {
+      this.#waiting--;
+      release();
+    }
+    return this.#peer.closeReason ? null : handle(work);
   }
 
   unmatched(): never {
@@ -152,31 +147,37 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   closed(reason: CloseReason): void {
     this.#options.handshakes?.stop(this);
     this.drained();
-    for (const service of this.#services?.values() ?? []) service.dispose();
-    if (this.#observer) this.#observer.dispose();
-    else if (this.#session) this.#options.sessions.detach(this.#session, this);
+    this.#work?.dispose();
+    if (this.#session && !this.#observes) this.#options.sessions.detach(this.#session, this);
     this.#options.onClose?.(this, reason);
   }
 
-  #initialize({ resumeSessionId, attach }: InitializeParams): JsonText {
+  #initialize(work: Work | undefined, { resumeSessionId, attach }: InitializeParams): JsonText {
     if (this.#session) {
       throw new RpcError(rpcCode.invalidRequest, "initialize may only be sent once per connection");
     }
     if (attach !== undefined && resumeSessionId === undefined) {
       throw new RpcError(rpcCode.invalidParams, "attach: there is no resumeSessionId to attach to");
     }
-    const { sessions, services } = this.#options;
+    const { sessions, info } = this.#options;
     if (attach === "observe") {
       this.#session = sessions.find(resumeSessionId!);
-      this.#observer = new Observer(this.#session, this);
+      this.#observes = true;
+      this.#work = work!.observe(this, this.#session);
     } else {
       this.#session =
         resumeSessionId === undefined
           ? sessions.create(this)
           : sessions.resume(resumeSessionId, this, { takesOver: attach === "takeOver" });
     }
-    const info = services.info.ofHandshake(this.#peer.sendsBytes);
-    return new JsonText(`{"sessionId":"${this.#session.id}","environmentInfo":${info}}`);
+    // Behind the answer.
+    if (!work) setImmediate(() => this.#options.work.load().catch(ignored));
+    const text = info.ofHandshake(this.#peer.sendsBytes);
+    return new JsonText(`{"sessionId":"${this.#session.id}","environmentInfo":${text}}`);
+  }
+
+  get sendsBytes(): boolean {
+    return this.#peer.sendsBytes;
   }
 
   send(text: string): void {
@@ -188,8 +189,7 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   }
 
   notify<N extends keyof ServerNotifications>(name: N, params: ServerNotifications[N]): void {
-    const schema: Schema<unknown> = serverNotifications[name];
-    this.#peer.notify(name, schema.encode(params));
+    this.#peer.notify(name, this.#options.work.loaded!.encode(name, params));
   }
 
   ready(): Promise<void> | undefined {
@@ -228,48 +228,27 @@ export class ServerConnection implements PeerHandlers, Attachment, ConnectionLin
   }
 }
 
-function observed(observer: Observer, method: Method): (params: never) => unknown {
-  const { handlers } = observer;
-  if (Object.hasOwn(handlers, method)) return handlers[method as keyof typeof handlers];
-  throw new RpcError(
-    rpcCode.invalidRequest,
-    `this connection only observes its session: it cannot use ${method}`,
-  );
+/** Whether a request can be answered only by what is loaded after the first handshake. */
+function needsWork(method: string, params: unknown): boolean {
+  return method !== "initialize" || (params as Partial<InitializeParams> | null)?.attach === "observe";
 }
 
-function unknownMethod(method: string): RpcError {
-  return new RpcError(rpcCode.methodNotFound, `exec-server stub does not implement \`${method}\` yet`);
+/** The answer for later: bytes that are lent are another's by then. */
+function ownBytes(result: unknown): unknown {
+  if (!(result instanceof WithBytes) || result.owned) return result;
+  const { rest, member, bytes, raw } = result;
+  return new WithBytes(rest, member, bytes.slice(), { raw, owned: true });
 }
 
-function wireResult(
-  row: RequestRow<unknown, unknown>,
-  result: unknown,
-  options: { raw: boolean; owned: boolean },
-): unknown {
-  if (row.result.plain) return result;
-  if (row.rawResult === undefined) return row.result.encode(result);
-  const { [row.rawResult]: bytes, ...rest } = result as Record<string, unknown>;
-  return new WithBytes(row.result.encode(rest) as object, row.rawResult, bytes as Uint8Array, options);
-}
+/** Who needs the work asks again, and is told. */
+function ignored(): void {}
 
-function decodeParams(row: RequestRow<unknown, unknown>, params: unknown): unknown {
+function decodeParams<T>(schema: Schema<T>, params: unknown): T {
   try {
-    return row.params.decode(params);
+    return schema.decode(params);
   } catch (error) {
     if (error instanceof DecodeError)
       throw new RpcError(error.rpcCode ?? rpcCode.invalidParams, error.message);
-    throw error;
-  }
-}
-
-function decodeNotification<N extends keyof ClientNotifications>(
-  method: N,
-  params: unknown,
-): ClientNotifications[N] {
-  try {
-    return clientNotifications[method].decode(params);
-  } catch (error) {
-    if (error instanceof DecodeError) throw new ProtocolViolation(`${method}: ${error.message}`);
     throw error;
   }
 }

@@ -11,20 +11,6 @@ export function fileService(runtime: Runtime): Service[] {
   return [
     {
       prefix: "fs/",
-      capabilities: {
-        fileWriteStreaming: true,
-        fsWatchMissing: true,
-        fsWatch: true,
-        fsSearch: true,
-        fsRename: true,
-        fsChmod: true,
-        fsSymlink: true,
-        fsHash: true,
-        fsResume: true,
-        fsAtomicWrite: true,
-        fsListLinks: true,
-      },
-      rawCapabilities: { fsRawBytes: true },
       // At the first request: to load the system's calls takes some milliseconds, and not every client has one.
       open: (link) => {
         const files = new FileMethods(runtime, runtime.files(), link);

@@ -78,10 +78,13 @@ export function responseText(answer: HttpAnswer & { kind: "response" }, method: 
 const upgradeStart =
   "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ";
 /** The base64 of 20 bytes has 28 characters. */
-const upgradeHead = Buffer.from(`${upgradeStart}${" ".repeat(28)}\r\n\r\n`);
+const KEY_ROOM = " ".repeat(28);
+/** Made for the first. */
+let upgradeHead: Buffer | undefined;
 
 /** The head that turns the connection into a websocket; good until the next one is made. */
 export function upgradeBytes(key: string): Uint8Array {
+  upgradeHead ??= Buffer.from(`${upgradeStart}${KEY_ROOM}\r\n\r\n`);
   upgradeHead.write(acceptKey(key), upgradeStart.length, "latin1");
   return upgradeHead;
 }

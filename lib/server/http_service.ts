@@ -8,12 +8,6 @@ import type { Service } from "./service.ts";
 export function httpService(runtime: Runtime, options: HttpOptions = {}): Service {
   return {
     prefix: "http/",
-    capabilities: {
-      httpRequestCancel: true,
-      httpResponseWindow: true,
-      // Who reads this sends the names of variables, and nothing else works for those that are lent.
-      ...((options.lentVariables ?? []).length > 0 ? { httpHeaderEnvVars: true } : {}),
-    },
     open: (link) => {
       const requests = new HttpRequests(link, runtime, options);
       return {

@@ -1,8 +1,8 @@
 /** The answers that say what this machine is, as text that is used again: to find all of it out takes 25 us. */
 
 import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
+import type { Advertised } from "./advertised.ts";
 import { environmentInfo, workingDir } from "./info.ts";
-import type { Advertised } from "./service.ts";
 
 /**
  * How long the login shell, the home and the folders of the environment are taken for what they were. They are changed by
@@ -31,11 +31,14 @@ export class InfoTexts {
   ofHandshake(raw: boolean): string {
     const now = performance.now();
     if (now - this.#lookedAt >= HANDSHAKE_MS) this.#look(now);
-    return this.#text(raw, false);
+    return this.#text(raw);
   }
 
-  /** The answer of `environment/info`. Many may be asked for in one turn. */
-  whole(raw: boolean): string {
+  /**
+   * The answer of `environment/info`. Many may be asked for in one turn.
+   * @param more What it says and a handshake does not.
+   */
+  whole(raw: boolean, more: () => Partial<EnvironmentInfo>): string {
     if (this.#isNewTurn) {
       this.#look(performance.now());
       this.#isNewTurn = false;
@@ -43,14 +46,14 @@ export class InfoTexts {
         this.#isNewTurn = true;
       });
     }
-    return this.#text(raw, true);
+    return this.#text(raw, more);
   }
 
-  #text(raw: boolean, whole: boolean): string {
-    const key = (raw ? 1 : 0) + (whole ? 2 : 0);
+  #text(raw: boolean, more?: () => Partial<EnvironmentInfo>): string {
+    const key = (raw ? 1 : 0) + (more ? 2 : 0);
     let text = this.#texts.get(key);
     if (text === undefined) {
-      text = JSON.stringify(this.#made(raw, whole));
+      text = JSON.stringify({ ...this.#made(raw), ...more?.() });
       this.#texts.set(key, text);
     }
     return text;
@@ -66,13 +69,12 @@ export class InfoTexts {
     this.#madeAt = now;
   }
 
-  #made(raw: boolean, whole: boolean): EnvironmentInfo {
+  #made(raw: boolean): EnvironmentInfo {
     const info = environmentInfo();
     const capabilities: Capabilities = { ...info.capabilities };
     for (const one of this.#advertised) {
       Object.assign(capabilities, one.capabilities, raw ? one.rawCapabilities : undefined);
     }
-    const made = { ...info, capabilities };
-    return whole ? Object.assign(made, ...this.#advertised.map((one) => one.info?.())) : made;
+    return { ...info, capabilities };
   }
 }

@@ -4,26 +4,25 @@ import { Buffer } from "node:buffer";
 import type { HttpOptions } from "../http/handlers.ts";
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
 import { Cgroups } from "../process/cgroups.ts";
-import { defaultProcessLimits, type ProcessLimits } from "../process/handlers.ts";
+import type { ProcessLimits } from "../process/handlers.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { isIP } from "../protocol/ip_address.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { ByteStream, Runtime, StreamHandlers, TcpListener } from "../runtime/runtime.ts";
-import { type Policy, unrestricted } from "../sandbox/policy.ts";
+import type { Policy } from "../sandbox/policy.ts";
 import { type HttpHead, HttpHeadReader } from "../transport/http_head.ts";
 import { LineChannel } from "../transport/lines.ts";
 import { WebsocketChannel } from "../transport/websocket_channel.ts";
 import { isLoopback } from "./access.ts";
-import { confinedFiles } from "./confined_files.ts";
+import { advertised } from "./advertised.ts";
 import { type ConnectionOptions, handshakes, ServerConnection } from "./connection.ts";
 import { type Authenticator, noAuthentication } from "./credentials.ts";
-import { fileService } from "./file_service.ts";
 import { answerRequest, type HttpRules, responseText, upgradeBytes } from "./http.ts";
-import { httpService } from "./http_service.ts";
-import { processCapabilities } from "./process_capabilities.ts";
-import { Services } from "./service.ts";
+import { InfoTexts } from "./info_texts.ts";
+import { Loader } from "./loader.ts";
 import { SessionStore } from "./session.ts";
+import type { Work } from "./work.ts";
 
 /** Settings of a server. */
 export interface ServerOptions {
@@ -91,13 +90,11 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
   }
   const { log } = options;
   const cgroups = openCgroups(options);
-  const sessions = sessionStore(runtime, options, options.detachedSessionMs ?? 80_000, cgroups);
-  const services = connectionServices(runtime, options, cgroups);
+  const parts = partsOf(runtime, options, options.detachedSessionMs ?? 80_000, cgroups);
   /** With the address of the client, where that is told. */
   const connections = new Map<ServerConnection, string>();
   const ofConnections: ConnectionOptions = {
-    sessions,
-    services,
+    ...parts,
     handshakes: handshakes(options.handshakeMs),
     onClose: (connection, reason) => {
       log?.(`${connections.get(connection)} disconnected: ${reason.message}`);
@@ -130,8 +127,7 @@ export async function listen(runtime: Runtime, options: ListenerOptions = {}): P
       for (const connection of [...connections.keys()]) {
         connection.close({ kind: "goingAway", message: "the server is ending" });
       }
-      await sessions.dispose();
-      await services.ended();
+      await endParts(parts);
       cgroups?.close();
     },
   };
@@ -174,20 +170,15 @@ export function serveStdio(runtime: Runtime, options: ServerOptions = {}): Strea
 /** Serves one connection over any channel. Its session ends with it. */
 export function serveChannel(runtime: Runtime, channel: Channel, options: ServerOptions = {}): StreamServer {
   const cgroups = openCgroups(options);
-  const sessions = sessionStore(runtime, options, 0, cgroups);
-  const services = connectionServices(runtime, options, cgroups);
+  const parts = partsOf(runtime, options, 0, cgroups);
   const gone = Promise.withResolvers<CloseReason>();
   const connection = new ServerConnection(channel, {
-    sessions,
-    services,
+    ...parts,
     // Whoever started us may take all the time it wants.
     ...(options.handshakeMs === undefined ? {} : { handshakes: handshakes(options.handshakeMs) }),
     onClose: (_, reason) => gone.resolve(reason),
   });
-  const ended = gone.promise
-    .then(() => sessions.dispose())
-    .then(() => services.ended())
-    .then(() => cgroups?.close());
+  const ended = gone.promise.then(() => endParts(parts)).then(() => cgroups?.close());
   return {
     ended,
     close: async () => {
@@ -197,29 +188,32 @@ export function serveChannel(runtime: Runtime, channel: Channel, options: Server
   };
 }
 
-function connectionServices(
-  runtime: Runtime,
-  options: ServerOptions,
-  cgroups: Cgroups | undefined,
-): Services {
-  const { ceiling = unrestricted } = options;
-  const files = fileService(runtime).map((service) => confinedFiles(runtime, service, ceiling));
-  const services = ceiling.network ? [httpService(runtime, options.http), ...files] : files;
-  return new Services(services, [processCapabilities(cgroups)]);
-}
+type Parts = Pick<ConnectionOptions, "sessions" | "info" | "work">;
 
-function sessionStore(
+/** What the connections of a server share. */
+function partsOf(
   runtime: Runtime,
   options: ServerOptions,
   detachedMs: number,
   cgroups: Cgroups | undefined,
-): SessionStore {
-  return new SessionStore(runtime, {
-    limits: { ...defaultProcessLimits, ...options.limits },
-    ceiling: options.ceiling ?? unrestricted,
-    detachedMs,
-    cgroups,
+): Parts {
+  const info = new InfoTexts(advertised(runtime, { ...options, cgroups }));
+  // A server listens sooner by a quarter, and its first client is greeted sooner, than with all of it.
+  const work = new Loader<Work>(async () => {
+    const { fullWork } = await import("./work.ts");
+    return fullWork(runtime, info, { ...options, cgroups });
   });
+  const sessions = new SessionStore({
+    detachedMs,
+    processTable: (observer) => work.loaded!.processTable(observer),
+  });
+  return { sessions, info, work };
+}
+
+/** Ends all sessions; settles when nothing is left of what connections have begun. */
+async function endParts({ sessions, work }: Parts): Promise<void> {
+  await sessions.dispose();
+  await work.loaded?.services.ended();
 }
 
 /** @throws {ExecServerError} `ERR_LISTEN`: they were asked for, and are not to be had. */

@@ -1,8 +1,7 @@
 /** Families of methods that belong to a connection, not to its session: they begin and end with it. */
 
-import type { Capabilities, EnvironmentInfo } from "../protocol/environment.ts";
+import type { EnvironmentInfo } from "../protocol/environment.ts";
 import type { ClientNotifications, Handlers, ServerNotifications } from "../protocol/methods.ts";
-import { InfoTexts } from "./info_texts.ts";
 
 /** The connection, as its services see it. */
 export interface ConnectionLink {
@@ -18,20 +17,12 @@ export interface ConnectionLink {
   hold(): () => void;
 }
 
-/** What `environment/info` says of a part of the server. */
-export interface Advertised {
-  /** What it adds to what is advertised. */
-  readonly capabilities: Readonly<Capabilities>;
-  /** And what besides where the connection can send bytes raw. */
-  readonly rawCapabilities?: Readonly<Capabilities>;
-  /** What it adds to the answer of `environment/info`; asked for there only, as it may take some time. */
-  info?(): Partial<EnvironmentInfo>;
-}
-
 /** What a server offers on each of its connections. */
-export interface Service extends Advertised {
+export interface Service {
   /** How the methods and notifications begin that are for it: `fs/`. */
   readonly prefix: string;
+  /** What it adds to the answer of `environment/info`; asked for there only, as it may take some time. */
+  info?(): Partial<EnvironmentInfo>;
   /** Settles when nothing is left of what its connections, all over by now, have begun. */
   ended?(): Promise<unknown>;
   /** Begins on a connection, with the first request for it. */
@@ -49,19 +40,21 @@ export interface OpenService {
 
 /** The services of a server. */
 export class Services {
-  readonly info: InfoTexts;
   readonly #all: readonly Service[];
 
-  /** @param others What is advertised besides. */
-  constructor(all: readonly Service[] = [], others: readonly Advertised[] = []) {
+  constructor(all: readonly Service[] = []) {
     this.#all = all;
-    this.info = new InfoTexts([...all, ...others]);
   }
 
   /** The one that a method or notification is for. */
   of(method: string): Service | undefined {
     for (const service of this.#all) if (method.startsWith(service.prefix)) return service;
     return undefined;
+  }
+
+  /** What all of them add to the answer of `environment/info`. */
+  info(): Partial<EnvironmentInfo> {
+    return Object.assign({}, ...this.#all.map((service) => service.info?.()));
   }
 
   async ended(): Promise<void> {

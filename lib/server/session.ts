@@ -1,12 +1,9 @@
 /** Sessions: they own processes, outlive connections, and expire when nobody comes back. */
 
-import type { Cgroups } from "../process/cgroups.ts";
-import { type ProcessLimits, ProcessTable } from "../process/handlers.ts";
-import type { ManagedProcess, ProcessEvent } from "../process/process.ts";
+import type { ProcessTable } from "../process/handlers.ts";
+import type { ManagedProcess, ProcessEvent, ProcessObserver } from "../process/process.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Policy } from "../sandbox/policy.ts";
 
 /** Where events go. */
 export interface EventSink {
@@ -40,42 +37,29 @@ const PROBE_MS = 2000;
 export class Session {
   readonly id: string = crypto.randomUUID();
   readonly onlookers = new Set<Onlooker>();
-  readonly #runtime: Runtime;
   readonly #options: SessionOptions;
   #processes: ProcessTable | undefined;
   #attachment: Attachment | undefined;
   /** When it is over if nobody attaches, by the clock that nobody sets; never while somebody is. */
   expiresAt: number = Number.POSITIVE_INFINITY;
 
-  constructor(runtime: Runtime, options: SessionOptions) {
-    this.#runtime = runtime;
+  constructor(options: SessionOptions) {
     this.#options = options;
   }
 
   /** Made when they are asked for: many a session has none. */
   get processes(): ProcessTable {
-    this.#processes ??= this.#table();
-    return this.#processes;
-  }
-
-  #table(): ProcessTable {
-    const { limits, ceiling, cgroups } = this.#options;
-    return new ProcessTable(
-      this.#runtime,
-      {
-        event: (process, event) => {
-          if (this.#attachment) sendEvent(this.#attachment, process, event);
-        },
-        ready: () => this.#attachment?.ready(),
-        attached: (processId) => {
-          const onlookers = [...this.onlookers].filter((one) => one.follows(processId));
-          return (this.#attachment ? 1 : 0) + onlookers.length;
-        },
+    this.#processes ??= this.#options.processTable({
+      event: (process, event) => {
+        if (this.#attachment) sendEvent(this.#attachment, process, event);
       },
-      limits,
-      ceiling,
-      cgroups,
-    );
+      ready: () => this.#attachment?.ready(),
+      attached: (processId) => {
+        const onlookers = [...this.onlookers].filter((one) => one.follows(processId));
+        return (this.#attachment ? 1 : 0) + onlookers.length;
+      },
+    });
+    return this.#processes;
   }
 
   get attachment(): Attachment | undefined {
@@ -153,33 +137,28 @@ function member(name: string, word: string | undefined): string {
 
 /** Settings of the sessions of a server. */
 export interface SessionOptions {
-  limits: ProcessLimits;
-  /** No process reaches beyond it. No limit by default. */
-  ceiling?: Policy;
-  /** Where processes are put; nowhere by default. */
-  cgroups?: Cgroups | undefined;
+  /** Makes the table of a session's processes, with the first request for one. */
+  processTable(observer: ProcessObserver): ProcessTable;
   /** How long a session without a connection lives. 0 ends it with its connection. @default {80_000} */
   detachedMs: number;
 }
 
 /** All sessions of a server. */
 export class SessionStore {
-  readonly #runtime: Runtime;
   readonly #options: SessionOptions;
   readonly #sessions = new Map<string, Session>();
   readonly #detached: Deadlines<Session>;
   /** Sessions whose processes have not all gone yet. */
   readonly #ending = new Set<Promise<void>>();
 
-  constructor(runtime: Runtime, options: SessionOptions) {
-    this.#runtime = runtime;
+  constructor(options: SessionOptions) {
     this.#options = options;
     this.#detached = new Deadlines(options.detachedMs, (session) => this.#end(session));
   }
 
   /** A new session, attached. */
   create(attachment: Attachment): Session {
-    const session = new Session(this.#runtime, this.#options);
+    const session = new Session(this.#options);
     this.#sessions.set(session.id, session);
     session.attach(attachment);
     return session;

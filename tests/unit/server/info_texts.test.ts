@@ -17,9 +17,10 @@ const sandbox = { mechanisms: ["landlock"], missing: {} };
 describe("the texts of what a machine is", () => {
   test("are what the parts add up to: more for bytes that go raw, and more in the whole", () => {
     const texts = new InfoTexts([
-      { capabilities: { fsHash: true }, rawCapabilities: { fsRawBytes: true }, info: () => ({ sandbox }) },
+      { capabilities: { fsHash: true }, rawCapabilities: { fsRawBytes: true } },
       { capabilities: { fsChmod: true } },
     ]);
+    const more = (): object => ({ sandbox });
     const info = environmentInfo();
     const capabilities = { ...info.capabilities, fsHash: true, fsChmod: true };
     const raw = { ...capabilities, fsRawBytes: true };
@@ -27,14 +28,15 @@ describe("the texts of what a machine is", () => {
     for (let i = 0; i < 2; i++) {
       expect(JSON.parse(texts.ofHandshake(false))).toEqual({ ...info, capabilities });
       expect(JSON.parse(texts.ofHandshake(true))).toEqual({ ...info, capabilities: raw });
-      expect(JSON.parse(texts.whole(false))).toEqual({ ...info, capabilities, sandbox });
-      expect(JSON.parse(texts.whole(true))).toEqual({ ...info, capabilities: raw, sandbox });
+      expect(JSON.parse(texts.whole(false, more))).toEqual({ ...info, capabilities, sandbox });
+      expect(JSON.parse(texts.whole(true, more))).toEqual({ ...info, capabilities: raw, sandbox });
     }
   });
 
   test("are kept for a second, and then made again", async () => {
     let made = 0;
-    const texts = new InfoTexts([{ capabilities: {}, info: () => ({ providerId: `${++made}` }) }]);
+    const texts = new InfoTexts([]);
+    const more = (): object => ({ providerId: `${++made}` });
     const from = 5000;
     const now = spyOn(performance, "now");
     try {
@@ -42,7 +44,7 @@ describe("the texts of what a machine is", () => {
       for (const ms of [0, 1, 998, 1000, 1001, 2002]) {
         now.mockReturnValue(from + ms);
         process.env.HOME = `/home/${ms}`;
-        const { providerId, userHomeDir } = JSON.parse(texts.whole(false));
+        const { providerId, userHomeDir } = JSON.parse(texts.whole(false, more));
         seen.push(`${providerId} ${userHomeDir}`);
         await turn();
       }
@@ -68,7 +70,7 @@ describe("the texts of what a machine is", () => {
       rmSync(folder, { recursive: true });
       now.mockReturnValue(119);
       expect(JSON.parse(texts.ofHandshake(false)).cwd).not.toBeNull();
-      expect(JSON.parse(texts.whole(false)).cwd).toBeNull();
+      expect(JSON.parse(texts.whole(false, () => ({}))).cwd).toBeNull();
       expect(JSON.parse(texts.ofHandshake(false)).cwd).toBeNull();
       process.chdir(before);
       expect(JSON.parse(texts.ofHandshake(false)).cwd).toBeNull();

@@ -1,12 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { channelPair } from "../../../lib/jsonrpc/channel.ts";
 import { Peer } from "../../../lib/jsonrpc/peer.ts";
-import { defaultProcessLimits } from "../../../lib/process/handlers.ts";
 import { handshakes, ServerConnection } from "../../../lib/server/connection.ts";
-import { type Service, Services } from "../../../lib/server/service.ts";
-import { SessionStore } from "../../../lib/server/session.ts";
+import type { Service } from "../../../lib/server/service.ts";
 import { within } from "../../support/deadline.ts";
 import { FakeRuntime } from "../process/fake_runtime.ts";
+import { serverParts, sessionStore } from "./support.ts";
 
 const WAIT_MS = 5000;
 
@@ -15,7 +14,6 @@ function connect(): { peer: Peer; calls: unknown[]; closed: Promise<string> } {
   const calls: unknown[] = [];
   const service: Service = {
     prefix: "http/",
-    capabilities: {},
     open: () => {
       calls.push("open");
       return {
@@ -31,8 +29,8 @@ function connect(): { peer: Peer; calls: unknown[]; closed: Promise<string> } {
   const [client, server] = channelPair("exec-server test");
   const closed = Promise.withResolvers<string>();
   new ServerConnection(server, {
-    sessions: new SessionStore(new FakeRuntime().runtime, { limits: defaultProcessLimits, detachedMs: 0 }),
-    services: new Services([service]),
+    sessions: sessionStore(new FakeRuntime().runtime, 0),
+    ...serverParts([service]),
     handshakes: handshakes(),
     onClose: (_, reason) => closed.resolve(`${reason.kind} ${reason.message}`),
   });

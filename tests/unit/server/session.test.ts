@@ -1,13 +1,12 @@
 import { afterEach, describe, expect, setSystemTime, spyOn, test } from "bun:test";
 import { channelPair } from "../../../lib/jsonrpc/channel.ts";
 import { Peer } from "../../../lib/jsonrpc/peer.ts";
-import { defaultProcessLimits } from "../../../lib/process/handlers.ts";
 import { RpcError } from "../../../lib/protocol/errors.ts";
 import { handshakes, ServerConnection } from "../../../lib/server/connection.ts";
-import { Services } from "../../../lib/server/service.ts";
-import { type Attachment, type Session, SessionStore } from "../../../lib/server/session.ts";
+import type { Attachment, Session, SessionStore } from "../../../lib/server/session.ts";
 import { until, within } from "../../support/deadline.ts";
 import { FakeRuntime } from "../process/fake_runtime.ts";
+import { serverParts, sessionStore } from "./support.ts";
 
 const WAIT_MS = 5000;
 const start = { processId: "p", argv: ["/bin/x"], cwd: "/", env: {}, tty: false };
@@ -39,7 +38,7 @@ afterEach(async () => {
 function makeStore(detachedMs: number): { store: SessionStore; fake: FakeRuntime } {
   const fake = new FakeRuntime();
   fake.mortal = true;
-  const store = new SessionStore(fake.runtime, { limits: defaultProcessLimits, detachedMs });
+  const store = sessionStore(fake.runtime, detachedMs);
   stores.push(store);
   return { store, fake };
 }
@@ -272,7 +271,7 @@ describe("a connection", () => {
     const told: string[] = [];
     new ServerConnection(server, {
       sessions: store,
-      services: new Services(),
+      ...serverParts(),
       handshakes: handshakes(handshakeMs),
       onClose: (_, { kind, message }) => closes.push(`${kind} ${message}`),
     });

@@ -63,6 +63,11 @@ export interface PeerHandlers {
   notification(method: string, params: unknown): void;
   /** An answer that nobody waits for. @throws {ProtocolViolation} The channel is closed. */
   unmatched(): void;
+  /**
+   * What a message has to wait for; nothing when it can be handled at once. What comes behind it waits as well, and the
+   * other side is held back.
+   */
+  waitsFor?(message: Message): Promise<unknown> | undefined;
   /** Everything queued has gone out. */
   drained?(): void;
   /** The end, once; all calls have been rejected. */
@@ -94,6 +99,8 @@ export class Peer implements ChannelReceiver {
   /** Calls without an answer; a server makes none. */
   #pending: Map<RequestId, Pending> | undefined;
   #lastId = 0;
+  /** Messages that wait. */
+  #waiting: Message[] | undefined;
   #closed: CloseReason | undefined;
 
   constructor(channel: Channel, handlers: PeerHandlers) {
@@ -248,6 +255,35 @@ export class Peer implements ChannelReceiver {
     try {
       const message = parse(form);
       if (!message) return false;
+      if (!this.#waits(message)) this.#handle(message);
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error;
+      this.undecodable(error.message);
+    }
+    return true;
+  }
+
+  #waits(message: Message): boolean {
+    if (this.#waiting) {
+      this.#waiting.push(message);
+      return true;
+    }
+    const wait = this.#handlers.waitsFor?.(message);
+    if (!wait) return false;
+    this.#waiting = [message];
+    this.#channel.pause();
+    const goOn = (): void => {
+      const messages = this.#waiting!;
+      this.#waiting = undefined;
+      this.#channel.resume();
+      for (const waiting of messages) if (!this.#closed) this.#handle(waiting);
+    };
+    wait.then(goOn, goOn);
+    return true;
+  }
+
+  #handle(message: Message): void {
+    try {
       switch (message.kind) {
         case "request":
           this.#dispatch(message.id, message.method, message.params);
@@ -263,11 +299,9 @@ export class Peer implements ChannelReceiver {
         }
       }
     } catch (error) {
-      if (error instanceof MalformedMessage) this.undecodable(error.message);
-      else if (error instanceof ProtocolViolation) this.close({ kind: "protocol", message: error.message });
-      else throw error;
+      if (!(error instanceof ProtocolViolation)) throw error;
+      this.close({ kind: "protocol", message: error.message });
     }
-    return true;
   }
 
   #dispatch(id: RequestId, method: string, params: unknown): void {

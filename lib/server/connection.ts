@@ -1,7 +1,8 @@
 /** One connection of a client: the handshake, and what comes behind it handed on to the work of the server. */
 
 import type { Channel, CloseReason } from "../jsonrpc/channel.ts";
-import { JsonText, Peer, type PeerHandlers, ProtocolViolation, WithBytes } from "../jsonrpc/peer.ts";
+import type { Message } from "../jsonrpc/message.ts";
+import { JsonText, Peer, type PeerHandlers, ProtocolViolation } from "../jsonrpc/peer.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { ServerNotifications } from "../protocol/methods.ts";
 import { DecodeError, type Schema } from "../protocol/schema.ts";
@@ -46,8 +47,6 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
   #work: ConnectionWork | undefined;
   /** It only looks on at the session. */
   #observes = false;
-  /** How many messages wait until the work is loaded. */
-  #waiting = 0;
   #initialized = false;
   /** The answer to everything, once the session is another's. */
   #refusal: RpcError | undefined;
@@ -66,44 +65,28 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
     this.#peer.close(reason);
   }
 
-  /** The wire form of the answer. */
-  request(method: string, params: unknown): unknown {
-    const work = this.#options.work.loaded;
-    if (this.#waiting > 0 || (!work && needsWork(method, params))) {
-      return this.#whenLoaded((loaded) => ownBytes(this.#answer(loaded, method, params)));
-    }
-    return this.#answer(work, method, params);
+  /** What is done after the handshake, unless it is loaded already. */
+  waitsFor(message: Message): Promise<unknown> | undefined {
+    const { work } = this.#options;
+    return work.loaded || !needsWork(message, this.#session !== undefined) ? undefined : work.load();
   }
 
-  /** Parameters are decoded before the handshake is asked about, as the peer does. */
-  #answer(work: Work | undefined, method: string, params: unknown): unknown {
-    if (method === "initialize") return this.#initialize(work, decodeParams(initializeParams, params));
-    const row = work!.rowOf(method);
+  /** The wire form of the answer. Parameters are decoded before the handshake is asked about, as the peer does. */
+  request(method: string, params: unknown): unknown {
+    if (method === "initialize") return this.#initialize(decodeParams(initializeParams, params));
+    const work = this.#options.work.get();
+    const row = work.rowOf(method);
     const decoded = decodeParams(row.params, params);
     if (!this.#initialized) {
       const missing = this.#session ? "send initialized" : "call initialize";
       throw new RpcError(rpcCode.invalidRequest, `client must ${missing} before using ${row.gate} methods`);
     }
     if (this.#refusal) throw this.#refusal;
-    this.#work ??= work!.open(this, this.#session!);
+    this.#work ??= work.open(this, this.#session!);
     return this.#work.request(method, row, decoded);
   }
 
   notification(method: string, params: unknown): void {
-    const work = this.#options.work.loaded;
-    // Without a session no other is known than this one.
-    const needsNone = method === "initialized" || !this.#session;
-    if (this.#waiting === 0 && (work || needsNone)) {
-      this.#take(work, method, params);
-      return;
-    }
-    this.#whenLoaded((loaded) => this.#take(loaded, method, params)).catch((error) => {
-      if (!(error instanceof ProtocolViolation)) throw error;
-      this.close({ kind: "protocol", message: error.message });
-    });
-  }
-
-  #take(work: Work | undefined, method: string, params: unknown): void {
     if (method === "initialized") {
       if (!this.#session) throw new ProtocolViolation("`initialized` came before `initialize`");
       this.#options.handshakes?.stop(this);
@@ -113,26 +96,12 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
     if (this.#session) {
       // Of who has lost the session it counts no more.
       if (method === "process/consumed" && this.#refusal) return;
-      this.#work ??= work!.open(this, this.#session);
+      this.#work ??= this.#options.work.get().open(this, this.#session);
       if (this.#work.notification(method, params)) return;
     }
     // Methods of that form are optional by the convention of other JSON-RPC protocols.
     if (method.startsWith("$/")) return;
     throw new ProtocolViolation(`The notification "${method.slice(0, 100)}" is not known`);
-  }
-
-  /** Each message in its turn. What the client sends behind them stays where it is, its end too. */
-  async #whenLoaded<T>(handle: (work: Work) => T): Promise<T | null> {
-    this.#waiting++;
-    const release = this.hold();
-    let work: Work;
-    try {
-      work = await this.#options.work.load();
-    } finally {
-      this.#waiting--;
-      release();
-    }
-    return this.#peer.closeReason ? null : handle(work);
   }
 
   unmatched(): never {
@@ -152,18 +121,18 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
     this.#options.onClose?.(this, reason);
   }
 
-  #initialize(work: Work | undefined, { resumeSessionId, attach }: InitializeParams): JsonText {
+  #initialize({ resumeSessionId, attach }: InitializeParams): JsonText {
     if (this.#session) {
       throw new RpcError(rpcCode.invalidRequest, "initialize may only be sent once per connection");
     }
     if (attach !== undefined && resumeSessionId === undefined) {
       throw new RpcError(rpcCode.invalidParams, "attach: there is no resumeSessionId to attach to");
     }
-    const { sessions, info } = this.#options;
+    const { sessions, info, work } = this.#options;
     if (attach === "observe") {
       this.#session = sessions.find(resumeSessionId!);
       this.#observes = true;
-      this.#work = work!.observe(this, this.#session);
+      this.#work = work.get().observe(this, this.#session);
     } else {
       this.#session =
         resumeSessionId === undefined
@@ -171,7 +140,7 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
           : sessions.resume(resumeSessionId, this, { takesOver: attach === "takeOver" });
     }
     // Behind the answer.
-    if (!work) setImmediate(() => this.#options.work.load().catch(ignored));
+    if (!work.loaded) setImmediate(() => work.load().catch(ignored));
     const text = info.ofHandshake(this.#peer.sendsBytes);
     return new JsonText(`{"sessionId":"${this.#session.id}","environmentInfo":${text}}`);
   }
@@ -189,7 +158,7 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
   }
 
   notify<N extends keyof ServerNotifications>(name: N, params: ServerNotifications[N]): void {
-    this.#peer.notify(name, this.#options.work.loaded!.encode(name, params));
+    this.#peer.notify(name, this.#options.work.get().encode(name, params));
   }
 
   ready(): Promise<void> | undefined {
@@ -228,16 +197,12 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
   }
 }
 
-/** Whether a request can be answered only by what is loaded after the first handshake. */
-function needsWork(method: string, params: unknown): boolean {
+/** Of what comes before a handshake only requests do, as they are looked at before it is asked for. */
+function needsWork(message: Message, isGreeted: boolean): boolean {
+  if (message.kind === "notification") return isGreeted && message.method !== "initialized";
+  if (message.kind !== "request") return false;
+  const { method, params } = message;
   return method !== "initialize" || (params as Partial<InitializeParams> | null)?.attach === "observe";
-}
-
-/** The answer for later: bytes that are lent are another's by then. */
-function ownBytes(result: unknown): unknown {
-  if (!(result instanceof WithBytes) || result.owned) return result;
-  const { rest, member, bytes, raw } = result;
-  return new WithBytes(rest, member, bytes.slice(), { raw, owned: true });
 }
 
 /** Who needs the work asks again, and is told. */

@@ -205,7 +205,7 @@ function partsOf(
   });
   const sessions = new SessionStore({
     detachedMs,
-    processTable: (observer) => work.loaded!.processTable(observer),
+    processTable: (observer) => work.get().processTable(observer),
   });
   return { sessions, info, work };
 }

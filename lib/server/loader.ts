@@ -4,6 +4,7 @@ export class Loader<T> {
   readonly #start: () => Promise<T>;
   #loading: Promise<T> | undefined;
   #loaded: T | undefined;
+  #failure: unknown;
 
   constructor(start: () => Promise<T>) {
     this.#start = start;
@@ -14,12 +15,24 @@ export class Loader<T> {
     return this.#loaded;
   }
 
+  /** What is there by now. @throws {unknown} Why it is not. */
+  get(): T {
+    if (this.#loaded === undefined) throw this.#failure ?? new Error("This is not loaded yet");
+    return this.#loaded;
+  }
+
   /** Begins with the first call; all of them get the same. */
   load(): Promise<T> {
-    this.#loading ??= this.#start().then((loaded) => {
-      this.#loaded = loaded;
-      return loaded;
-    });
+    this.#loading ??= this.#start().then(
+      (loaded) => {
+        this.#loaded = loaded;
+        return loaded;
+      },
+      (failure) => {
+        this.#failure = failure;
+        throw failure;
+      },
+    );
     return this.#loading;
   }
 }

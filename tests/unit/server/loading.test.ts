@@ -1,26 +1,68 @@
 import { describe, expect, test } from "bun:test";
-import { type Channel, channelPair } from "../../../lib/jsonrpc/channel.ts";
-import { Peer } from "../../../lib/jsonrpc/peer.ts";
+import type { Channel, ChannelReceiver, CloseReason } from "../../../lib/jsonrpc/channel.ts";
 import { ServerConnection } from "../../../lib/server/connection.ts";
 import { Loader } from "../../../lib/server/loader.ts";
 import type { Service } from "../../../lib/server/service.ts";
-import { within } from "../../support/deadline.ts";
+import { until } from "../../support/deadline.ts";
 import { FakeRuntime } from "../process/fake_runtime.ts";
 import { serverParts, sessionStore } from "./support.ts";
 
 const WAIT_MS = 5000;
 const hello = { clientName: "test" };
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** It delivers what it is given, paused or not, as transports do that have read several messages at once. */
+class PieceChannel implements Channel {
+  readonly label = "exec-server test";
+  readonly pendingBytes = 0;
+  readonly sent: Record<string, unknown>[] = [];
+  ended: CloseReason | undefined;
+  pauses = 0;
+  #receiver: ChannelReceiver | undefined;
+
+  open(receiver: ChannelReceiver): void {
+    this.#receiver = receiver;
+  }
+
+  ask(id: number, method: string, params: unknown = null): void {
+    this.#receiver?.message(JSON.stringify({ id, method, params }));
+  }
+
+  tell(method: string, params: unknown = null): void {
+    this.#receiver?.message(JSON.stringify({ method, params }));
+  }
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+
+  pause(): void {
+    this.pauses++;
+  }
+
+  resume(): void {
+    this.pauses--;
+  }
+
+  close(reason: CloseReason): void {
+    this.ended ??= reason;
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    receiver?.closed(reason);
+  }
+
+  async answers(count: number): Promise<Record<string, unknown>[]> {
+    await until(WAIT_MS, `${count} answers`, () => this.sent.length >= count);
+    return this.sent.splice(0);
+  }
+}
 
 interface Connected {
-  peer: Peer;
-  /** The server's side. */
-  server: Channel;
+  channel: PieceChannel;
   /** Lets the work be there, or fail. */
   load: PromiseWithResolvers<void>;
   /** What the service was asked for. */
   asked: unknown[];
-  closed: Promise<string>;
 }
 
 /** A connection to a server whose work is not loaded yet. Its blocks are all read into the same memory. */
@@ -32,133 +74,136 @@ function connect(): Connected {
   const service: Service = {
     prefix: "fs/",
     open: () => ({
-      request: (method, params) => {
-        asked.push([method, params]);
+      request: (_, params) => {
+        asked.push((params as { handleId: string }).handleId);
         memory[0] = asked.length;
         return { chunk: memory, eof: false };
       },
       dispose: () => void asked.push("dispose"),
     }),
   };
-  const [client, server] = channelPair("exec-server test");
-  const closed = Promise.withResolvers<string>();
-  new ServerConnection(server, {
+  const channel = new PieceChannel();
+  new ServerConnection(channel, {
     sessions: sessionStore(new FakeRuntime().runtime, 0),
     ...serverParts([service], load.promise),
-    onClose: (_, { kind, message }) => closed.resolve(`${kind} ${message}`),
   });
-  const peer = new Peer(client, {
-    request: () => null,
-    notification: () => {},
-    unmatched: () => {},
-    closed: () => {},
-  });
-  peer.open();
-  return { peer, server, load, asked, closed: closed.promise };
+  return { channel, load, asked };
 }
 
-function block(peer: Peer, handleId: string): Promise<unknown> {
-  return peer.call("fs/readBlock", { handleId, offset: 0, len: 1 });
+async function greeted(): Promise<Connected> {
+  const connected = connect();
+  connected.channel.ask(1, "initialize", hello);
+  expect(await connected.channel.answers(1)).toMatchObject([{ id: 1, result: {} }]);
+  connected.channel.tell("initialized");
+  return connected;
 }
 
-function answered<T>(answer: Promise<T>): Promise<T> {
-  return within(WAIT_MS, "answer", answer);
+function block(handleId: string): object {
+  return { handleId, offset: 0, len: 1 };
+}
+
+function refusal(id: number, code: number, message: string): Record<string, unknown> {
+  return { id, error: { code, message } };
 }
 
 describe("a connection whose work is not loaded", () => {
-  test("greets, and has what follows wait in its order: each with bytes of its own", async () => {
-    const { peer, load, asked } = connect();
-    expect(await answered(peer.call("initialize", hello))).toHaveProperty("sessionId");
-    const order: string[] = [];
-    const early = block(peer, "before").then(
-      () => expect.unreachable(),
-      ({ message }) => order.push(message),
-    );
-    peer.notify("initialized", {});
-    const blocks = ["a", "b"].map((id) =>
-      block(peer, id).then((result) => {
-        order.push(id);
-        return result;
-      }),
-    );
+  test("greets, and has what follows wait in its order, each answer with bytes of its own", async () => {
+    const { channel, load, asked } = connect();
+    channel.ask(1, "initialize", hello);
+    channel.ask(2, "fs/readBlock", block("early"));
+    channel.tell("initialized");
+    channel.ask(3, "fs/readBlock", block("a"));
+    channel.ask(4, "fs/readBlock", block("b"));
+    expect(channel.sent).toMatchObject([{ id: 1, result: {} }]);
     await turn();
-    expect([asked, order]).toEqual([[], []]);
+    expect([channel.sent.length, asked.length]).toEqual([1, 0]);
+    expect(channel.pauses).toBe(1);
     load.resolve();
-    expect(await answered(Promise.all(blocks))).toEqual([
-      { chunk: "AQ==", eof: false },
-      { chunk: "Ag==", eof: false },
+    expect((await channel.answers(4)).slice(1)).toEqual([
+      refusal(2, -32600, "client must send initialized before using filesystem methods"),
+      { id: 3, result: { chunk: "AQ==", eof: false } },
+      { id: 4, result: { chunk: "Ag==", eof: false } },
     ]);
-    await answered(early);
-    expect(order).toEqual(["client must send initialized before using filesystem methods", "a", "b"]);
-    expect(asked).toHaveLength(2);
-    expect(await answered(peer.call("environment/status", null))).toEqual({ status: "ready" });
+    expect([asked, channel.pauses]).toEqual([["a", "b"], 0]);
+    channel.ask(5, "environment/status");
+    expect(channel.sent).toEqual([{ id: 5, result: { status: "ready" } }]);
   });
 
-  test("does not hear of the handshake before what came first", async () => {
-    const { peer, load } = connect();
-    const status = peer.call("environment/status", null).catch(({ message }) => message);
-    const greeting = peer.call("initialize", hello);
+  test("takes the handshake in its turn, too", async () => {
+    const { channel, load } = connect();
+    channel.ask(1, "environment/status");
+    channel.ask(2, "initialize", hello);
+    channel.tell("initialized");
+    channel.ask(3, "environment/status");
     await turn();
+    expect(channel.sent).toEqual([]);
     load.resolve();
-    expect(await answered(status)).toBe(
-      "client must call initialize before using environment status methods",
-    );
-    expect(await answered(greeting)).toHaveProperty("sessionId");
+    expect(await channel.answers(3)).toMatchObject([
+      refusal(1, -32600, "client must call initialize before using environment status methods"),
+      { id: 2, result: {} },
+      { id: 3, result: { status: "ready" } },
+    ]);
   });
 
-  test("is closed by what breaks a rule once that is known", async () => {
-    const { peer, load, closed } = connect();
-    await answered(peer.call("initialize", hello));
-    peer.notify("initialized", {});
-    peer.notify("nothing/like/it", {});
+  test("takes what comes while the first of the others are handled behind them", async () => {
+    const { channel, load } = await greeted();
+    channel.ask(2, "fs/readBlock", block("a"));
+    channel.ask(3, "fs/readBlock", block("b"));
+    load.resolve();
+    // The work is there one microtask before it is handed to who waits.
+    for (let i = 4; i < 12; i++) {
+      await Promise.resolve();
+      channel.ask(i, "fs/readBlock", block("c"));
+    }
+    const ids = (await channel.answers(10)).map(({ id }) => id);
+    expect(ids).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  });
+
+  test("is closed by what breaks a rule, once that is known", async () => {
+    const { channel, load } = await greeted();
+    channel.tell("nothing/like/it");
     await turn();
+    expect(channel.ended).toBeUndefined();
     load.resolve();
-    expect(await within(WAIT_MS, "end", closed)).toBe(
-      'protocol The notification "nothing/like/it" is not known',
-    );
+    await until(WAIT_MS, "end", () => channel.ended !== undefined);
+    expect(channel.ended).toEqual({
+      kind: "protocol",
+      message: 'The notification "nothing/like/it" is not known',
+    });
   });
 
-  test("is closed at once by what no client may send before the handshake", async () => {
-    const { peer, closed } = connect();
-    peer.notify("process/consumed", { processId: "p", seq: 1 });
-    expect(await within(WAIT_MS, "end", closed)).toBe(
-      'protocol The notification "process/consumed" is not known',
-    );
+  test("is closed at once by what no client may send before the handshake", () => {
+    const { channel } = connect();
+    channel.tell("process/consumed", { processId: "p", seq: 1 });
+    expect(channel.ended?.kind).toBe("protocol");
   });
 
   test("that has ended is not worked for", async () => {
-    const { peer, server, load, asked, closed } = connect();
-    await answered(peer.call("initialize", hello));
-    peer.notify("initialized", {});
-    const lost = block(peer, "a").catch(({ code }) => code);
-    await turn();
-    server.close({ kind: "goingAway", message: "over" });
-    await within(WAIT_MS, "end", closed);
+    const { channel, load, asked } = await greeted();
+    channel.ask(2, "fs/readBlock", block("a"));
+    channel.close({ kind: "goingAway", message: "over" });
     load.resolve();
-    expect(await answered(lost)).toBe("ERR_DISCONNECTED");
+    await turn();
     await turn();
     expect(asked).toEqual([]);
   });
 
   test("says why it cannot be loaded, each time that it is asked", async () => {
-    const { peer, load } = connect();
-    await answered(peer.call("initialize", hello));
-    peer.notify("initialized", {});
+    const { channel, load } = await greeted();
     load.reject(new Error("The disk is gone"));
-    for (let i = 0; i < 2; i++) {
-      const answer = peer.call("environment/status", null).catch(({ code, message }) => [code, message]);
-      expect(await answered(answer)).toEqual([-32603, "The disk is gone"]);
+    for (let id = 2; id < 4; id++) {
+      channel.ask(id, "environment/status");
+      expect(await channel.answers(1)).toEqual([refusal(id, -32603, "The disk is gone")]);
     }
   });
 
   test("makes an observer wait with its greeting", async () => {
-    const { peer, load } = connect();
-    const greeting = peer
-      .call("initialize", { ...hello, resumeSessionId: "x", attach: "observe" })
-      .catch(({ message }) => message);
+    const { channel, load } = connect();
+    channel.ask(1, "initialize", { ...hello, resumeSessionId: "x", attach: "observe" });
     await turn();
+    expect(channel.sent).toEqual([]);
     load.resolve();
-    expect(await answered(greeting)).toBe("unknown session id x");
+    expect(await channel.answers(1)).toEqual([refusal(1, -32600, "unknown session id x")]);
   });
 });
 

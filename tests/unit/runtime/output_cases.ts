@@ -239,7 +239,7 @@ async function timersGoOn(runtime: Runtime, more: Partial<SpawnOptions>): Promis
   }, 5);
   let bytes = 0;
   const end = performance.now() + DEADLINE_MS;
-  while (ticks < 100 && performance.now() < end) {
+  while ((ticks < 100 || bytes <= MIB) && performance.now() < end) {
     bytes += (await child.stdout.read())!.length;
     // Work with each part, so that there is always more to read.
     for (const until = performance.now() + 0.3; performance.now() < until; );

@@ -11,7 +11,7 @@ const source = join(root, "lib", "jsonrpc", "base64_codec.ts");
 const constant = /const module =\s*"[^"]*";/;
 
 const { parseWat } = await wabt();
-const module = parseWat(text, readFileSync(text, "utf8"), { simd: true });
+const module = parseWat(text, readFileSync(text, "utf8"), { simd: true, relaxed_simd: true });
 const { buffer } = module.toBinary({});
 const code = `const module =\n  "${Buffer.from(buffer).toString("base64")}";`;
 const before = readFileSync(source, "utf8");

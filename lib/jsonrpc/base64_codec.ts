@@ -4,19 +4,18 @@
  */
 
 import { Buffer } from "node:buffer";
+import { applyMask, asWord, keyAt } from "./mask.ts";
 
 /** base64_codec.wat, compiled; `npm run wasm` puts it here. */
 const module =
-  "AGFzbQEAAAABDgJgA39/fwBgA39/fwF/AwQDAAABBQMBADMHJQQGbWVtb3J5AgAGdW5tYXNrAAAGZW5jb2RlAAEGZGVjb2RlAAIK8gMDLQEBeyAC/REhAwNAIAAgAP0ABAAgA/1R/QsEACAAQRBqIQAgAUEBayIBDQALC88BAQp7QYD+AP0RIQZBgID8Af0RIQdBgICA+AP9ESEIQTP9DyEJQRr9DyEKQQ39DyEL/QxH/Pz8/Pz8/Pz8/O3wQQAAIQwDQCAA/QAEACAF/Q0CAQAQBQQDEAgHBhALCgkQIQMgA0ES/a0BIANBBP2tASAG/U79UCADQQr9qwEgB/1OIANBGP2rASAI/U79UP1QIQMgAyAJ/XMgCiAD/ScgC/1O/VAhBCABIAMgDCAE/Q79bv0LBAAgAEEMaiEAIAFBEGohASACQQFrIgINAAsL8AEBCntBD/0PIQZBL/0PIQf9DBURERERERERERETGhsbGxohCP0MEBABAgQIBAgQEBAQEBAQECEJ/QwAEBMEv7+5uQAAAAAAAAAAIQpBP/0QIQtBgKAE/REhDANAIAD9AAQAIQMgA0EE/a0BIAb9TiEEIAUgCCADIAb9Tv0OIAkgBP0O/U79UCEFIAMgCiAEIAMgB/0j/W79Dv1uIQMgAyAL/U5BBv2LASADQQj9jQH9UCAM/boBIQMgASADIAP9DQIBAAYFBAoJCA4NDAMDAwP9CwQAIABBEGohACABQQxqIQEgAkEBayICDQALIAX9Uws=";
+  "AGFzbQEAAAABDwJgA39/fwBgBH9/f38BfwMDAgABBQMBABsHHAMGbWVtb3J5AgAGZW5jb2RlAAAGZGVjb2RlAAEKzgMC0wEBC3v9DAEAAgEEAwUEBwYIBwoJCwohBUGQgIAI/REhBkGA/oD4A/0RIQdBP/0RIQhBgID8Af0RIQlBM/0PIQpBGv0PIQtBDf0PIQz9DEf8/Pz8/Pz8/Pz87fBBAAAhDQNAIAD9AAQAIAX9gAIhAyADQQr9jQEgCP1OIANBBv2NASAJ/U79UCADIAb9lQEgB/1O/VAhAyADIAr9cyALIAP9JyAM/U79UCEEIAEgAyANIAT9gAL9bv0LBAAgAEEMaiEAIAFBEGohASACQQFrIgINAAsL9gEBDHsgA/0RIQdBD/0PIQhBL/0PIQn9DBURERERERERERETGhsbGxohCv0MEBABAgQIBAgQEBAQEBAQECEL/QwAEBMEv7+5uQAAAAAAAAAAIQxBwAL9ECENQYCgBP0RIQ79DAIBAAYFBAoJCA4NDP////8hDwNAIAD9AAQAIAf9USEEIARBBP2tASAI/U4hBSAGIAogBCAI/U79gAIgCyAF/YAC/U79UCEGIAQgDCAFIAQgCf0j/W79gAL9biEEIA0gBP2SAiAO/boBIQQgASAEIA/9gAL9CwQAIABBEGohACABQQxqIQEgAkEBayICDQALIAb9Uws=";
 
 interface Exports {
   readonly memory: WebAssembly.Memory;
   /** Groups of 12 bytes; 4 bytes more are read. */
   encode(from: number, to: number, groups: number): void;
-  /** Groups of 16 letters; 4 bytes more are written. Whether any letter was wrong. */
-  decode(from: number, to: number, groups: number): number;
-  /** Blocks of 16 bytes. The key is that of the first four bytes, the first of them lowest. */
-  unmask(at: number, blocks: number, key: number): void;
+  /** Groups of 16 letters, masked with the key; 4 bytes more are written. Whether any letter was wrong. */
+  decode(from: number, to: number, groups: number, key: number): number;
 }
 
 /** Where things are in its memory. */
@@ -24,7 +23,6 @@ const INPUT = 0;
 const OUTPUT = 64 * 1024;
 const ROOM = 128 * 1024;
 const ROOM_BYTES = 1536 * 1024;
-const TEXT_ROOM = 27 * 64 * 1024;
 /** How much is done at a time: 64 KiB of letters, which stay in the processor's cache. */
 const STEP_BYTES = 48 * 1024;
 const STEP_LETTERS = 64 * 1024;
@@ -56,21 +54,13 @@ class Codec {
     }
   }
 
-  /** Decodes whole groups, up to a step of them. Whether it was base64. */
-  decode(letters: Uint8Array, target: Uint8Array, at: number): boolean {
-    const isHere = letters.buffer === this.memory.buffer;
-    if (!isHere) this.memory.set(letters, INPUT);
+  /** Decodes whole groups, up to a step of them. Whether it was base64, under the mask. */
+  decode(letters: Uint8Array, target: Uint8Array, at: number, mask: number): boolean {
+    this.memory.set(letters, INPUT);
     const groups = letters.length / 16;
-    if (this.#exports.decode(isHere ? letters.byteOffset : INPUT, OUTPUT, groups) !== 0) return false;
+    if (this.#exports.decode(INPUT, OUTPUT, groups, asWord(mask)) !== 0) return false;
     target.set(this.memory.subarray(OUTPUT, OUTPUT + groups * 12), at);
     return true;
-  }
-
-  /** Copies a text here without its mask. */
-  unmask(text: Uint8Array, key: number): Uint8Array {
-    this.memory.set(text, TEXT_ROOM);
-    this.#exports.unmask(TEXT_ROOM, Math.ceil(text.length / 16), key);
-    return new Uint8Array(this.memory.buffer, TEXT_ROOM, text.length);
   }
 }
 
@@ -93,16 +83,6 @@ export function base64Room(length: number): Buffer | undefined {
   return length > ROOM_BYTES ? undefined : codecFor(length)?.memory.subarray(ROOM, ROOM + length);
 }
 
-/**
- * The text that a mask was put on, where {@link readBase64} reads it without a copy: the same memory each time. Undefined
- * for more than there is, and for little.
- * @param key Of the first four bytes, the first of them lowest.
- */
-export function unmaskedText(text: Uint8Array, key: number): Uint8Array | undefined {
-  if (text.length > ROOM_BYTES) return undefined;
-  return codecFor(text.length)?.unmask(text, key);
-}
-
 /** Writes bytes as base64, with padding; answers where it ends. */
 export function writeBase64(target: Buffer, start: number, bytes: Uint8Array): number {
   const codec = codecFor(bytes.length);
@@ -123,17 +103,19 @@ const EQUALS = 0x3d;
 const strict = { lastChunkHandling: "strict" } as const;
 
 /** How many bytes the letters stand for, if they are base64. */
-export function bytesOfBase64(letters: Uint8Array): number {
+export function bytesOfBase64(letters: Uint8Array, mask = 0): number {
   const { length } = letters;
-  const padding = letters[length - 1] !== EQUALS ? 0 : letters[length - 2] !== EQUALS ? 1 : 2;
+  const [last, before] = [length - 1, length - 2].map((at) => letters[at]! ^ (keyAt(mask, at) >>> 24));
+  const padding = last !== EQUALS ? 0 : before !== EQUALS ? 1 : 2;
   return Math.floor(length / 4) * 3 - padding;
 }
 
 /**
  * Decodes letters, one a byte, into as many bytes as {@link bytesOfBase64} says. False, with anything in the bytes,
  * unless they are standard base64 with padding and nothing else.
+ * @param mask What the letters are masked with, from the first of them.
  */
-export function readBase64(letters: Buffer, bytes: Uint8Array): boolean {
+export function readBase64(letters: Buffer, bytes: Uint8Array, mask = 0): boolean {
   const { length } = letters;
   if (length % 4 !== 0) return false;
   const codec = codecFor(length);
@@ -141,12 +123,13 @@ export function readBase64(letters: Buffer, bytes: Uint8Array): boolean {
   const inGroups = codec ? length - (length % 16 || 16) : 0;
   for (let at = 0; at < inGroups; at += STEP_LETTERS) {
     const part = letters.subarray(at, Math.min(at + STEP_LETTERS, inGroups));
-    if (!codec!.decode(part, bytes, (at / 4) * 3)) return false;
+    // Each begins with a whole group, and so with the first byte of the key.
+    if (!codec!.decode(part, bytes, (at / 4) * 3, mask)) return false;
   }
   let done = (inGroups / 4) * 3;
   try {
     for (let at = inGroups; at < length; at += STEP_LETTERS) {
-      const text = letters.toString("latin1", at, at + STEP_LETTERS);
+      const text = plain(letters, at, at + STEP_LETTERS, mask).toString("latin1");
       done += bytes.subarray(done).setFromBase64(text, strict).written;
       // Padding before the end, or white space, which the decoder skips and the protocol does not allow.
       if (done !== Math.min(bytes.length, ((at + STEP_LETTERS) / 4) * 3)) return false;
@@ -156,4 +139,13 @@ export function readBase64(letters: Buffer, bytes: Uint8Array): boolean {
     throw error;
   }
   return done === bytes.length;
+}
+
+/** A part without its mask: a copy where there is one. */
+export function plain(text: Buffer, start: number, end: number, mask: number): Buffer {
+  const part = text.subarray(start, end);
+  if (mask === 0) return part;
+  const copy = Buffer.from(part);
+  applyMask(copy, keyAt(mask, start));
+  return copy;
 }

@@ -17,8 +17,12 @@ export interface CloseReason {
 export interface ChannelReceiver {
   /** One message. */
   message(text: string): void;
-  /** One long message of text as the bytes of it, for receivers that can do without the text; false: send the text. */
-  longText?(bytes: Uint8Array): boolean;
+  /**
+   * One long message of text as the bytes of it, for receivers that can do without the text. False: it wants the bytes
+   * without their mask, if they have one, and then the text.
+   * @param mask What they are masked with (RFC 6455, section 5.3). 0 by default, which is none.
+   */
+  longText?(bytes: Uint8Array, mask?: number): boolean;
   /** One message that is bytes, as {@link Channel.sendBytes} sends them. They are the receiver's to keep. */
   bytes?(message: Uint8Array): void;
   /** A message that is no text; the channel lives on. */

@@ -2,7 +2,8 @@
 
 import { Buffer } from "node:buffer";
 import { base64Members } from "../protocol/base64.ts";
-import { bytesOfBase64, readBase64 } from "./base64_codec.ts";
+import { bytesOfBase64, plain, readBase64 } from "./base64_codec.ts";
+import { keyAt } from "./mask.ts";
 import { MalformedMessage, type Message, parseMessage } from "./message.ts";
 import { giveBack, messageBytes } from "./reusable_memory.ts";
 
@@ -13,9 +14,19 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /** The long text comes early, or it is not looked for any longer. */
 const MAX_STRINGS_BEFORE = 32;
+/** Of a text with a mask so much is looked at on either side of the long one. */
+const EDGE_BYTES = LONG_MESSAGE_BYTES / 2;
 /** Stands for the text; nobody can know it, so where it is found it is ours. Made for the first long message. */
 let standIn: string | undefined;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Where the first long string is, without its quotes, and what is on either side of it. */
+interface LongString {
+  readonly start: number;
+  readonly end: number;
+  readonly before: Uint8Array;
+  readonly after: Uint8Array;
+}
 
 /**
  * What `parseMessage` makes of the text, but that one member that the protocol has as base64 is bytes already. Undefined
@@ -23,17 +34,17 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  *
  * The parts before and behind the long text are parsed with a short one in its place. Four passes over the text, as
  * UTF-8, for escapes, as JSON and for white space, cost more than to decode it.
+ * @param mask What the text is masked with (RFC 6455, section 5.3): most of it is taken off where it is decoded. A message
+ *   with more behind its base64 than at the ends of usual ones is read without a mask only.
  */
-export function parseLongMessage(bytes: Uint8Array): Message | undefined {
+export function parseLongMessage(bytes: Uint8Array, mask = 0): Message | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const found = longString(buffer);
+  const found = mask === 0 ? longString(buffer) : longStringUnder(buffer, mask);
   if (!found) return undefined;
-  const [start, end] = found;
   standIn ??= `base64 ${crypto.randomUUID()}`;
   let message: Message;
   try {
-    const before = decoder.decode(buffer.subarray(0, start));
-    message = parseMessage(`${before}${standIn}${decoder.decode(buffer.subarray(end))}`);
+    message = parseMessage(`${decoder.decode(found.before)}${standIn}${decoder.decode(found.after)}`);
   } catch (error) {
     if (error instanceof MalformedMessage || error instanceof TypeError) return undefined;
     throw error;
@@ -45,33 +56,54 @@ export function parseLongMessage(bytes: Uint8Array): Message | undefined {
   // Of a repeated member the last counts, which need not be this one.
   const member = base64Members.find((name) => members[name] === standIn);
   if (member === undefined) return undefined;
-  // An escape, or what is no ASCII, is no base64 either.
-  const decoded = decodeBase64(buffer.subarray(start, end));
+  // An escape, or what is no ASCII, is no base64 either; nor is a quote, so that the string ends where it was thought to.
+  const decoded = decodeBase64(buffer.subarray(found.start, found.end), keyAt(mask, found.start));
   if (!decoded) return undefined;
   members[member] = decoded;
   return message;
 }
 
 /** The bytes, in memory for messages; undefined unless it is standard base64 with padding and nothing else. */
-function decodeBase64(letters: Buffer): Uint8Array | undefined {
-  const bytes = messageBytes(bytesOfBase64(letters));
-  if (readBase64(letters, bytes)) return bytes;
+function decodeBase64(letters: Buffer, mask: number): Uint8Array | undefined {
+  const bytes = messageBytes(bytesOfBase64(letters, mask));
+  if (readBase64(letters, bytes, mask)) return bytes;
   giveBack(bytes);
   return undefined;
 }
 
-/** Where the first long string is, without its quotes; undefined when there is none, or an escape before it. */
-function longString(buffer: Buffer): [start: number, end: number] | undefined {
+/** Undefined when there is none, or an escape before it. */
+function longString(buffer: Buffer): LongString | undefined {
   let at = 0;
   for (let strings = 0; strings < MAX_STRINGS_BEFORE; strings++) {
     const open = buffer.indexOf(QUOTE, at);
     if (open < 0) return undefined;
     const close = buffer.indexOf(QUOTE, open + 1);
     if (close < 0) return undefined;
-    if (close - open > LONG_MESSAGE_BYTES / 2) {
-      return buffer.subarray(0, open).includes(BACKSLASH) ? undefined : [open + 1, close];
-    }
+    if (close - open > LONG_MESSAGE_BYTES / 2) return cutAt(buffer, open, buffer, close);
     at = close + 1;
   }
   return undefined;
+}
+
+/**
+ * The same by the two ends of the text alone: the string that is open where the first of them ends, up to the first quote
+ * of the other.
+ */
+function longStringUnder(text: Buffer, mask: number): LongString | undefined {
+  const head = plain(text, 0, EDGE_BYTES, mask);
+  const tailAt = Math.max(EDGE_BYTES, text.length - EDGE_BYTES);
+  const tail = plain(text, tailAt, text.length, mask);
+  const close = tail.indexOf(QUOTE);
+  let open = head.indexOf(QUOTE);
+  for (let end = 0; open >= 0 && close >= 0; open = head.indexOf(QUOTE, end + 1)) {
+    end = head.indexOf(QUOTE, open + 1);
+    if (end < 0) return cutAt(head, open, tail, close, tailAt);
+  }
+  return undefined;
+}
+
+function cutAt(head: Buffer, open: number, tail: Buffer, close: number, tailAt = 0): LongString | undefined {
+  const before = head.subarray(0, open + 1);
+  if (before.includes(BACKSLASH)) return undefined;
+  return { start: open + 1, end: tailAt + close, before, after: tail.subarray(close) };
 }

@@ -221,8 +221,8 @@ export class Peer implements ChannelReceiver {
     this.#receive(text, parseMessage);
   }
 
-  longText(bytes: Uint8Array): boolean {
-    return this.#receive(bytes, parseLongMessage);
+  longText(bytes: Uint8Array, mask = 0): boolean {
+    return this.#receive(bytes, (text) => parseLongMessage(text, mask));
   }
 
   bytes(message: Uint8Array): void {

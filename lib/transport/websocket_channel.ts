@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { isBinaryMessage } from "../jsonrpc/binary.ts";
 import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
+import { applyMask } from "../jsonrpc/mask.ts";
 import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import { Fragments } from "./fragments.ts";
@@ -246,19 +247,19 @@ export class WebsocketChannel implements Channel {
       return true;
     }
     const message = this.#fragments.add(frame);
-    const isRead = message !== undefined && this.#onMessage(message.opcode, message.payload);
+    const isRead = message !== undefined && this.#onMessage(message);
     // Of a message in several frames each was kept until now.
     return isRead && message === frame;
   }
 
   /** Whether nobody has a view of the payload. */
-  #onMessage(code: number, payload: Uint8Array): boolean {
+  #onMessage({ opcode: code, payload, mask = 0 }: Frame): boolean {
     const receiver = this.#reason ? undefined : this.#receiver;
     if (code === opcode.binary && isBinaryMessage(payload)) {
       receiver?.bytes?.(payload);
       return false;
     }
-    if (payload.length >= LONG_MESSAGE_BYTES && receiver?.longText?.(payload)) {
+    if (payload.length >= LONG_MESSAGE_BYTES && this.#isRead(payload, mask)) {
       giveBack(payload);
       return true;
     }
@@ -273,6 +274,15 @@ export class WebsocketChannel implements Channel {
     giveBack(payload);
     receiver?.message(text);
     return true;
+  }
+
+  /** Whether a long text was of use as bytes. If not, it has no mask any more. */
+  #isRead(text: Uint8Array, mask: number): boolean {
+    const receiver = this.#reason ? undefined : this.#receiver;
+    if (receiver?.longText?.(text, mask)) return true;
+    if (mask === 0) return false;
+    applyMask(text, mask);
+    return receiver?.longText?.(text) ?? false;
   }
 
   #onCloseFrame(payload: Uint8Array): void {

@@ -1,17 +1,21 @@
 /** WebSocket frames (RFC 6455, section 5): bytes to frames, messages to bytes. */
 
 import { Buffer } from "node:buffer";
-import { base64Room, unmaskedText, writeBase64 } from "../jsonrpc/base64_codec.ts";
+import { base64Room, writeBase64 } from "../jsonrpc/base64_codec.ts";
 import type { CloseReason } from "../jsonrpc/channel.ts";
+import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
+import { applyMask } from "../jsonrpc/mask.ts";
 import { freeAtOnce, giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** One frame, unmasked. */
+/** One frame, unmasked but for long texts. */
 export interface Frame {
   fin: boolean;
   opcode: number;
   payload: Uint8Array;
+  /** What a long text that is whole is masked with still. None of other frames. */
+  mask?: number;
 }
 
 /** The other side broke a rule of framing. */
@@ -29,10 +33,7 @@ export class FrameError extends Error {
 /** Reads more of the stream, straight into the memory: how many bytes; 0 when there is nothing more for now. */
 export type ReadMore = (memory: Uint8Array) => number;
 
-/**
- * Takes a frame. True when it has no view of the payload any more, so that what it came in can be freed. The payload of a
- * text that is whole may be lent: it is another's when this returns.
- */
+/** Takes a frame. True when it has no view of the payload any more, so that what it came in can be freed. */
 export type TakeFrame = (frame: Frame) => unknown;
 
 /** For bytes that are all there is for now. */
@@ -137,11 +138,8 @@ export class FrameParser {
 
   #tell(payload: Uint8Array, take: TakeFrame): unknown {
     const [fin, code, key] = [this.#fin, this.#opcode, this.#key];
-    const text = fin && code === opcode.text && key !== 0 ? unmaskedText(payload, asWord(key)) : undefined;
-    if (text) {
-      giveBack(payload);
-      take({ fin, opcode: code, payload: text });
-      return true;
+    if (fin && code === opcode.text && payload.length >= LONG_MESSAGE_BYTES) {
+      return take({ fin, opcode: code, payload, mask: key });
     }
     if (key !== 0) applyMask(payload, key);
     return take({ fin, opcode: code, payload });
@@ -195,29 +193,6 @@ function unsignedAt(input: Uint8Array, at: number, bytes: number): number {
   let value = 0;
   for (let i = 0; i < bytes; i++) value = value * 256 + input[at + i]!;
   return value;
-}
-
-/** Shorter payloads are not worth the view that four bytes at a time need. */
-const WORDS_FROM_BYTES = 128;
-
-/** XORs with the key, first byte with its highest, in place; most of it four bytes at a time. */
-export function applyMask(payload: Uint8Array, key: number): void {
-  const length = payload.length;
-  let i = 0;
-  if (length >= WORDS_FROM_BYTES) {
-    for (; (payload.byteOffset + i) % 4 !== 0; i++) payload[i]! ^= key >>> (24 - 8 * i);
-    const words = (length - i) >>> 2;
-    const wordKey = i === 0 ? asWord(key) : asWord((key << (8 * i)) | (key >>> (32 - 8 * i)));
-    const block = new Int32Array(payload.buffer, payload.byteOffset + i, words);
-    for (let w = 0; w < words; w++) block[w]! ^= wordKey;
-    i += words * 4;
-  }
-  for (; i < length; i++) payload[i]! ^= key >>> (24 - 8 * (i & 3));
-}
-
-/** A number in network order as the processor has it in memory, on every system that there is. */
-function asWord(key: number): number {
-  return (key << 24) | ((key & 0xff00) << 8) | ((key >>> 8) & 0xff00) | (key >>> 24);
 }
 
 const keys = new Uint32Array(256);

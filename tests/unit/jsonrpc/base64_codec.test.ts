@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import fc from "fast-check";
 import { base64Room, bytesOfBase64, readBase64, writeBase64 } from "../../../lib/jsonrpc/base64_codec.ts";
+import { applyMask } from "../../../lib/jsonrpc/mask.ts";
 import { root } from "../../support/programs.ts";
 
 const KIB = 1024;
@@ -24,9 +25,19 @@ function bytesOf(length: number): Buffer {
   return bytes;
 }
 
+/** What letters are read as, which does not depend on a mask. */
 function read(letters: Buffer): Buffer | undefined {
-  const bytes = Buffer.alloc(Math.max(0, bytesOfBase64(letters)));
-  return readBase64(letters, bytes) ? bytes : undefined;
+  const [plain, ...others] = [0, 0x12345678, 0xf00dfeed | 0].map((mask) => readUnder(letters, mask));
+  for (const other of others)
+    expect([other?.equals(plain!), other === undefined]).toEqual([plain && true, !plain]);
+  return plain;
+}
+
+function readUnder(letters: Buffer, mask: number): Buffer | undefined {
+  const masked = Buffer.from(letters);
+  applyMask(masked, mask);
+  const bytes = Buffer.alloc(Math.max(0, bytesOfBase64(masked, mask)));
+  return readBase64(masked, bytes, mask) ? bytes : undefined;
 }
 
 describe("base64 from memory to memory", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseLongMessage } from "../../../lib/jsonrpc/long_message.ts";
+import { applyMask } from "../../../lib/jsonrpc/mask.ts";
 import { parseMessage } from "../../../lib/jsonrpc/message.ts";
 import { decodeStrictBase64 } from "../../../lib/protocol/base64.ts";
 
@@ -16,7 +17,22 @@ function asText(value: unknown): unknown {
 }
 
 function parse(text: string): ReturnType<typeof parseLongMessage> {
-  return parseLongMessage(new TextEncoder().encode(text));
+  const message = parseLongMessage(new TextEncoder().encode(text));
+  const masked = parseMasked(text);
+  // Under a mask it can be left to be read without one, but is nothing else.
+  if (masked) expect(asText(masked)).toEqual(asText(message));
+  return message;
+}
+
+function parseMasked(text: string | Uint8Array, mask = 0x12345678): ReturnType<typeof parseLongMessage> {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text.slice();
+  const before = bytes.slice();
+  applyMask(bytes, mask);
+  const message = parseLongMessage(bytes, mask);
+  // Who is told that it is not one takes the mask off.
+  applyMask(bytes, mask);
+  expect(Buffer.compare(bytes, before)).toBe(0);
+  return message;
 }
 
 describe("a long message", () => {
@@ -99,5 +115,31 @@ describe("a long message", () => {
     for (const [what, text] of Object.entries(others)) expect([what, parse(text)]).toEqual([what, undefined]);
     const invalid = Buffer.from(params(`"chunk":"${long}","x":"é"`), "latin1");
     expect(parseLongMessage(invalid)).toBeUndefined();
+    expect(parseMasked(invalid)).toBeUndefined();
+  });
+
+  test("is read under its mask where both ends are short, at every place of the key", () => {
+    const params = (before: number, bytes: number, after: number): string =>
+      JSON.stringify({
+        ...{ id: 1, method: "process/write" },
+        params: { processId: "p".repeat(before), chunk: "x".repeat(bytes), writeId: "w".repeat(after) },
+      }).replace(/x+/, Buffer.alloc(bytes, "bytes").toString("base64"));
+    for (const before of [0, 1, 2, 3, 4, 1900]) {
+      for (const [bytes, after] of [
+        ...[4000, 65_536, 100_000, 100_001, 1_000_000].map((count) => [count, before] as const),
+        [4000, 2000] as const,
+      ]) {
+        const text = params(before, bytes, after);
+        for (const mask of [0x12345678, 0x80000000 | 0, 1]) {
+          const message = parseMasked(text, mask) as { params: { chunk: Uint8Array } } | undefined;
+          expect([before, bytes, message?.params.chunk.length]).toEqual([before, bytes, bytes]);
+          expect(asText(message)).toEqual(asText(parseMessage(text)));
+        }
+      }
+    }
+    for (const text of [params(2100, 9000, 0), params(0, 9000, 2100)]) {
+      expect(parseMasked(text)).toBeUndefined();
+    }
+    expect(parse(params(0, 9000, 2100))).toBeDefined();
   });
 });

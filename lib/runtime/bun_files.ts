@@ -4,7 +4,7 @@ import { dlopen, type FFIFunction, FFIType, type Pointer, toArrayBuffer } from "
 import { bunSpawner } from "./bun_process.ts";
 import { FileCalls } from "./file_calls.ts";
 import { type FileLibc, fileSignatures, optionalFileSignatures, type Signature } from "./file_libc.ts";
-import { libcNames } from "./libc.ts";
+import { fromLibc } from "./libc.ts";
 import { nodeFs } from "./node_modules.ts";
 import { RuntimeUnsupported } from "./runtime.ts";
 
@@ -30,15 +30,12 @@ function open(): FileLibc {
     throw new RuntimeUnsupported("File operations need Linux with its C library");
   }
   const { libc, reactor } = spawner;
-  const symbols = load(fileSignatures);
-  const [name] = Object.keys(symbols);
-  if (name === undefined)
-    throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
-  const { __errno_location, ...rest } = symbols as unknown as FileLibc & { __errno_location(): Pointer };
+  const symbols = load(fileSignatures) as unknown as FileLibc & { __errno_location(): Pointer };
+  const { __errno_location, ...rest } = symbols;
   const errno = new Int32Array(toArrayBuffer(__errno_location(), 0, 4));
   return {
     ...rest,
-    ...load(optionalFileSignatures),
+    ...loadOptional(),
     errno: () => errno[0]!,
     addressOf: libc.addressOf,
     preadAside: (fd, memory, length, offset) =>
@@ -55,7 +52,15 @@ function open(): FileLibc {
   };
 }
 
-/** Those of the symbols that one library has; nothing where none has them all. */
+function loadOptional(): object {
+  try {
+    return load(optionalFileSignatures);
+  } catch {
+    return {};
+  }
+}
+
+/** @throws {RuntimeUnsupported} No library has them all. */
 function load(signatures: Readonly<Record<string, Signature>>): object {
   const table: Record<string, FFIFunction> = Object.fromEntries(
     Object.entries(signatures).map(([name, { parameters, result }]) => [
@@ -63,12 +68,5 @@ function load(signatures: Readonly<Record<string, Signature>>): object {
       { args: parameters.map((parameter) => types[parameter]), returns: types[result] },
     ]),
   );
-  for (const name of libcNames) {
-    try {
-      return dlopen(name, table).symbols;
-    } catch {
-      // The next name; which of them exists depends on the distribution.
-    }
-  }
-  return {};
+  return fromLibc((name) => dlopen(name, table).symbols);
 }

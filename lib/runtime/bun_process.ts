@@ -6,7 +6,7 @@ import { waitOnBun } from "./bun_epoll.ts";
 import { spawnFallback } from "./bun_fallback.ts";
 import { BusyPoll } from "./busy_poll.ts";
 import { createKernel } from "./kernel.ts";
-import { type Libc, libcNames, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { type Libc, fromLibc, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { type Child, type Kernel, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
@@ -64,25 +64,20 @@ export function openLibc(): Libc {
         { args: parameters.map((parameter) => types[parameter]), returns: types[result] },
       ]),
     );
-  for (const name of libcNames) {
-    try {
-      const { symbols } = dlopen(name, table(libcSignatures));
-      const optional = openOptional(name, table(optionalSignatures));
-      return {
-        ...symbols,
-        ...optional,
-        addressOf: (memory: Uint8Array) => BigInt(ptr(memory)),
-        systemCall: lazily(() => {
-          const args = new Array<FFIType>(SYSTEM_CALL_ARGUMENTS).fill(FFIType.u64);
-          return dlopen(name, { syscall: { args, returns: FFIType.i64_fast } }).symbols.syscall as SystemCall;
-        }),
-        errno: openErrno(name),
-      } as unknown as Libc;
-    } catch {
-      // The next name; which of them exists depends on the distribution.
-    }
-  }
-  throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
+  return fromLibc((name) => {
+    const { symbols } = dlopen(name, table(libcSignatures));
+    const optional = openOptional(name, table(optionalSignatures));
+    return {
+      ...symbols,
+      ...optional,
+      addressOf: (memory: Uint8Array) => BigInt(ptr(memory)),
+      systemCall: lazily(() => {
+        const args = new Array<FFIType>(SYSTEM_CALL_ARGUMENTS).fill(FFIType.u64);
+        return dlopen(name, { syscall: { args, returns: FFIType.i64_fast } }).symbols.syscall as SystemCall;
+      }),
+      errno: openErrno(name),
+    } as unknown as Libc;
+  });
 }
 
 /** Where the library keeps it for this thread, so that no second call can set it. */

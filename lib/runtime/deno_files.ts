@@ -3,7 +3,7 @@
 import { denoSpawner } from "./deno_process.ts";
 import { FileCalls } from "./file_calls.ts";
 import { type FileLibc, fileSignatures, optionalFileSignatures, type Signature } from "./file_libc.ts";
-import { libcNames } from "./libc.ts";
+import { fromLibc } from "./libc.ts";
 import { RuntimeUnsupported } from "./runtime.ts";
 
 /** @throws {RuntimeUnsupported} There is no C library that we know, or `--allow-ffi` is missing. */
@@ -26,33 +26,27 @@ function open(): FileLibc {
   if (Deno.build.os !== "linux")
     throw new RuntimeUnsupported("File operations need Linux with its C library");
   const { libc, reactor } = denoSpawner();
-  for (const name of libcNames) {
-    try {
-      const { symbols } = Deno.dlopen(name, table(fileSignatures));
-      const aside = Deno.dlopen(name, asideSignatures).symbols;
-      const { __errno_location, ...rest } = symbols as unknown as FileLibc & {
-        __errno_location(): Deno.PointerObject;
-      };
-      const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(__errno_location(), 4));
-      return {
-        ...rest,
-        ...openOptional(name),
-        errno: () => errno[0]!,
-        addressOf: libc.addressOf,
-        preadAside: (fd, memory, length, offset) =>
-          aside.pread(fd, memory as Uint8Array<ArrayBuffer>, BigInt(length), BigInt(offset)),
-        pwriteAside: (fd, memory, length, offset) =>
-          aside.pwrite(fd, memory as Uint8Array<ArrayBuffer>, BigInt(length), BigInt(offset)),
-        fsyncAside: (fd) => aside.fsync(fd),
-        readable: (fd) => reactor.readable(fd),
-        forget: (fd) => reactor.forget(fd),
-      };
-    } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      // The next name; which of them exists depends on the distribution.
-    }
-  }
-  throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
+  return fromLibc((name) => {
+    const { symbols } = Deno.dlopen(name, table(fileSignatures));
+    const aside = Deno.dlopen(name, asideSignatures).symbols;
+    const { __errno_location, ...rest } = symbols as unknown as FileLibc & {
+      __errno_location(): Deno.PointerObject;
+    };
+    const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(__errno_location(), 4));
+    return {
+      ...rest,
+      ...openOptional(name),
+      errno: () => errno[0]!,
+      addressOf: libc.addressOf,
+      preadAside: (fd, memory, length, offset) =>
+        aside.pread(fd, memory as Uint8Array<ArrayBuffer>, BigInt(length), BigInt(offset)),
+      pwriteAside: (fd, memory, length, offset) =>
+        aside.pwrite(fd, memory as Uint8Array<ArrayBuffer>, BigInt(length), BigInt(offset)),
+      fsyncAside: (fd) => aside.fsync(fd),
+      readable: (fd) => reactor.readable(fd),
+      forget: (fd) => reactor.forget(fd),
+    };
+  });
 }
 
 function openOptional(name: string): object {

@@ -2,7 +2,7 @@
 
 import type { EpollWait } from "./epoll.ts";
 import { createKernel } from "./kernel.ts";
-import { type Libc, libcNames, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { type Libc, fromLibc, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { type Child, type Kernel, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 
@@ -26,19 +26,16 @@ let spawner: Spawner | undefined;
 let kernel: Kernel | undefined;
 
 function load(): Spawner {
-  for (const name of libcNames) {
+  return fromLibc((name) => {
     try {
       return createSpawner(openLibc(name), openWait(name));
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) {
-        throw new RuntimeUnsupported(`Cannot start processes: Deno needs --allow-ffi for "${name}"`, {
-          cause: error,
-        });
-      }
-      // The next name; which of them exists depends on the distribution.
+      if (!(error instanceof Deno.errors.NotCapable)) throw error;
+      throw new RuntimeUnsupported(`Cannot start processes: Deno needs --allow-ffi for "${name}"`, {
+        cause: error,
+      });
     }
-  }
-  throw new RuntimeUnsupported(`No C library among ${libcNames.join(", ")} can be loaded`);
+  });
 }
 
 function openLibc(name: string): Libc {

@@ -5,7 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { cString, libcNames, O_CLOEXEC, O_RDONLY } from "./libc.ts";
+import { cString, fromLibc, O_CLOEXEC, O_RDONLY } from "./libc.ts";
 import { nodeFs } from "./node_modules.ts";
 
 interface Calls {
@@ -64,15 +64,9 @@ function openCalls(): Calls | undefined {
       read: { args: [FFIType.i32, FFIType.ptr, FFIType.u64], returns: FFIType.i64_fast },
       close: { args: [FFIType.i32], returns: FFIType.i32 },
     };
-    for (const name of libcNames) {
-      try {
-        return dlopen(name, table).symbols as unknown as Calls;
-      } catch {
-        // The next name; which of them exists depends on the distribution.
-      }
-    }
+    return fromLibc((name) => dlopen(name, table).symbols as unknown as Calls);
   } catch {
     // No foreign calls here.
+    return undefined;
   }
-  return undefined;
 }

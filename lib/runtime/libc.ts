@@ -1,7 +1,24 @@
 /** The C library calls that both runtimes make through their foreign function interface. Linux with glibc or musl. */
 
-/** Names to try, in order. */
-export const libcNames: readonly string[] = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+import { RuntimeUnsupported } from "./runtime.ts";
+
+/** Which of them there is depends on the distribution. */
+const names = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+
+/**
+ * What `open` makes of the name of the C library, for whichever it does not fail.
+ * @throws {RuntimeUnsupported} There is none; or `open` has thrown that, to say that no other will do either.
+ */
+export function fromLibc<T>(open: (name: string) => T): T {
+  for (const name of names) {
+    try {
+      return open(name);
+    } catch (error) {
+      if (error instanceof RuntimeUnsupported) throw error;
+    }
+  }
+  throw new RuntimeUnsupported(`No C library among ${names.join(", ")} can be loaded`);
+}
 
 type Int = "i32";
 type Size = "usize";

@@ -7,7 +7,7 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ],
   [
     "start.stdio_ms",
-    "of 8.5 ms the engine takes 4 (see the control), to load 150 modules from bytecode takes 2.8, the flags 0.5 (0.3 of them @std/cli), to open stdin, stdout and a session 0.5, what is told of the machine 0.4. Without bytecode it was 20 ms and more; node:fs, which took 0.6, is not loaded any more; modules that wait for their first request would be another 0.5, and requests would have to wait for them",
+    "more than half of it is the engine, see the control; then to load 60 modules from bytecode, the flags, to open stdin, stdout and a session, and what is told of the machine take a tenth each. Without bytecode a start takes more than twice as long",
   ],
   [
     "status.one_cpu_us",
@@ -78,10 +78,13 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
     "cpu.poll_s",
     "what a start costs, and little else: the engine's is more than the real server's, see the control in the first table",
   ],
-  ["start.cpu_ms", "the control, an empty compiled program that answers, needs what its column says"],
+  [
+    "start.",
+    "the control, an empty compiled program that answers and starts nothing, needs what its column says; what serves a request is loaded after the first handshake",
+  ],
   [
     "stdin.",
-    "of 58 us of CPU for 64 KB in the long run the system takes 25 to read from the socket and to write to the pipe, which it does for both servers, base64 10 and the rest is spread over a hundred functions (perf, at 1,000 MB/s, before the mask, 8 of it, became 4); vmsplice, which saves a copy, would let a reader that keeps the pages see later input in the place of earlier",
+    "half of the server's CPU are the system's reads from the socket and writes to the pipe, which are the same for both servers (25 of 58 us for 64 KB at 1,000 MB/s, sampled with perf); a fifth is the engine's compiler, in the first second and a half; base64, with the mask that is taken off in the same pass, was 24 us and is 10. The same executable twice in one run has differed by 30 %: client, server and the program that reads share two processors. Keeping what is called once for each piece from the last compiler costs a fifth of the rate; vmsplice, which saves a copy, would let a reader that keeps the pages see later input in the place of earlier",
   ],
   [
     "slow.peak_MB",

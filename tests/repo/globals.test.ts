@@ -45,6 +45,18 @@ test("no limit of time is taken from the clock on the wall, which may jump", () 
   expect(wrong).toEqual([]);
 });
 
+test("nothing asks for the name of a class, which the executable does not keep", () => {
+  const wrong = listFiles()
+    .filter(isShipped)
+    .flatMap((file) => {
+      const code = blank(readText(file), { strings: false });
+      return [...code.matchAll(/\bconstructor\??\.name\b/g)].map(
+        (match) => `${file}:${lineAt(code, match.index)} asks for the name of a class: give its objects one`,
+      );
+    });
+  expect(wrong).toEqual([]);
+});
+
 describe("the reader", () => {
   test("sees globals, types and modules", () => {
     const code =

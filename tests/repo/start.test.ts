@@ -1,6 +1,7 @@
 /** A start of the server must not load what is slow to load. */
 
 import { expect, test } from "bun:test";
+import { posix } from "node:path";
 import { blank, lineAt, listFiles, readText } from "./source.ts";
 
 /** What takes Bun a third of a millisecond and more, and what to use in its place. */
@@ -36,3 +37,32 @@ test("no module of Node that is slow to load is imported where a start of the se
     });
   expect(wrong).toEqual([]);
 });
+
+/** What a connection is served with after its handshake. */
+const later =
+  /^lib\/(protocol\/methods|(process|fs|http)\/handlers|sandbox\/(confine|ceiling|resolve)|server\/work)\.ts$/;
+
+test("a server listens and greets before what it is asked for later is loaded", () => {
+  for (const start of ["lib/cli/serve.ts", "lib/server/listen.ts"]) {
+    const found = [...loadedWith(start)];
+    expect(found).toContain("lib/server/connection.ts");
+    expect(found.filter((file) => later.test(file)).map((file) => `${start} loads ${file} at once`)).toEqual(
+      [],
+    );
+  }
+  expect([...loadedWith("lib/server/work.ts")].filter((file) => later.test(file))).toHaveLength(8);
+});
+
+/** A file and all that it imports, not as types only and not when it runs. */
+function loadedWith(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const { path, kind } of transpiler.scanImports(readText(file))) {
+    if (kind === "import-statement" && path.startsWith(".")) {
+      loadedWith(posix.join(posix.dirname(file), path), found);
+    }
+  }
+  return found;
+}
+
+const transpiler = new Bun.Transpiler({ loader: "ts" });

@@ -6,7 +6,7 @@ import { waitOnBun } from "./bun_epoll.ts";
 import { spawnFallback } from "./bun_fallback.ts";
 import { BusyPoll } from "./busy_poll.ts";
 import { createKernel } from "./kernel.ts";
-import { type Libc, fromLibc, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { fromLibc, type Libc, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { type Child, type Kernel, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 

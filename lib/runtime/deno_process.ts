@@ -2,7 +2,7 @@
 
 import type { EpollWait } from "./epoll.ts";
 import { createKernel } from "./kernel.ts";
-import { type Libc, fromLibc, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
+import { fromLibc, type Libc, libcSignatures, optionalSignatures, SYSTEM_CALL_ARGUMENTS } from "./libc.ts";
 import { type Child, type Kernel, RuntimeUnsupported, type SpawnOptions } from "./runtime.ts";
 import { createSpawner, type Spawner, spawnChild } from "./spawn_child.ts";
 

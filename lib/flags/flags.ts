@@ -83,8 +83,9 @@ export class HelpRequested extends Error {
 const help: FlagSpec = { type: "boolean", short: "h", help: "Show this help" };
 
 /**
- * The flags, each as `--name` or `--name=value`, their names, and the words between and behind them. `parseArgs` takes an unknown flag for a
- * switch, an empty value or one with a dash for none, and in `-n true` the command for the value of the switch.
+ * The flags, each as `--name` or `--name=value`, their names, and the words between and behind them. `parseArgs` takes an
+ * unknown flag for a switch, an empty value or one with a dash for none, and in `-n true` the command for the value of
+ * the switch.
  */
 function separate(
   args: readonly string[],

@@ -105,9 +105,13 @@ const strict = { lastChunkHandling: "strict" } as const;
 /** How many bytes the letters stand for, if they are base64. */
 export function bytesOfBase64(letters: Uint8Array, mask = 0): number {
   const { length } = letters;
-  const [last, before] = [length - 1, length - 2].map((at) => letters[at]! ^ (keyAt(mask, at) >>> 24));
-  const padding = last !== EQUALS ? 0 : before !== EQUALS ? 1 : 2;
+  const isPadded = letterAt(letters, length - 1, mask) === EQUALS;
+  const padding = !isPadded ? 0 : letterAt(letters, length - 2, mask) !== EQUALS ? 1 : 2;
   return Math.floor(length / 4) * 3 - padding;
+}
+
+function letterAt(letters: Uint8Array, at: number, mask: number): number {
+  return letters[at]! ^ (keyAt(mask, at) >>> 24);
 }
 
 /**

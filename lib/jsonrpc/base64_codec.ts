@@ -34,12 +34,12 @@ const TEXT_BYTES = 24 * 1024;
 class Codec {
   readonly #exports: Exports;
   /** All its memory. */
-  readonly memory: Buffer;
+  readonly memory: Uint8Array<ArrayBuffer>;
 
   constructor() {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.fromBase64(module)));
     this.#exports = instance.exports as unknown as Exports;
-    this.memory = Buffer.from(this.#exports.memory.buffer);
+    this.memory = new Uint8Array(this.#exports.memory.buffer as ArrayBuffer);
   }
 
   /** Encodes whole groups, up to a step of them. */
@@ -80,7 +80,9 @@ function codecFor(bytes: number): Codec | undefined {
 
 /** Memory into which {@link writeBase64} writes without a copy, the same each time; undefined for more than there is. */
 export function base64Room(length: number): Buffer | undefined {
-  return length > ROOM_BYTES ? undefined : codecFor(length)?.memory.subarray(ROOM, ROOM + length);
+  if (length > ROOM_BYTES) return undefined;
+  const memory = codecFor(length)?.memory;
+  return memory && Buffer.from(memory.buffer, ROOM, length);
 }
 
 /** Writes bytes as base64, with padding; answers where it ends. */
@@ -101,6 +103,7 @@ export function writeBase64(target: Buffer, start: number, bytes: Uint8Array): n
 
 const EQUALS = 0x3d;
 const strict = { lastChunkHandling: "strict" } as const;
+const latin1 = new TextDecoder("latin1");
 
 /** How many bytes the letters stand for, if they are base64. */
 export function bytesOfBase64(letters: Uint8Array, mask = 0): number {
@@ -119,7 +122,7 @@ function letterAt(letters: Uint8Array, at: number, mask: number): number {
  * unless they are standard base64 with padding and nothing else.
  * @param mask What the letters are masked with, from the first of them.
  */
-export function readBase64(letters: Buffer, bytes: Uint8Array, mask = 0): boolean {
+export function readBase64(letters: Uint8Array, bytes: Uint8Array, mask = 0): boolean {
   const { length } = letters;
   if (length % 4 !== 0) return false;
   const codec = codecFor(length);
@@ -133,7 +136,7 @@ export function readBase64(letters: Buffer, bytes: Uint8Array, mask = 0): boolea
   let done = (inGroups / 4) * 3;
   try {
     for (let at = inGroups; at < length; at += STEP_LETTERS) {
-      const text = plain(letters, at, at + STEP_LETTERS, mask).toString("latin1");
+      const text = latin1.decode(plain(letters, at, at + STEP_LETTERS, mask));
       done += bytes.subarray(done).setFromBase64(text, strict).written;
       // Padding before the end, or white space, which the decoder skips and the protocol does not allow.
       if (done !== Math.min(bytes.length, ((at + STEP_LETTERS) / 4) * 3)) return false;
@@ -146,10 +149,10 @@ export function readBase64(letters: Buffer, bytes: Uint8Array, mask = 0): boolea
 }
 
 /** A part without its mask: a copy where there is one. */
-export function plain(text: Buffer, start: number, end: number, mask: number): Buffer {
+export function plain(text: Uint8Array, start: number, end: number, mask: number): Uint8Array {
   const part = text.subarray(start, end);
   if (mask === 0) return part;
-  const copy = Buffer.from(part);
+  const copy = new Uint8Array(part);
   applyMask(copy, keyAt(mask, start));
   return copy;
 }

@@ -1,6 +1,5 @@
 /** Long messages that are base64 for the most part, read without making a text of it first. */
 
-import { Buffer } from "node:buffer";
 import { base64Members } from "../protocol/base64.ts";
 import { bytesOfBase64, plain, readBase64 } from "./base64_codec.ts";
 import { keyAt } from "./mask.ts";
@@ -38,8 +37,7 @@ interface LongString {
  *   with more behind its base64 than at the ends of usual ones is read without a mask only.
  */
 export function parseLongMessage(bytes: Uint8Array, mask = 0): Message | undefined {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const found = mask === 0 ? longString(buffer) : longStringUnder(buffer, mask);
+  const found = mask === 0 ? longString(bytes) : longStringUnder(bytes, mask);
   if (!found) return undefined;
   standIn ??= `base64 ${crypto.randomUUID()}`;
   let message: Message;
@@ -57,14 +55,14 @@ export function parseLongMessage(bytes: Uint8Array, mask = 0): Message | undefin
   const member = base64Members.find((name) => members[name] === standIn);
   if (member === undefined) return undefined;
   // An escape, or what is no ASCII, is no base64 either; nor is a quote, so that the string ends where it was thought to.
-  const decoded = decodeBase64(buffer.subarray(found.start, found.end), keyAt(mask, found.start));
+  const decoded = decodeBase64(bytes.subarray(found.start, found.end), keyAt(mask, found.start));
   if (!decoded) return undefined;
   members[member] = decoded;
   return message;
 }
 
 /** The bytes, in memory for messages; undefined unless it is standard base64 with padding and nothing else. */
-function decodeBase64(letters: Buffer, mask: number): Uint8Array | undefined {
+function decodeBase64(letters: Uint8Array, mask: number): Uint8Array | undefined {
   const bytes = messageBytes(bytesOfBase64(letters, mask));
   if (readBase64(letters, bytes, mask)) return bytes;
   giveBack(bytes);
@@ -72,14 +70,14 @@ function decodeBase64(letters: Buffer, mask: number): Uint8Array | undefined {
 }
 
 /** Undefined when there is none, or an escape before it. */
-function longString(buffer: Buffer): LongString | undefined {
+function longString(text: Uint8Array): LongString | undefined {
   let at = 0;
   for (let strings = 0; strings < MAX_STRINGS_BEFORE; strings++) {
-    const open = buffer.indexOf(QUOTE, at);
+    const open = text.indexOf(QUOTE, at);
     if (open < 0) return undefined;
-    const close = buffer.indexOf(QUOTE, open + 1);
+    const close = text.indexOf(QUOTE, open + 1);
     if (close < 0) return undefined;
-    if (close - open > LONG_MESSAGE_BYTES / 2) return cutAt(buffer, open, buffer, close);
+    if (close - open > LONG_MESSAGE_BYTES / 2) return cutAt(text, open, text, close);
     at = close + 1;
   }
   return undefined;
@@ -89,7 +87,7 @@ function longString(buffer: Buffer): LongString | undefined {
  * The same by the two ends of the text alone: the string that is open where the first of them ends, up to the first quote
  * of the other.
  */
-function longStringUnder(text: Buffer, mask: number): LongString | undefined {
+function longStringUnder(text: Uint8Array, mask: number): LongString | undefined {
   const head = plain(text, 0, EDGE_BYTES, mask);
   const tailAt = Math.max(EDGE_BYTES, text.length - EDGE_BYTES);
   const tail = plain(text, tailAt, text.length, mask);
@@ -102,7 +100,13 @@ function longStringUnder(text: Buffer, mask: number): LongString | undefined {
   return undefined;
 }
 
-function cutAt(head: Buffer, open: number, tail: Buffer, close: number, tailAt = 0): LongString | undefined {
+function cutAt(
+  head: Uint8Array,
+  open: number,
+  tail: Uint8Array,
+  close: number,
+  tailAt = 0,
+): LongString | undefined {
   const before = head.subarray(0, open + 1);
   if (before.includes(BACKSLASH)) return undefined;
   return { start: open + 1, end: tailAt + close, before, after: tail.subarray(close) };

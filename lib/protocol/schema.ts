@@ -202,7 +202,14 @@ export function array<T>(item: Schema<T>): Schema<T[]> {
     },
     decode: (value) => {
       if (!Array.isArray(value)) throw mistyped(value, "a sequence");
-      return value.map((entry, index) => within(`[${index}]`, () => item.decode(entry)));
+      const result: T[] = [];
+      let index = 0;
+      try {
+        for (; index < value.length; index++) result.push(item.decode(value[index]));
+      } catch (error) {
+        throw within(`[${index}]`, error);
+      }
+      return result;
     },
     encode: (value) => (item.plain ? value : value.map((entry) => item.encode(entry))),
   };
@@ -221,7 +228,11 @@ export function record<T>(item: Schema<T>): Schema<Record<string, T>> {
       if (!isObject(value)) throw mistyped(value, "a map");
       const result: Record<string, T> = Object.create(null);
       for (const [name, entry] of Object.entries(value)) {
-        result[name] = within(`["${name}"]`, () => item.decode(entry));
+        try {
+          result[name] = item.decode(entry);
+        } catch (error) {
+          throw within(`["${name}"]`, error);
+        }
       }
       return result;
     },
@@ -268,7 +279,11 @@ export function object<T extends object>(
           result[member.name] = member.schema.whenAbsent.value;
           continue;
         }
-        result[member.name] = within(member.name, () => member.schema.decode(found));
+        try {
+          result[member.name] = member.schema.decode(found);
+        } catch (error) {
+          throw within(member.name, error);
+        }
       }
       return result as T;
     },
@@ -317,7 +332,12 @@ export function variants<T extends object>(
     decode: (value) => {
       if (!isObject(value)) throw mistyped(value, "an object");
       if (value[tag] === undefined) throw new DecodeError(`missing field \`${tag}\``);
-      const word = within(tag, () => words.decode(value[tag]));
+      let word: string;
+      try {
+        word = words.decode(value[tag]);
+      } catch (error) {
+        throw within(tag, error);
+      }
       return shapes[word]!.decode(value) as T;
     },
     encode: (value) => (shapes[String(value[tag])] as Schema<T>).encode(value),
@@ -328,14 +348,11 @@ function isThere(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function within<T>(place: string, decode: () => T): T {
-  try {
-    return decode();
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error;
-    const separator = error.path === "" || error.path.startsWith("[") ? "" : ".";
-    throw new DecodeError(error.reason, `${place}${separator}${error.path}`, error.rpcCode);
-  }
+/** The fault of a part as one of the whole. */
+function within(place: string, error: unknown): unknown {
+  if (!(error instanceof DecodeError)) return error;
+  const separator = error.path === "" || error.path.startsWith("[") ? "" : ".";
+  return new DecodeError(error.reason, `${place}${separator}${error.path}`, error.rpcCode);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,6 @@
 /** The bench runs: every figure can be taken on ours, on the real server and on the control. No time is judged. */
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,10 @@ import { families } from "./families.ts";
 import { goals } from "./goals.ts";
 import type { Result } from "./result.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "exec-server-bench-test-"));
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "exec-server-bench-test-"));
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const missing = [executable, codex169].flatMap((found) => ("missing" in found ? [found.missing] : []));

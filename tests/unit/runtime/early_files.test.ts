@@ -1,10 +1,14 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileExists, fileText } from "../../../lib/runtime/early_files.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "exec-server-early-"));
+let folder: string;
+// Not beside the tests: where none of them is asked for, nobody would remove it.
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "exec-server-early-"));
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("files that are looked at early", () => {

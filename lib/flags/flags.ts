@@ -53,14 +53,11 @@ export function parseFlags<const S extends FlagSpecs>(
   // Only of those that are there: with all 25 of the server this takes a twentieth of its start.
   const of = (...types: FlagSpec["type"][]): string[] =>
     names.filter((name) => types.includes(all[name]!.type));
-  const parsed: Record<string, unknown> =
-    given.length === 0
-      ? {}
-      : parseArgs(given, {
-          string: of("string", "list", "number"),
-          boolean: of("boolean"),
-          collect: of("list"),
-        });
+  const parsed: Record<string, unknown> = parseArgs(given, {
+    string: of("string", "list", "number"),
+    boolean: of("boolean"),
+    collect: of("list"),
+  });
   if (parsed.help) throw new HelpRequested();
   const flags: Record<string, unknown> = {};
   for (const [name, { type }] of Object.entries(all)) {

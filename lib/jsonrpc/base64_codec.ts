@@ -4,7 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { applyMask, asWord, keyAt } from "./mask.ts";
+import { asWord, keyAt, unmasked } from "./mask.ts";
 
 /** base64_codec.wat, compiled; `npm run wasm` puts it here. */
 const module =
@@ -136,7 +136,7 @@ export function readBase64(letters: Uint8Array, bytes: Uint8Array, mask = 0): bo
   let done = (inGroups / 4) * 3;
   try {
     for (let at = inGroups; at < length; at += STEP_LETTERS) {
-      const text = latin1.decode(plain(letters, at, at + STEP_LETTERS, mask));
+      const text = latin1.decode(unmasked(letters, at, at + STEP_LETTERS, mask));
       done += bytes.subarray(done).setFromBase64(text, strict).written;
       // Padding before the end, or white space, which the decoder skips and the protocol does not allow.
       if (done !== Math.min(bytes.length, ((at + STEP_LETTERS) / 4) * 3)) return false;
@@ -146,13 +146,4 @@ export function readBase64(letters: Uint8Array, bytes: Uint8Array, mask = 0): bo
     throw error;
   }
   return done === bytes.length;
-}
-
-/** A part without its mask: a copy where there is one. */
-export function plain(text: Uint8Array, start: number, end: number, mask: number): Uint8Array {
-  const part = text.subarray(start, end);
-  if (mask === 0) return part;
-  const copy = new Uint8Array(part);
-  applyMask(copy, keyAt(mask, start));
-  return copy;
 }

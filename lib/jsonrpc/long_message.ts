@@ -1,8 +1,8 @@
 /** Long messages that are base64 for the most part, read without making a text of it first. */
 
 import { base64Members } from "../protocol/base64.ts";
-import { bytesOfBase64, plain, readBase64 } from "./base64_codec.ts";
-import { keyAt } from "./mask.ts";
+import { bytesOfBase64, readBase64 } from "./base64_codec.ts";
+import { keyAt, unmasked } from "./mask.ts";
 import { MalformedMessage, type Message, parseMessage } from "./message.ts";
 import { giveBack, messageBytes } from "./reusable_memory.ts";
 
@@ -88,9 +88,9 @@ function longString(text: Uint8Array): LongString | undefined {
  * of the other.
  */
 function longStringUnder(text: Uint8Array, mask: number): LongString | undefined {
-  const head = plain(text, 0, EDGE_BYTES, mask);
+  const head = unmasked(text, 0, EDGE_BYTES, mask);
   const tailAt = Math.max(EDGE_BYTES, text.length - EDGE_BYTES);
-  const tail = plain(text, tailAt, text.length, mask);
+  const tail = unmasked(text, tailAt, text.length, mask);
   const close = tail.indexOf(QUOTE);
   let open = head.indexOf(QUOTE);
   for (let end = 0; open >= 0 && close >= 0; open = head.indexOf(QUOTE, end + 1)) {

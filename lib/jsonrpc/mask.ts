@@ -18,6 +18,15 @@ export function applyMask(payload: Uint8Array, key: number): void {
   for (; i < length; i++) payload[i]! ^= key >>> (24 - 8 * (i & 3));
 }
 
+/** A part of a text without its mask: a copy where there is one. */
+export function unmasked(text: Uint8Array, start: number, end: number, key: number): Uint8Array {
+  const part = text.subarray(start, end);
+  if (key === 0) return part;
+  const copy = new Uint8Array(part);
+  applyMask(copy, keyAt(key, start));
+  return copy;
+}
+
 /** The key of what begins so many bytes later. */
 export function keyAt(key: number, offset: number): number {
   const bits = 8 * (offset & 3);

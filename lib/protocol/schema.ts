@@ -202,14 +202,7 @@ export function array<T>(item: Schema<T>): Schema<T[]> {
     },
     decode: (value) => {
       if (!Array.isArray(value)) throw mistyped(value, "a sequence");
-      const result: T[] = [];
-      let index = 0;
-      try {
-        for (; index < value.length; index++) result.push(item.decode(value[index]));
-      } catch (error) {
-        throw within(`[${index}]`, error);
-      }
-      return result;
+      return value.map((entry, index) => decodeAt(asIndex, index, item, entry));
     },
     encode: (value) => (item.plain ? value : value.map((entry) => item.encode(entry))),
   };
@@ -228,11 +221,7 @@ export function record<T>(item: Schema<T>): Schema<Record<string, T>> {
       if (!isObject(value)) throw mistyped(value, "a map");
       const result: Record<string, T> = Object.create(null);
       for (const [name, entry] of Object.entries(value)) {
-        try {
-          result[name] = item.decode(entry);
-        } catch (error) {
-          throw within(`["${name}"]`, error);
-        }
+        result[name] = decodeAt(asKey, name, item, entry);
       }
       return result;
     },
@@ -279,11 +268,7 @@ export function object<T extends object>(
           result[member.name] = member.schema.whenAbsent.value;
           continue;
         }
-        try {
-          result[member.name] = member.schema.decode(found);
-        } catch (error) {
-          throw within(member.name, error);
-        }
+        result[member.name] = decodeAt(asMember, member.name, member.schema, found);
       }
       return result as T;
     },
@@ -332,12 +317,7 @@ export function variants<T extends object>(
     decode: (value) => {
       if (!isObject(value)) throw mistyped(value, "an object");
       if (value[tag] === undefined) throw new DecodeError(`missing field \`${tag}\``);
-      let word: string;
-      try {
-        word = words.decode(value[tag]);
-      } catch (error) {
-        throw within(tag, error);
-      }
+      const word = decodeAt(asMember, tag, words, value[tag]);
       return shapes[word]!.decode(value) as T;
     },
     encode: (value) => (shapes[String(value[tag])] as Schema<T>).encode(value),
@@ -348,11 +328,19 @@ function isThere(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-/** The fault of a part as one of the whole. */
-function within(place: string, error: unknown): unknown {
-  if (!(error instanceof DecodeError)) return error;
-  const separator = error.path === "" || error.path.startsWith("[") ? "" : ".";
-  return new DecodeError(error.reason, `${place}${separator}${error.path}`, error.rpcCode);
+const asMember = (name: string): string => name;
+const asKey = (name: string): string => `["${name}"]`;
+const asIndex = (index: number): string => `[${index}]`;
+
+/** Decodes a part; its fault is one of the whole. Without a closure for each part, as every request has several. */
+function decodeAt<K, T>(placeOf: (key: K) => string, key: K, schema: Schema<T>, value: unknown): T {
+  try {
+    return schema.decode(value);
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    const separator = error.path === "" || error.path.startsWith("[") ? "" : ".";
+    throw new DecodeError(error.reason, `${placeOf(key)}${separator}${error.path}`, error.rpcCode);
+  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -5,7 +5,7 @@ import type { Cgroups } from "../process/cgroups.ts";
 import type { Capabilities } from "../protocol/environment.ts";
 import { fileExists } from "../runtime/early_files.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { Policy } from "../sandbox/policy.ts";
+import type { WorkOptions } from "./work.ts";
 
 /** What a part of the server adds to what it can do at all (`info.ts`). */
 export interface Advertised {
@@ -14,14 +14,7 @@ export interface Advertised {
   readonly rawCapabilities?: Readonly<Capabilities>;
 }
 
-/** What it depends on. */
-export interface AdvertisedOptions {
-  readonly ceiling?: Policy;
-  readonly http?: HttpOptions;
-  readonly cgroups?: Cgroups | undefined;
-}
-
-export function advertised(runtime: Runtime, options: AdvertisedOptions): Advertised[] {
+export function advertised(runtime: Runtime, options: WorkOptions): Advertised[] {
   return [
     ...(runtime.hasFiles() ? [ofFiles] : []),
     ...(options.ceiling?.network === false ? [] : [ofHttp(options.http)]),

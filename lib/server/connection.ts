@@ -8,10 +8,11 @@ import type { ServerNotifications } from "../protocol/methods.ts";
 import { DecodeError, type Schema } from "../protocol/schema.ts";
 import { type InitializeParams, initializeParams } from "../protocol/session.ts";
 import { Deadlines } from "../runtime/deadlines.ts";
+import type { ConnectionWork, WorkLink } from "./connection_work.ts";
 import type { InfoTexts } from "./info_texts.ts";
 import type { Loader } from "./loader.ts";
 import { type Attachment, type Session, type SessionStore, takenOver } from "./session.ts";
-import type { ConnectionWork, Work, WorkLink } from "./work.ts";
+import type { Work } from "./work.ts";
 
 /** Settings of connections, which those of a server share. */
 export interface ConnectionOptions {
@@ -45,8 +46,6 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
   #session: Session | undefined;
   /** Since the first request after the handshake; of an observer, since that. */
   #work: ConnectionWork | undefined;
-  /** It only looks on at the session. */
-  #observes = false;
   #initialized = false;
   /** The answer to everything, once the session is another's. */
   #refusal: RpcError | undefined;
@@ -117,7 +116,7 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
     this.#options.handshakes?.stop(this);
     this.drained();
     this.#work?.dispose();
-    if (this.#session && !this.#observes) this.#options.sessions.detach(this.#session, this);
+    if (this.#session && !this.#work?.observes) this.#options.sessions.detach(this.#session, this);
     this.#options.onClose?.(this, reason);
   }
 
@@ -131,7 +130,6 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
     const { sessions, info, work } = this.#options;
     if (attach === "observe") {
       this.#session = sessions.find(resumeSessionId!);
-      this.#observes = true;
       this.#work = work.get().observe(this, this.#session);
     } else {
       this.#session =

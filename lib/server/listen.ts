@@ -197,11 +197,12 @@ function partsOf(
   detachedMs: number,
   cgroups: Cgroups | undefined,
 ): Parts {
-  const info = new InfoTexts(advertised(runtime, { ...options, cgroups }));
+  const offered = { ...options, cgroups };
+  const info = new InfoTexts(advertised(runtime, offered));
   // A server listens sooner by a quarter, and its first client is greeted sooner, than with all of it.
   const work = new Loader<Work>(async () => {
     const { fullWork } = await import("./work.ts");
-    return fullWork(runtime, info, { ...options, cgroups });
+    return fullWork(runtime, info, offered);
   });
   const sessions = new SessionStore({
     detachedMs,

@@ -12,6 +12,12 @@ function uses(code: string): { what: string; line: number }[] {
   return [...globals, ...modules].map((match) => ({ what: match[0], line: lineAt(code, match.index) }));
 }
 
+/** `file:line` of each place where the code of a file matches. */
+function linesWith(pattern: RegExp, file: string): string[] {
+  const code = blank(readText(file), { strings: false });
+  return [...code.matchAll(pattern)].map(({ index }) => `${file}:${lineAt(code, index)}`);
+}
+
 test("Bun and Deno are named in lib/runtime/ only", () => {
   const wrong = listFiles()
     .filter((file) => isShipped(file) && !file.startsWith("lib/runtime/"))
@@ -35,25 +41,19 @@ test("no limit of time is taken from the clock on the wall, which may jump", () 
   const wrong = listFiles()
     .filter((file) => file.startsWith("lib/") && !/^lib\/(repl|cli)\//.test(file))
     .filter((file) => !(file in tellingTheTime))
-    .flatMap((file) => {
-      const code = blank(readText(file), { strings: false });
-      return [...code.matchAll(/\bDate\.now\b|\bnew Date\(\)/g)].map(
-        (match) =>
-          `${file}:${lineAt(code, match.index)} reads the clock: use performance.now(), or add the file with the reason to \`tellingTheTime\``,
-      );
-    });
+    .flatMap((file) => linesWith(/\bDate\.now\b|\bnew Date\(\)/g, file))
+    .map(
+      (line) =>
+        `${line} reads the clock: use performance.now(), or add the file with the reason to \`tellingTheTime\``,
+    );
   expect(wrong).toEqual([]);
 });
 
 test("nothing asks for the name of a class, which the executable does not keep", () => {
   const wrong = listFiles()
     .filter(isShipped)
-    .flatMap((file) => {
-      const code = blank(readText(file), { strings: false });
-      return [...code.matchAll(/\bconstructor\??\.name\b/g)].map(
-        (match) => `${file}:${lineAt(code, match.index)} asks for the name of a class: give its objects one`,
-      );
-    });
+    .flatMap((file) => linesWith(/\bconstructor\??\.name\b/g, file))
+    .map((line) => `${line} asks for the name of a class: give its objects one`);
   expect(wrong).toEqual([]);
 });
 

@@ -1,15 +1,10 @@
 /** From nothing to a first answer and a first process, and what the server then has used. */
 
 import { type Case, type Family, figure } from "../figure.ts";
-import type { Link } from "../link.ts";
 import { median } from "../statistics.ts";
+import { runTrue } from "./processes.ts";
 
 const STARTS = 9;
-
-/** What a handshake does not need is loaded by then. */
-async function runTrue(link: Link): Promise<void> {
-  await (await link.start(["/bin/true"])).closed(0);
-}
 
 const overWebsocket: Case = {
   figures: [
@@ -29,7 +24,8 @@ const overWebsocket: Case = {
       found[0]!.push(performance.now() - server.startedAt);
       const link = await server.connect();
       found[1]!.push(performance.now() - server.startedAt);
-      await runTrue(link);
+      // What a handshake does not need is loaded then.
+      await runTrue({ link });
       found[2]!.push(performance.now() - server.startedAt);
       found[3]!.push(server.cpuSeconds() * 1000);
       found[4]!.push(server.residentMegabytes());
@@ -53,7 +49,7 @@ const overStdio: Case = {
       const server = launch("stdio");
       const link = await server.connect();
       found[0]!.push(performance.now() - server.startedAt);
-      await runTrue(link);
+      await runTrue({ link });
       found[1]!.push(performance.now() - server.startedAt);
       await server.stop();
     }

@@ -1,46 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  type Channel,
-  type ChannelReceiver,
-  type CloseReason,
-  channelPair,
-} from "../../../lib/jsonrpc/channel.ts";
+import { type Channel, type CloseReason, channelPair } from "../../../lib/jsonrpc/channel.ts";
 import { Peer, type PeerHandlers, ProtocolViolation } from "../../../lib/jsonrpc/peer.ts";
 import { ExecServerError, RpcError } from "../../../lib/protocol/errors.ts";
 import { until, within } from "../../support/deadline.ts";
+import { FakeChannel } from "./fake_channel.ts";
 
 const WAIT_MS = 5000;
 const lost: CloseReason = { kind: "lost", message: "the cable was cut" };
-
-/** A channel whose other side is the test. */
-class FakeChannel implements Channel {
-  label = "exec-server stdio";
-  pendingBytes = 0;
-  readonly sent: string[] = [];
-  readonly calls: string[] = [];
-  receiver: ChannelReceiver | undefined;
-
-  open(receiver: ChannelReceiver): void {
-    this.receiver = receiver;
-  }
-  send(text: string): void {
-    this.sent.push(text);
-  }
-  pause(): void {
-    this.calls.push("pause");
-  }
-  resume(): void {
-    this.calls.push("resume");
-  }
-  close(reason: CloseReason): void {
-    this.calls.push(`close ${reason.kind}`);
-    this.receiver?.closed(reason);
-  }
-  get messages(): Record<string, unknown>[] {
-    return this.sent.map((text) => JSON.parse(text));
-  }
-}
 
 function openPeer(handlers: Partial<PeerHandlers> = {}): {
   peer: Peer;

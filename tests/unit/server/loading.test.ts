@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import type { Channel, ChannelReceiver, CloseReason } from "../../../lib/jsonrpc/channel.ts";
+import type { CloseReason } from "../../../lib/jsonrpc/channel.ts";
 import { ServerConnection } from "../../../lib/server/connection.ts";
 import { Loader } from "../../../lib/server/loader.ts";
 import type { Service } from "../../../lib/server/service.ts";
 import { until } from "../../support/deadline.ts";
+import { FakeChannel } from "../jsonrpc/fake_channel.ts";
 import { FakeRuntime } from "../process/fake_runtime.ts";
 import { serverParts, sessionStore } from "./support.ts";
 
@@ -12,48 +13,27 @@ const hello = { clientName: "test" };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** It delivers what it is given, paused or not, as transports do that have read several messages at once. */
-class PieceChannel implements Channel {
-  readonly label = "exec-server test";
-  readonly pendingBytes = 0;
-  readonly sent: Record<string, unknown>[] = [];
+class PieceChannel extends FakeChannel {
   ended: CloseReason | undefined;
-  pauses = 0;
-  #receiver: ChannelReceiver | undefined;
-
-  open(receiver: ChannelReceiver): void {
-    this.#receiver = receiver;
-  }
 
   ask(id: number, method: string, params: unknown = null): void {
-    this.#receiver?.message(JSON.stringify({ id, method, params }));
+    this.receiver?.message(JSON.stringify({ id, method, params }));
   }
 
   tell(method: string, params: unknown = null): void {
-    this.#receiver?.message(JSON.stringify({ method, params }));
+    this.receiver?.message(JSON.stringify({ method, params }));
   }
 
-  send(text: string): void {
-    this.sent.push(JSON.parse(text));
-  }
-
-  pause(): void {
-    this.pauses++;
-  }
-
-  resume(): void {
-    this.pauses--;
-  }
-
-  close(reason: CloseReason): void {
-    this.ended ??= reason;
-    const receiver = this.#receiver;
-    this.#receiver = undefined;
-    receiver?.closed(reason);
+  override close(reason: CloseReason): void {
+    this.ended = reason;
+    super.close(reason);
   }
 
   async answers(count: number): Promise<Record<string, unknown>[]> {
     await until(WAIT_MS, `${count} answers`, () => this.sent.length >= count);
-    return this.sent.splice(0);
+    const { messages } = this;
+    this.sent.length = 0;
+    return messages;
   }
 }
 
@@ -114,19 +94,22 @@ describe("a connection whose work is not loaded", () => {
     channel.tell("initialized");
     channel.ask(3, "fs/readBlock", block("a"));
     channel.ask(4, "fs/readBlock", block("b"));
-    expect(channel.sent).toMatchObject([{ id: 1, result: {} }]);
+    expect(channel.messages).toMatchObject([{ id: 1, result: {} }]);
     await turn();
     expect([channel.sent.length, asked.length]).toEqual([1, 0]);
-    expect(channel.pauses).toBe(1);
+    expect(channel.calls).toEqual(["pause"]);
     load.resolve();
     expect((await channel.answers(4)).slice(1)).toEqual([
       refusal(2, -32600, "client must send initialized before using filesystem methods"),
       { id: 3, result: { chunk: "AQ==", eof: false } },
       { id: 4, result: { chunk: "Ag==", eof: false } },
     ]);
-    expect([asked, channel.pauses]).toEqual([["a", "b"], 0]);
+    expect([asked, channel.calls]).toEqual([
+      ["a", "b"],
+      ["pause", "resume"],
+    ]);
     channel.ask(5, "environment/status");
-    expect(channel.sent).toEqual([{ id: 5, result: { status: "ready" } }]);
+    expect(channel.messages).toEqual([{ id: 5, result: { status: "ready" } }]);
   });
 
   test("takes the handshake in its turn, too", async () => {

@@ -31,6 +31,7 @@ export class FdSink implements ByteSink {
   readonly #onInput: () => void;
   readonly #queue: Queued[] = [];
   #pending = 0;
+  #isWaiting = false;
   #enlarged = false;
   #releasePipe: (() => void) | undefined;
   #state: "open" | "closing" | "closed" = "open";
@@ -55,13 +56,15 @@ export class FdSink implements ByteSink {
     if (this.#state !== "open") return Promise.reject(closedError());
     if (bytes.length === 0) return Promise.resolve();
     this.#onInput();
+    // Its reader may have made room by now: who writes much does not wait for the event loop to say so.
+    if (this.#queue.length > 0) this.#writeQueued();
     const rest = this.#queue.length === 0 ? bytes.subarray(Math.max(0, this.#take(bytes))) : bytes;
     if (rest.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#queue.push({ bytes: rest, resolve, reject });
       this.#pending += rest.length;
       if (this.#pending >= MUCH_INPUT_BYTES) this.#enlarge();
-      if (this.#queue.length === 1) this.#drain();
+      if (!this.#isWaiting) this.#drain();
     });
   }
 
@@ -88,10 +91,12 @@ export class FdSink implements ByteSink {
   }
 
   async #drain(): Promise<void> {
+    this.#isWaiting = true;
     while (this.#queue.length > 0) {
       const hungUp = await this.#reactor.writable(this.#fd);
       if (!this.#writeQueued() && hungUp) this.#fail(brokenPipe());
     }
+    this.#isWaiting = false;
     if (this.#state === "closing") this.destroy();
   }
 

@@ -45,7 +45,7 @@ const AHEAD_BYTES = 4 * 1024 * 1024;
 const LONG_BYTES = 64 * 1024;
 const NEXT_BYTES = 4096;
 /** How much more is asked for in one turn. */
-const MORE_BYTES = 4 * 1024 * 1024;
+const MORE_BYTES = 1024 * 1024;
 
 /**
  * Cuts a byte stream into frames. Works on what it is given: the arrays must be its own with all their buffers. A payload

@@ -6,8 +6,8 @@
  * had not ended, looks through the process table as `process_tree.ts` does, and kills.
  */
 
-import { nodeFs } from "../runtime/node_modules.ts";
 import type { Child, Runtime } from "../runtime/runtime.ts";
+import { fileExists } from "../runtime/small_files.ts";
 import { GuardJournal } from "./guard_journal.ts";
 
 /** The shell goes when nothing has been running for so long. */
@@ -172,7 +172,7 @@ export class Guardian {
   }
 
   #start(): Guard | undefined {
-    if (!nodeFs().existsSync("/proc/self/stat")) return undefined;
+    if (!fileExists("/proc/self/stat")) return undefined;
     let journal: GuardJournal | undefined;
     try {
       journal = new GuardJournal();

@@ -90,17 +90,10 @@ export const AT_EMPTY_PATH = 0x1000;
 export const STATX_BASIC_AND_BIRTH = 0xfff;
 export const RWF_NOWAIT = 8;
 export const RENAME_NOREPLACE = 1;
-/** The same on x86-64 and arm64, which differ in the rest. */
-export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
-export const O_CREAT = 0o100;
-export const O_EXCL = 0o200;
-export const O_NOCTTY = 0o400;
+export { O_CLOEXEC, O_CREAT, O_EXCL, O_NOCTTY, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "./libc.ts";
 export const O_TRUNC = 0o1000;
-export const O_NONBLOCK = 0o4000;
-export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+/** x86-64 and arm64 differ in these. */
 const onArm = process.arch === "arm64";
 export const O_DIRECTORY: number = onArm ? 0o40000 : 0o200000;
 export const O_NOFOLLOW: number = onArm ? 0o100000 : 0o400000;

@@ -98,9 +98,14 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
 /** How many arguments a system call can have, its number included. */
 export const SYSTEM_CALL_ARGUMENTS = 7;
 
+/** Flags that are the same on x86-64 and arm64. */
 export const O_RDONLY = 0;
+export const O_WRONLY = 1;
 export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
 export const O_NOCTTY = 0o400;
+export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const F_SETFL = 4;

@@ -4,9 +4,9 @@ import { type EpollWait, Reactor } from "./epoll.ts";
 import { FdSink } from "./fd_sink.ts";
 import { FdSource } from "./fd_source.ts";
 import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
-import { nodeFs } from "./node_modules.ts";
 import { decodeWaitStatus, posixSpawn, SharedFd, setTerminalSize, signalGroup } from "./posix_spawn.ts";
 import type { Child, ExitStatus, SpawnOptions } from "./runtime.ts";
+import { fileText, linkTarget } from "./small_files.ts";
 
 const POLL_MS = 5;
 
@@ -24,8 +24,7 @@ export function createSpawner(libc: Libc, wait: EpollWait): Spawner {
 /** Who started us may have had this signal ignored, which is inherited: the system then forgets how a child ended. */
 function ignoresSigchld(): boolean {
   try {
-    const mask =
-      /^SigIgn:\s*([0-9a-f]+)$/m.exec(nodeFs().readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(fileText("/proc/self/status"))?.[1] ?? "0";
     return (BigInt(`0x${mask}`) & (1n << BigInt(SIGCHLD - 1))) !== 0n;
   } catch {
     return false;
@@ -71,7 +70,7 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
 function outputFiles(pipes: readonly number[]): string[] {
   return pipes.flatMap((fd) => {
     try {
-      return [nodeFs().readlinkSync(`/proc/self/fd/${fd}`)];
+      return [linkTarget(`/proc/self/fd/${fd}`)];
     } catch {
       return [];
     }

@@ -3,8 +3,8 @@
 import type { HttpOptions } from "../http/handlers.ts";
 import type { Cgroups } from "../process/cgroups.ts";
 import type { Capabilities } from "../protocol/environment.ts";
-import { fileExists } from "../runtime/early_files.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { fileExists } from "../runtime/small_files.ts";
 import type { WorkOptions } from "./work.ts";
 
 /** What a part of the server adds to what it can do at all (`info.ts`). */

@@ -5,8 +5,8 @@ import type { Capabilities, EnvironmentInfo, ShellInfo } from "../protocol/envir
 import { pathToUri } from "../protocol/path_uri.ts";
 import { version } from "../protocol/version.ts";
 import { digest } from "../runtime/digest.ts";
-import { fileExists, fileText } from "../runtime/early_files.ts";
 import { nodeOs, nodePath } from "../runtime/node_modules.ts";
+import { fileExists, fileText } from "../runtime/small_files.ts";
 
 /** What this server implements of what a client may ask for. */
 export const serverCapabilities: Readonly<Capabilities> = {

@@ -75,7 +75,7 @@ export class FdSource implements ByteSource {
   }
 
   async lendAll(take: (bytes: Uint8Array) => Promise<unknown> | undefined): Promise<void> {
-    for (;;) {
+    for (let restMs = 0; ; ) {
       const turn = turnOfOthers();
       if (turn) await turn;
       const count = this.#gather();
@@ -83,11 +83,12 @@ export class FdSource implements ByteSource {
         this.#pipe?.took(count);
         const wait = take(readBuffer.subarray(0, count));
         if (wait) await wait;
-        // So little was all that there was, as a rule: one look less for an echo.
-        if (count > SMALL_BYTES) continue;
+        // So little was all that there was, as a rule: one look less for an echo. What has come since a rest can wait
+        // for the next one, which ends at the same time whether it is taken now in small pieces or not.
+        if (count > SMALL_BYTES && (restMs === 0 || count === READ_BYTES)) continue;
       }
       if (this.#done) return;
-      const restMs = this.#pipe?.restMs() ?? 0;
+      restMs = this.#pipe?.restMs() ?? 0;
       if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
       else this.#hungUp = await this.#reactor.readable(this.#fd);
     }

@@ -28,8 +28,8 @@ async function removeContents(files: FileCalls, dir: number, name: string): Prom
   try {
     for (let left = sweep.next(); left !== undefined; left = sweep.next()) {
       if (left !== null) {
-        if (left.isDirectory || isDirectory(files, fd, left.name)) await removeTree(files, fd, left.name);
-        else removeOne(files, fd, left.name);
+        const isTree = left.isDirectory || isDirectory(files, fd, left.name);
+        await unlessGone(() => (isTree ? removeTree(files, fd, left.name) : files.unlink(fd, left.name)));
       }
       const turn = turnOfOthers(LONG_SLICE_MS);
       if (turn) await turn;
@@ -41,9 +41,9 @@ async function removeContents(files: FileCalls, dir: number, name: string): Prom
 }
 
 /** Somebody else may have been faster. */
-function removeOne(files: FileCalls, dir: number, name: string): void {
+async function unlessGone(remove: () => Promise<void> | void): Promise<void> {
   try {
-    files.unlink(dir, name);
+    await remove();
   } catch (error) {
     if (!isSystemError(error, "ENOENT")) throw error;
   }

@@ -57,8 +57,7 @@ export class DirectorySweep {
       if (this.#at === this.#length) {
         this.#at = 0;
         this.#length = this.#libc.syscall(SYS_GETDENTS64, this.#fd, bytes, LIST_BYTES);
-        if (this.#length < 0) throw this.#fail(this.#libc.errno());
-        if (this.#length === 0) return undefined;
+        if (this.#length <= 0) return this.#endOfList();
       }
       // `struct linux_dirent64`: two numbers of 64 bits, the length of the entry, its type, its name.
       const name = this.#at + 19;
@@ -78,6 +77,13 @@ export class DirectorySweep {
       }
     }
     return null;
+  }
+
+  /** The directory itself may be what somebody else has removed: then it has no list any more. */
+  #endOfList(): undefined {
+    const errno = this.#length === 0 ? 0 : this.#libc.errno();
+    this.#length = 0;
+    if (errno !== 0 && errno !== ENOENT) throw this.#fail(errno);
   }
 
   /** Does not close the directory. */

@@ -46,6 +46,37 @@ describe("a tree", () => {
     expect(existsSync(join(root, "tree"))).toBe(false);
   });
 
+  test("of which another removes a folder that is being looked at is removed as well", async () => {
+    mkdirSync(join(root, "tree/in/deep"), { recursive: true });
+    // Between the list that names it and the look into it, and between that and its own list.
+    let removals: "before" | "after" = "before";
+    const racing = new Proxy(files, {
+      get(target, key) {
+        const value = target[key as keyof FileCalls] as unknown;
+        if (key !== "open") return typeof value === "function" ? value.bind(target) : value;
+        return (...args: Parameters<FileCalls["open"]>): number => {
+          if (args[1] !== "deep") return target.open(...args);
+          if (removals === "before") rmSync(join(root, "tree/in/deep"), { recursive: true });
+          const fd = target.open(...args);
+          rmSync(join(root, "tree/in/deep"), { recursive: true });
+          return fd;
+        };
+      },
+    });
+    await removeTree(racing, AT_FDCWD, join(root, "tree"));
+    expect(readdirSync(root)).toEqual([]);
+    removals = "after";
+    mkdirSync(join(root, "tree/in/deep"), { recursive: true });
+    await removeTree(racing, AT_FDCWD, join(root, "tree"));
+    expect(readdirSync(root)).toEqual([]);
+  });
+
+  test("that is not there is told as the system tells it", async () => {
+    await expect(removeTree(files, AT_FDCWD, join(root, "none"))).rejects.toThrow(
+      "No such file or directory",
+    );
+  });
+
   test("of which an entry cannot be removed tells the system's error and leaves nothing open", async () => {
     mkdirSync(join(root, "tree/in"), { recursive: true });
     writeFileSync(join(root, "tree/in/file"), "");

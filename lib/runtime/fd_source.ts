@@ -14,10 +14,10 @@ const READ_BYTES = 256 * 1024;
 const SMALL_BYTES = 1024;
 
 /**
- * Of a terminal. The system fills its 4 KiB anew while they are read, but only looks whether it may between two reads: in
- * pieces all of them together are read 1.5 times as fast.
+ * Of a terminal. The system fills its 4 KiB anew while they are read, but only looks whether it may between two reads, and
+ * each look that fills some wakes a thread of its own: in halves they are read a sixth faster than in one piece or in many.
  */
-const TERMINAL_READ_BYTES = 768;
+const TERMINAL_READ_BYTES = 2048;
 
 /** Every read is finished before another begins, so they all share it. */
 const readBuffer = new Uint8Array(READ_BYTES);

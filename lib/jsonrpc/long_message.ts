@@ -13,8 +13,8 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /** The long text comes early, or it is not looked for any longer. */
 const MAX_STRINGS_BEFORE = 32;
-/** Of a text with a mask so much is looked at on either side of the long one. */
-const EDGE_BYTES = LONG_MESSAGE_BYTES / 2;
+/** Of a text with a mask so much is looked at on either side of the long one; then, where that was too little, more. */
+const EDGES_BYTES = [LONG_MESSAGE_BYTES / 8, LONG_MESSAGE_BYTES / 2];
 /** Stands for the text; nobody can know it, so where it is found it is ours. Made for the first long message. */
 let standIn: string | undefined;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -37,7 +37,15 @@ interface LongString {
  *   with more behind its base64 than at the ends of usual ones is read without a mask only.
  */
 export function parseLongMessage(bytes: Uint8Array, mask = 0): Message | undefined {
-  const found = mask === 0 ? longString(bytes) : longStringUnder(bytes, mask);
+  if (mask === 0) return messageAround(bytes, mask, longString(bytes));
+  for (const edgeBytes of EDGES_BYTES) {
+    const message = messageAround(bytes, mask, longStringUnder(bytes, mask, edgeBytes));
+    if (message) return message;
+  }
+  return undefined;
+}
+
+function messageAround(bytes: Uint8Array, mask: number, found: LongString | undefined): Message | undefined {
   if (!found) return undefined;
   standIn ??= `base64 ${crypto.randomUUID()}`;
   let message: Message;
@@ -87,9 +95,9 @@ function longString(text: Uint8Array): LongString | undefined {
  * The same by the two ends of the text alone: the string that is open where the first of them ends, up to the first quote
  * of the other.
  */
-function longStringUnder(text: Uint8Array, mask: number): LongString | undefined {
-  const head = unmasked(text, 0, EDGE_BYTES, mask);
-  const tailAt = Math.max(EDGE_BYTES, text.length - EDGE_BYTES);
+function longStringUnder(text: Uint8Array, mask: number, edgeBytes: number): LongString | undefined {
+  const head = unmasked(text, 0, edgeBytes, mask);
+  const tailAt = Math.max(edgeBytes, text.length - edgeBytes);
   const tail = unmasked(text, tailAt, text.length, mask);
   const close = tail.indexOf(QUOTE);
   let open = head.indexOf(QUOTE);

@@ -124,7 +124,7 @@ describe("a long message", () => {
         ...{ id: 1, method: "process/write" },
         params: { processId: "p".repeat(before), chunk: "x".repeat(bytes), writeId: "w".repeat(after) },
       }).replace(/x+/, Buffer.alloc(bytes, "bytes").toString("base64"));
-    for (const before of [0, 1, 2, 3, 4, 1900]) {
+    for (const before of [0, 1, 2, 3, 4, 440, 460, 480, 500, 520, 1900]) {
       for (const [bytes, after] of [
         ...[4000, 65_536, 100_000, 100_001, 1_000_000].map((count) => [count, before] as const),
         [4000, 2000] as const,

@@ -65,7 +65,7 @@ export interface PeerHandlers {
   unmatched(): void;
   /**
    * What a message has to wait for; nothing when it can be handled at once. What comes behind it waits as well, and the
-   * other side is held back.
+   * other side is held back. Asked for the same message again when that has settled, in whichever way.
    */
   waitsFor?(message: Message): Promise<unknown> | undefined;
   /** Everything queued has gone out. */
@@ -276,7 +276,7 @@ export class Peer implements ChannelReceiver {
       const messages = this.#waiting!;
       this.#waiting = undefined;
       this.#channel.resume();
-      for (const waiting of messages) if (!this.#closed) this.#handle(waiting);
+      for (const waiting of messages) if (!this.#closed && !this.#waits(waiting)) this.#handle(waiting);
     };
     wait.then(goOn, goOn);
     return true;

@@ -12,7 +12,6 @@ import { DecodeError } from "../protocol/schema.ts";
 import { nodePath } from "../runtime/node_modules.ts";
 import { errnoByName, osErrorText } from "../runtime/os_error.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { sandboxInfo } from "../sandbox/ceiling.ts";
 import { realDisk } from "../sandbox/disk.ts";
 import { compileGlob } from "../sandbox/glob.ts";
 import { follow } from "../sandbox/ground.ts";
@@ -27,6 +26,7 @@ import {
 } from "../sandbox/policy.ts";
 import { resolvePolicy } from "../sandbox/resolve.ts";
 import { FileHelper } from "./file_helper.ts";
+import { fileService } from "./file_service.ts";
 import type { OpenService, Service } from "./service.ts";
 
 /** These only look. */
@@ -67,12 +67,12 @@ type Params = Record<string, unknown> & { sandbox?: unknown };
 type Method = keyof Handlers;
 
 /** The service of files with sandboxes, and with a policy that no request reaches beyond. */
-export function confinedFiles(runtime: Runtime, files: Service, ceiling: Policy): Service {
+export function confinedFiles(runtime: Runtime, ceiling: Policy): Service {
+  const files = fileService(runtime);
   const ending = new Set<Promise<void>>();
   return {
     ...files,
     ended: () => Promise.all(ending),
-    info: () => ({ sandbox: sandboxInfo(runtime) }),
     open: (link) =>
       new ConfinedFiles(runtime, files.open(link), ceiling, (gone) => {
         ending.add(gone);

@@ -64,10 +64,11 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
     this.#peer.close(reason);
   }
 
-  /** What is done after the handshake, unless it is loaded already. */
+  /** What does it, unless that is loaded already. */
   waitsFor(message: Message): Promise<unknown> | undefined {
     const { work } = this.#options;
-    return work.loaded || !needsWork(message, this.#session !== undefined) ? undefined : work.load();
+    if (!needsWork(message, this.#session !== undefined)) return undefined;
+    return work.loaded ? work.loaded.waitsFor(message) : work.wait();
   }
 
   /** The wire form of the answer. Parameters are decoded before the handshake is asked about, as the peer does. */

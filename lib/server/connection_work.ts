@@ -52,8 +52,7 @@ export class ConnectionWork {
   request(method: string, row: Row, params: unknown): unknown {
     if (row.gate === "environment status") return isReady;
     if (row.gate === "environment info") {
-      const { info, services } = this.#work;
-      return new JsonText(info.whole(this.#link.sendsBytes, () => services.info()));
+      return new JsonText(this.#work.info(this.#link.sendsBytes));
     }
     const raw = this.#link.sendsBytes && (params as { raw?: boolean } | null)?.raw === true;
     const result = this.#handle(method as Method, row, params);

@@ -21,6 +21,11 @@ export class Loader<T> {
     return this.#loaded;
   }
 
+  /** What to wait for before `get()`; undefined when it is there, and when it will never be. */
+  wait(): Promise<T> | undefined {
+    return this.#loaded === undefined && this.#failure === undefined ? this.load() : undefined;
+  }
+
   /** Begins with the first call; all of them get the same. */
   load(): Promise<T> {
     this.#loading ??= this.#start().then(

@@ -1,7 +1,7 @@
 /** Families of methods that belong to a connection, not to its session: they begin and end with it. */
 
-import type { EnvironmentInfo } from "../protocol/environment.ts";
 import type { ClientNotifications, Handlers, ServerNotifications } from "../protocol/methods.ts";
+import { Loader } from "./loader.ts";
 
 /** The connection, as its services see it. */
 export interface ConnectionLink {
@@ -21,10 +21,10 @@ export interface ConnectionLink {
 export interface Service {
   /** How the methods and notifications begin that are for it: `fs/`. */
   readonly prefix: string;
-  /** What it adds to the answer of `environment/info`; asked for there only, as it may take some time. */
-  info?(): Partial<EnvironmentInfo>;
   /** Settles when nothing is left of what its connections, all over by now, have begun. */
   ended?(): Promise<unknown>;
+  /** What has to settle before a first request; undefined where there is nothing to wait for. */
+  waitsFor?(): Promise<unknown> | undefined;
   /** Begins on a connection, with the first request for it. */
   open(link: ConnectionLink): OpenService;
 }
@@ -36,6 +36,29 @@ export interface OpenService {
   notification?(name: keyof ClientNotifications, params: unknown): void;
   /** The connection is over. */
   dispose(): void;
+}
+
+/** A service that is loaded for the first request. */
+export class LateService implements Service {
+  readonly prefix: string;
+  readonly #loader: Loader<Service>;
+
+  constructor(prefix: string, load: () => Promise<Service>) {
+    this.prefix = prefix;
+    this.#loader = new Loader(load);
+  }
+
+  waitsFor(): Promise<unknown> | undefined {
+    return this.#loader.wait();
+  }
+
+  async ended(): Promise<void> {
+    await this.#loader.loaded?.ended?.();
+  }
+
+  open(link: ConnectionLink): OpenService {
+    return this.#loader.get().open(link);
+  }
 }
 
 /** The services of a server. */
@@ -50,11 +73,6 @@ export class Services {
   of(method: string): Service | undefined {
     for (const service of this.#all) if (method.startsWith(service.prefix)) return service;
     return undefined;
-  }
-
-  /** What all of them add to the answer of `environment/info`. */
-  info(): Partial<EnvironmentInfo> {
-    return Object.assign({}, ...this.#all.map((service) => service.info?.()));
   }
 
   async ended(): Promise<void> {

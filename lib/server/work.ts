@@ -4,6 +4,7 @@
  */
 
 import type { HttpOptions } from "../http/handlers.ts";
+import type { Message } from "../jsonrpc/message.ts";
 import type { Cgroups } from "../process/cgroups.ts";
 import { defaultProcessLimits, type ProcessLimits, ProcessTable } from "../process/handlers.ts";
 import type { ProcessObserver } from "../process/process.ts";
@@ -15,14 +16,12 @@ import {
 } from "../protocol/methods.ts";
 import type { Schema } from "../protocol/schema.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { sandboxInfo } from "../sandbox/ceiling.ts";
 import { type Policy, unrestricted } from "../sandbox/policy.ts";
-import { confinedFiles } from "./confined_files.ts";
 import { ConnectionWork, type Row, unknownMethod, type WorkLink } from "./connection_work.ts";
-import { fileService } from "./file_service.ts";
-import { httpService } from "./http_service.ts";
 import type { InfoTexts } from "./info_texts.ts";
 import { Observer } from "./observer.ts";
-import { Services } from "./service.ts";
+import { LateService, Services } from "./service.ts";
 import type { Session } from "./session.ts";
 
 /** What it can do, and how far. */
@@ -35,13 +34,14 @@ export interface WorkOptions {
 
 export class Work {
   readonly services: Services;
-  readonly info: InfoTexts;
+  /** The answer of `environment/info`. */
+  readonly info: (raw: boolean) => string;
   /** For a new session. */
   readonly processTable: (observer: ProcessObserver) => ProcessTable;
 
   constructor(
     services: Services,
-    info: InfoTexts,
+    info: (raw: boolean) => string,
     processTable: (observer: ProcessObserver) => ProcessTable,
   ) {
     this.services = services;
@@ -53,6 +53,11 @@ export class Work {
   rowOf(method: string): Row {
     if (!Object.hasOwn(requests, method)) throw unknownMethod(method);
     return requests[method as keyof Handlers] as Row;
+  }
+
+  /** What a message has to wait for; undefined where it can be handled at once. */
+  waitsFor(message: Message): Promise<unknown> | undefined {
+    return message.kind === "request" ? this.services.of(message.method)?.waitsFor?.() : undefined;
   }
 
   /** Begins for a connection whose handshake is over. */
@@ -76,11 +81,20 @@ export class Work {
 export function fullWork(runtime: Runtime, info: InfoTexts, options: WorkOptions): Work {
   const { ceiling = unrestricted, cgroups } = options;
   const limits = { ...defaultProcessLimits, ...options.limits };
-  const files = fileService(runtime).map((service) => confinedFiles(runtime, service, ceiling));
-  const services = ceiling.network ? [httpService(runtime, options.http), ...files] : files;
+  const services: LateService[] = [];
+  if (ceiling.network) {
+    const load = async () => (await import("./http_service.ts")).httpService(runtime, options.http);
+    services.push(new LateService("http/", load));
+  }
+  // Where the system's calls cannot be had the methods are not known.
+  if (runtime.hasFiles()) {
+    const load = async () => (await import("./confined_files.ts")).confinedFiles(runtime, ceiling);
+    services.push(new LateService("fs/", load));
+  }
+  const more = () => (runtime.hasFiles() ? { sandbox: sandboxInfo(runtime) } : {});
   return new Work(
     new Services(services),
-    info,
+    (raw) => info.whole(raw, more),
     (observer) => new ProcessTable(runtime, observer, limits, ceiling, cgroups),
   );
 }

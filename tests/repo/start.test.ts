@@ -40,7 +40,9 @@ test("no module of Node that is slow to load is imported where a start of the se
 
 /** What a connection is served with after its handshake. */
 const later =
-  /^lib\/(protocol\/methods|(process|fs|http)\/handlers|sandbox\/(confine|ceiling|resolve)|server\/(connection_)?work)\.ts$/;
+  /^lib\/(protocol\/methods|process\/handlers|sandbox\/(confine|ceiling|resolve)|server\/(connection_)?work)\.ts$/;
+/** What many a client never asks for. */
+const asked = /^lib\/((fs|http)\/handlers|server\/(confined_files|file_service|http_service))\.ts$/;
 
 test("a server listens and greets before what it is asked for later is loaded", () => {
   for (const start of ["lib/cli/serve.ts", "lib/server/listen.ts"]) {
@@ -50,7 +52,15 @@ test("a server listens and greets before what it is asked for later is loaded", 
       [],
     );
   }
-  expect([...loadedWith("lib/server/work.ts")].filter((file) => later.test(file))).toHaveLength(9);
+});
+
+test("files and HTTP are loaded when they are asked for, and not for processes", () => {
+  const work = [...loadedWith("lib/server/work.ts")];
+  expect(work.filter((file) => later.test(file))).toHaveLength(7);
+  expect(work.filter((file) => asked.test(file))).toEqual([]);
+  const services = ["lib/server/confined_files.ts", "lib/server/http_service.ts"];
+  const all = new Set(services.flatMap((file) => [...loadedWith(file)]));
+  expect([...all].filter((file) => asked.test(file))).toHaveLength(5);
 });
 
 /** A file and all that it imports, not as types only and not when it runs. */

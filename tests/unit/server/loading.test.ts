@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { CloseReason } from "../../../lib/jsonrpc/channel.ts";
 import { ServerConnection } from "../../../lib/server/connection.ts";
 import { Loader } from "../../../lib/server/loader.ts";
-import type { Service } from "../../../lib/server/service.ts";
+import { LateService, type Service, Services } from "../../../lib/server/service.ts";
 import { until } from "../../support/deadline.ts";
 import { FakeChannel } from "../jsonrpc/fake_channel.ts";
 import { FakeRuntime } from "../process/fake_runtime.ts";
@@ -41,14 +41,16 @@ interface Connected {
   channel: PieceChannel;
   /** Lets the work be there, or fail. */
   load: PromiseWithResolvers<void>;
+  /** The same for its service, where that is loaded late. */
+  loadService: PromiseWithResolvers<void>;
   /** What the service was asked for. */
   asked: unknown[];
 }
 
 /** A connection to a server whose work is not loaded yet. Its blocks are all read into the same memory. */
-function connect(): Connected {
-  const load = Promise.withResolvers<void>();
-  load.promise.catch(() => {});
+function connect({ late = false } = {}): Connected {
+  const [load, loadService] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  for (const { promise } of [load, loadService]) promise.catch(() => {});
   const asked: unknown[] = [];
   const memory = new Uint8Array(1);
   const service: Service = {
@@ -63,15 +65,16 @@ function connect(): Connected {
     }),
   };
   const channel = new PieceChannel();
+  const offered = late ? new LateService("fs/", () => loadService.promise.then(() => service)) : service;
   new ServerConnection(channel, {
     sessions: sessionStore(new FakeRuntime().runtime, 0),
-    ...serverParts([service], load.promise),
+    ...serverParts([offered], load.promise),
   });
-  return { channel, load, asked };
+  return { channel, load, loadService, asked };
 }
 
-async function greeted(): Promise<Connected> {
-  const connected = connect();
+async function greeted(options: { late?: boolean } = {}): Promise<Connected> {
+  const connected = connect(options);
   connected.channel.ask(1, "initialize", hello);
   expect(await connected.channel.answers(1)).toMatchObject([{ id: 1, result: {} }]);
   connected.channel.tell("initialized");
@@ -190,6 +193,83 @@ describe("a connection whose work is not loaded", () => {
   });
 });
 
+describe("a service that is loaded late", () => {
+  const ready = { result: { status: "ready" } };
+
+  async function worked(): Promise<Connected> {
+    const connected = await greeted({ late: true });
+    connected.load.resolve();
+    connected.channel.ask(2, "environment/status");
+    expect(await connected.channel.answers(1)).toEqual([{ id: 2, ...ready }]);
+    connected.channel.calls.length = 0;
+    return connected;
+  }
+
+  test("has its first request wait, and what comes behind that", async () => {
+    const { channel, loadService, asked } = await worked();
+    channel.ask(3, "fs/readBlock", block("a"));
+    channel.ask(4, "environment/status");
+    channel.ask(5, "fs/readBlock", block("b"));
+    await turn();
+    expect([channel.sent, asked, channel.calls]).toEqual([[], [], ["pause"]]);
+    loadService.resolve();
+    expect(await channel.answers(3)).toEqual([
+      { id: 3, result: { chunk: "AQ==", eof: false } },
+      { id: 4, ...ready },
+      { id: 5, result: { chunk: "Ag==", eof: false } },
+    ]);
+    expect([asked, channel.calls]).toEqual([
+      ["a", "b"],
+      ["pause", "resume"],
+    ]);
+  });
+
+  test("is waited for behind the work, by what has waited for that", async () => {
+    const { channel, load, loadService, asked } = await greeted({ late: true });
+    channel.ask(2, "environment/status");
+    channel.ask(3, "fs/readBlock", block("a"));
+    channel.ask(4, "environment/status");
+    load.resolve();
+    expect(await channel.answers(1)).toEqual([{ id: 2, ...ready }]);
+    await turn();
+    expect([channel.sent, asked]).toEqual([[], []]);
+    channel.ask(5, "fs/readBlock", block("b"));
+    loadService.resolve();
+    expect((await channel.answers(3)).map(({ id }) => id)).toEqual([3, 4, 5]);
+    expect(asked).toEqual(["a", "b"]);
+  });
+
+  test("says why it cannot be loaded to who asks for it, and holds up nobody else", async () => {
+    const { channel, loadService } = await worked();
+    loadService.reject(new Error("The disk is gone"));
+    for (let id = 3; id < 7; id += 2) {
+      channel.ask(id, "fs/readBlock", block("a"));
+      channel.ask(id + 1, "environment/status");
+      expect(await channel.answers(2)).toEqual([
+        refusal(id, -32603, "The disk is gone"),
+        { id: id + 1, ...ready },
+      ]);
+    }
+  });
+
+  test("is not loaded for anything else, and ends with what has been loaded", async () => {
+    let loads = 0;
+    let ends = 0;
+    const service = new LateService("fs/", async () => {
+      loads++;
+      return { prefix: "fs/", ended: async () => void ends++, open: () => ({}) as never };
+    });
+    const services = new Services([service]);
+    await services.ended();
+    expect([services.of("process/read"), loads, ends]).toEqual([undefined, 0, 0]);
+    expect(services.of("fs/open")).toBe(service);
+    await service.waitsFor();
+    expect(service.waitsFor()).toBeUndefined();
+    await services.ended();
+    expect([loads, ends]).toEqual([1, 1]);
+  });
+});
+
 describe("a loader", () => {
   test("begins with the first call, once, and has nothing before it is done", async () => {
     const started: string[] = [];
@@ -204,5 +284,18 @@ describe("a loader", () => {
     done.resolve("all of it");
     expect(await Promise.all([first, second])).toEqual(["all of it", "all of it"]);
     expect(loader.loaded).toBe("all of it");
+  });
+
+  test("is waited for until it is done, or has failed", async () => {
+    for (const [end, found] of [
+      [Promise.resolve("all of it"), "all of it"],
+      [Promise.reject(new Error("No")), undefined],
+    ] as const) {
+      const loader = new Loader<string>(() => end);
+      const wait = loader.wait();
+      expect(wait).toBeDefined();
+      await wait!.catch(() => {});
+      expect([loader.wait(), loader.loaded]).toEqual([undefined, found as string]);
+    }
   });
 });

@@ -22,8 +22,12 @@ export function serverParts(
   load: Promise<unknown> = Promise.resolve(),
 ): Pick<ConnectionOptions, "info" | "work"> {
   const info = new InfoTexts([]);
-  const work = new Work(new Services(services), info, () => {
-    throw new Error("The store of the test makes these");
-  });
+  const work = new Work(
+    new Services(services),
+    (raw) => info.whole(raw, () => ({})),
+    () => {
+      throw new Error("The store of the test makes these");
+    },
+  );
   return { info, work: new Loader(() => load.then(() => work)) };
 }

@@ -56,19 +56,19 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ],
   [
     "pipe.linebuf_MBps",
-    "the program that writes is the limit: with its lines going to /dev/null it makes 280 MB/s on such a machine, and 195 to a C program that only looks into a larger pipe once a millisecond, where the real server gets 122 and ours 150",
+    "the program that writes is the limit: with its lines going to /dev/null it makes 280 MB/s on such a machine, and 195 to a C program that only looks into a larger pipe once a millisecond, where the real server gets 122 and ours 150; in another state of the machine 185 and 109 to 125, where the real server gets 64 to 84 and ours 104",
   ],
   [
     "pty.echo_p99_us",
-    "of the keys that take longer than 0.7 ms nearly all find a thread that compiles for the engine, of client or server, on the processor that the system has chosen for the terminal's own work or for the program (the system's switches traced); the other one is free meanwhile. With less weight for those threads (SCHED_IDLE) they compile for longer and it gets worse",
+    "of the keys that take longer than 0.7 ms nearly all find a thread that compiles for the engine, of client or server, on the processor that the system has chosen for the terminal's own work or for the program (the system's switches traced); the other one is free meanwhile. With less weight for those threads (SCHED_IDLE) they compile for longer and it gets worse; with shorter turns for all of ours (a slice of 0.1 ms) it is a seventh less, within what runs differ by. Of a C program that holds the terminal itself one key in a hundred takes 0.12 to 0.37 ms on such a machine, one in a thousand 0.6 to 1 ms: it waits for one wake-up where ours and a client wait for four",
   ],
   [
     "stdio.pty.echo_p99_us",
-    "of the keys that take longer than 0.7 ms nearly all find a thread that compiles for the engine, of client or server, on the processor that the system has chosen for the terminal's own work or for the program (the system's switches traced); the other one is free meanwhile. With less weight for those threads (SCHED_IDLE) they compile for longer and it gets worse",
+    "of the keys that take longer than 0.7 ms nearly all find a thread that compiles for the engine, of client or server, on the processor that the system has chosen for the terminal's own work or for the program (the system's switches traced); the other one is free meanwhile. With less weight for those threads (SCHED_IDLE) they compile for longer and it gets worse; with shorter turns for all of ours (a slice of 0.1 ms) it is a seventh less, within what runs differ by. Of a C program that holds the terminal itself one key in a hundred takes 0.12 to 0.37 ms on such a machine, one in a thousand 0.6 to 1 ms: it waits for one wake-up where ours and a client wait for four",
   ],
   [
     "pty.out_MBps",
-    "a C program that reads the terminal in the same way and does nothing with it, without a client beside it, gets 110 to 130 MB/s; ours has had 95 to 112 and the real server 60 to 88, by the state of the machine",
+    "a C program that reads the terminal in the same way and does nothing with it, without a client beside it, gets 110 to 130 MB/s; ours has had 76 to 123 and the real server 60 to 112, by the state of the machine. In six alternating runs it was 123 by 2 KiB at a time, 106 by 768 bytes and 105 by 4 KiB",
   ],
   [
     "pty.out_cpu_s_per_GB",
@@ -84,7 +84,7 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ],
   [
     "stdin.",
-    "half of the server's CPU are the system's reads from the socket and writes to the pipe, which are the same for both servers (25 of 58 us for 64 KB at 1,000 MB/s, sampled with perf); a fifth is the engine's compiler, in the first second and a half; base64, with the mask that is taken off in the same pass, was 24 us and is 10. The same executable twice in one run has differed by 30 %: client, server and the program that reads share two processors. Keeping what is called once for each piece from the last compiler costs a fifth of the rate; vmsplice, which saves a copy, would let a reader that keeps the pages see later input in the place of earlier",
+    "beside the real server in ten alternating rounds it was 1.7 to 1.95 times as fast, and as fast in the first 64 MB after a start, while both compilers work. Half of the server's CPU are the system's reads from the socket and writes to the pipe, which are the same for both servers (25 of 58 us for 64 KB at 1,000 MB/s, sampled with perf); a fifth is the engine's compiler, in the first second and a half; base64, with the mask that is taken off in the same pass, was 24 us and is 10. The same executable twice in one run has differed by 30 %: client, server and the program that reads share two processors. Keeping what is called once for each piece from the last compiler costs a fifth of the rate; vmsplice, which saves a copy, would let a reader that keeps the pages see later input in the place of earlier",
   ],
   [
     "slow.peak_MB",

@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { codex169, executable, type Found, root } from "../support/programs.ts";
+import { readAnew } from "./page_cache.ts";
 import type { Contender } from "./server_process.ts";
 
 export interface Contenders {
@@ -13,10 +14,13 @@ export interface Contenders {
 
 /** @throws {Error} A program is missing; the message says how to get it. */
 export function findContenders(folder: string): Contenders {
+  const [ours, peer] = [pathOf(executable), pathOf(codex169)];
+  const control = compileControl(join(folder, "control"));
+  for (const path of [ours, peer, control]) readAnew(path);
   return {
-    ours: { name: "ours", command: [pathOf(executable)] },
-    peer: { name: "codex 0.169.0", command: [pathOf(codex169), "exec-server"] },
-    control: { name: "control", command: [compileControl(join(folder, "control"))] },
+    ours: { name: "ours", command: [ours] },
+    peer: { name: "codex 0.169.0", command: [peer, "exec-server"] },
+    control: { name: "control", command: [control] },
   };
 }
 

@@ -12,4 +12,5 @@ export const { symbols: libc } = dlopen("libc.so.6", {
   recv: { args: ["int", "ptr", "u64", "int"], returns: "i64" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   close: { args: ["int"], returns: "int" },
+  posix_fadvise: { args: ["int", "i64", "i64", "int"], returns: "int" },
 });

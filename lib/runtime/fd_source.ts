@@ -75,7 +75,8 @@ export class FdSource implements ByteSource {
   }
 
   async lendAll(take: (bytes: Uint8Array) => Promise<unknown> | undefined): Promise<void> {
-    for (let restMs = 0; ; ) {
+    let restMs = 0;
+    for (;;) {
       const turn = turnOfOthers();
       if (turn) await turn;
       const count = this.#gather();

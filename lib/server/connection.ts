@@ -64,7 +64,7 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
     this.#peer.close(reason);
   }
 
-  /** What does it, unless that is loaded already. */
+  /** What has to be loaded before the message can be handled. */
   waitsFor(message: Message): Promise<unknown> | undefined {
     const { work } = this.#options;
     if (!needsWork(message, this.#session !== undefined)) return undefined;

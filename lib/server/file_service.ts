@@ -8,6 +8,7 @@ import type { Service } from "./service.ts";
 export function fileService(runtime: Runtime): Service {
   return {
     prefix: "fs/",
+    // At the first request of a connection: to load the system's calls takes some milliseconds.
     open: (link) => {
       const files = new FileMethods(runtime, runtime.files(), link);
       return {

@@ -81,17 +81,18 @@ export class Work {
 export function fullWork(runtime: Runtime, info: InfoTexts, options: WorkOptions): Work {
   const { ceiling = unrestricted, cgroups } = options;
   const limits = { ...defaultProcessLimits, ...options.limits };
+  // Where the system's calls cannot be had the methods of files are not known.
+  const hasFiles = runtime.hasFiles();
   const services: LateService[] = [];
   if (ceiling.network) {
     const load = async () => (await import("./http_service.ts")).httpService(runtime, options.http);
     services.push(new LateService("http/", load));
   }
-  // Where the system's calls cannot be had the methods are not known.
-  if (runtime.hasFiles()) {
+  if (hasFiles) {
     const load = async () => (await import("./confined_files.ts")).confinedFiles(runtime, ceiling);
     services.push(new LateService("fs/", load));
   }
-  const more = () => (runtime.hasFiles() ? { sandbox: sandboxInfo(runtime) } : {});
+  const more = () => (hasFiles ? { sandbox: sandboxInfo(runtime) } : {});
   return new Work(
     new Services(services),
     (raw) => info.whole(raw, more),

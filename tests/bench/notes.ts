@@ -1,5 +1,10 @@
 /** Why a goal is out of reach or a figure needs a word; told where the goal is not met. By the beginning of the id. */
 
+const staysAwake =
+  "ours is awake between them, as it expects the next one: so it is busy for as long as a request takes, client and all. The control, which sleeps, needs as much to fall asleep and to wake up, and its requests take twice as long";
+const slowestKeys =
+  "of the keys that take longer than 0.7 ms nearly all find a thread that compiles for the engine, of client or server, on the processor that the system has chosen for the terminal's own work or for the program (the system's switches traced); the other one is free meanwhile. With less weight for those threads (SCHED_IDLE) they compile for longer and it gets worse; with shorter turns for all of ours (a slice of 0.1 ms) it is a seventh less, within what runs differ by. Of a C program that holds the terminal itself one key in a hundred takes 0.12 to 0.37 ms on such a machine, one in a thousand 0.6 to 1 ms: it waits for one wake-up where ours and a client wait for four";
+
 const notes: readonly (readonly [prefix: string, note: string])[] = [
   [
     "start.listen_ms",
@@ -9,18 +14,9 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
     "start.stdio_ms",
     "more than half of it is the engine, see the control; then to load 60 modules from bytecode, the flags, to open stdin, stdout and a session, and what is told of the machine take a tenth each. Without bytecode a start takes more than twice as long",
   ],
-  [
-    "status.one_cpu_us",
-    "ours is awake between them, as it expects the next one: so it is busy for as long as a request takes, client and all. The control, which sleeps, needs as much to fall asleep and to wake up, and its requests take twice as long",
-  ],
-  [
-    "info.one_cpu_us",
-    "ours is awake between them, as it expects the next one: so it is busy for as long as a request takes, client and all. The control, which sleeps, needs as much to fall asleep and to wake up, and its requests take twice as long",
-  ],
-  [
-    "meta.one_cpu_us",
-    "ours is awake between them, as it expects the next one: so it is busy for as long as a request takes, client and all. The control, which sleeps, needs as much to fall asleep and to wake up, and its requests take twice as long",
-  ],
+  ["status.one_cpu_us", staysAwake],
+  ["info.one_cpu_us", staysAwake],
+  ["meta.one_cpu_us", staysAwake],
   [
     "meta.p50_us",
     "in some rounds 30 us, in others 45: where an answer comes a few microseconds later, the client's processor has begun to sleep, and takes 12 us to wake up",
@@ -58,14 +54,8 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
     "pipe.linebuf_MBps",
     "the program that writes is the limit: with its lines going to /dev/null it makes 280 MB/s on such a machine, and 195 to a C program that only looks into a larger pipe once a millisecond, where the real server gets 122 and ours 150; in another state of the machine 185 and 109 to 125, where the real server gets 64 to 84 and ours 104",
   ],
-  [
-    "pty.echo_p99_us",
-    "of the keys that take longer than 0.7 ms nearly all find a thread that compiles for the engine, of client or server, on the processor that the system has chosen for the terminal's own work or for the program (the system's switches traced); the other one is free meanwhile. With less weight for those threads (SCHED_IDLE) they compile for longer and it gets worse; with shorter turns for all of ours (a slice of 0.1 ms) it is a seventh less, within what runs differ by. Of a C program that holds the terminal itself one key in a hundred takes 0.12 to 0.37 ms on such a machine, one in a thousand 0.6 to 1 ms: it waits for one wake-up where ours and a client wait for four",
-  ],
-  [
-    "stdio.pty.echo_p99_us",
-    "of the keys that take longer than 0.7 ms nearly all find a thread that compiles for the engine, of client or server, on the processor that the system has chosen for the terminal's own work or for the program (the system's switches traced); the other one is free meanwhile. With less weight for those threads (SCHED_IDLE) they compile for longer and it gets worse; with shorter turns for all of ours (a slice of 0.1 ms) it is a seventh less, within what runs differ by. Of a C program that holds the terminal itself one key in a hundred takes 0.12 to 0.37 ms on such a machine, one in a thousand 0.6 to 1 ms: it waits for one wake-up where ours and a client wait for four",
-  ],
+  ["pty.echo_p99_us", slowestKeys],
+  ["stdio.pty.echo_p99_us", slowestKeys],
   [
     "pty.out_MBps",
     "a C program that reads the terminal in the same way and does nothing with it, without a client beside it, gets 110 to 130 MB/s; ours has had 76 to 123 and the real server 60 to 112, by the state of the machine. In six alternating runs it was 123 by 2 KiB at a time, 106 by 768 bytes and 105 by 4 KiB",

@@ -25,6 +25,17 @@ function fill(directory: string): void {
   mkdirSync(join(directory, "..d"));
 }
 
+/** The same calls, but for one. */
+function filesWith<K extends keyof FileCalls>(name: K, call: FileCalls[K]): FileCalls {
+  return new Proxy(files, {
+    get(target, key) {
+      if (key === name) return call;
+      const value = target[key as keyof FileCalls] as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 describe("a tree", () => {
   test("is removed whole: many entries, odd names, deep folders", async () => {
     const tree = join(root, "tree");
@@ -50,18 +61,12 @@ describe("a tree", () => {
     mkdirSync(join(root, "tree/in/deep"), { recursive: true });
     // Between the list that names it and the look into it, and between that and its own list.
     let removals: "before" | "after" = "before";
-    const racing = new Proxy(files, {
-      get(target, key) {
-        const value = target[key as keyof FileCalls] as unknown;
-        if (key !== "open") return typeof value === "function" ? value.bind(target) : value;
-        return (...args: Parameters<FileCalls["open"]>): number => {
-          if (args[1] !== "deep") return target.open(...args);
-          if (removals === "before") rmSync(join(root, "tree/in/deep"), { recursive: true });
-          const fd = target.open(...args);
-          rmSync(join(root, "tree/in/deep"), { recursive: true });
-          return fd;
-        };
-      },
+    const racing = filesWith("open", (...args) => {
+      if (args[1] !== "deep") return files.open(...args);
+      if (removals === "before") rmSync(join(root, "tree/in/deep"), { recursive: true });
+      const fd = files.open(...args);
+      rmSync(join(root, "tree/in/deep"), { recursive: true });
+      return fd;
     });
     await removeTree(racing, AT_FDCWD, join(root, "tree"));
     expect(readdirSync(root)).toEqual([]);
@@ -88,16 +93,8 @@ describe("a tree", () => {
     files.close(fd);
     expect(() => sweep.next()).toThrow("Bad file descriptor (os error 9)");
     sweep.end();
-    const failing = new Proxy(files, {
-      get(target, key) {
-        if (key === "removeDirectory") {
-          return () => {
-            throw new Error("No");
-          };
-        }
-        const value = target[key as keyof FileCalls] as unknown;
-        return typeof value === "function" ? value.bind(target) : value;
-      },
+    const failing = filesWith("removeDirectory", () => {
+      throw new Error("No");
     });
     await expect(removeTree(failing, AT_FDCWD, join(root, "tree"))).rejects.toThrow("No");
     expect(open()).toBe(before);

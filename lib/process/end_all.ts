@@ -4,7 +4,18 @@ import { timerMs } from "../protocol/timer.ts";
 import { nodeOs } from "../runtime/node_modules.ts";
 import type { Cgroup } from "./cgroups.ts";
 import type { ManagedProcess } from "./process.ts";
-import { askTrees, killTrees, type ProcessRow, rootsOf, type TreeRoot, untilGone } from "./process_tree.ts";
+import type { ProcessRow } from "./process_table.ts";
+import {
+  askHolders,
+  askTrees,
+  HELD_AFTER_MS,
+  killHolders,
+  killTrees,
+  rootsOf,
+  untilGone,
+} from "./process_tree.ts";
+import { settledWithin } from "./settled_within.ts";
+import type { TreeRoot } from "./tree_search.ts";
 
 /** How long killed descendants have to leave the process table. */
 const GONE_WITHIN_MS = 1000;
@@ -24,6 +35,8 @@ export async function endAll(
   const stillOpen = open.filter((process) => !process.closed).map((process) => process.root);
   const roots = [...stillOpen, ...left, ...rootsOf(asked)];
   const killed = roots.length > 0 ? killTrees(roots) : [];
+  const held = await heldAfterAll(open);
+  if (held.length > 0) killed.push(...(await killHolders(() => outputOf(held))));
   for (const process of processes) process.dispose();
   await Promise.all(processes.map((process) => process.ended));
   await untilGone(killed, GONE_WITHIN_MS);
@@ -31,27 +44,38 @@ export async function endAll(
 
 /** Its leader has gone, and the leader's number may be another's. */
 function leftoverRoot(cgroup: Cgroup): TreeRoot {
-  return { pid: -1, exited: true, files: [], isTerminal: false, cgroup };
+  return { pid: -1, exited: true, isTerminal: false, cgroup };
+}
+
+/** Whose output is open although their trees have gone, or have been asked to go. */
+async function heldAfterAll(processes: readonly ManagedProcess[]): Promise<readonly ManagedProcess[]> {
+  for (const process of processes) process.release();
+  await settledWithin(Promise.all(processes.map(({ whenClosed }) => whenClosed)), HELD_AFTER_MS);
+  return processes.filter(({ closed }) => !closed);
+}
+
+function outputOf(processes: readonly ManagedProcess[]): string[] {
+  return processes.flatMap(({ outputFiles }) => outputFiles);
 }
 
 /** Settles when all have gone, or have had their time; answers who was asked. */
 async function askAll(
   processes: readonly ManagedProcess[],
-  left: readonly TreeRoot[],
+  leftovers: readonly TreeRoot[],
   graceMs: number,
 ): Promise<ProcessRow[]> {
-  if (processes.length + left.length === 0) return [];
-  for (const process of processes) process.release();
-  const asked = askTrees([...processes.map((process) => process.root), ...left]);
-  if (asked.length > 0) {
-    await untilGone(asked, graceMs);
-    return asked;
-  }
+  if (processes.length + leftovers.length === 0) return [];
+  const end = performance.now() + graceMs;
+  const left = (): number => Math.max(0, end - performance.now());
+  const asked = askTrees([...processes.map((process) => process.root), ...leftovers]);
   // Where there is no process table.
-  for (const process of processes) process.signal(nodeOs().constants.signals.SIGTERM);
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, timerMs(graceMs));
-  await Promise.race([Promise.all(processes.map((process) => process.ended)), late]);
-  clearTimeout(timer);
-  return [];
+  if (asked.length === 0) for (const process of processes) process.signal(nodeOs().constants.signals.SIGTERM);
+  const held = await heldAfterAll(processes);
+  for (const onTerminal of [true, false]) {
+    const some = held.filter(({ isTerminal }) => isTerminal === onTerminal);
+    if (some.length > 0) asked.push(...(await askHolders(() => outputOf(some), { onTerminal, asked })));
+  }
+  if (asked.length > 0) await untilGone(asked, left());
+  else await settledWithin(Promise.all(processes.map((process) => process.ended)), timerMs(left()));
+  return asked;
 }

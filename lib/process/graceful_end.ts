@@ -1,11 +1,15 @@
 /** Asks a process tree to end, and has who is left after a while killed. */
 
 import { timerMs } from "../protocol/timer.ts";
-import { askTrees, type ProcessRow, rootsOf, type TreeRoot } from "./process_tree.ts";
+import type { ProcessRow } from "./process_table.ts";
+import { askHolders, askTrees, HELD_AFTER_MS, rootsOf } from "./process_tree.ts";
+import type { TreeRoot } from "./tree_search.ts";
 
 /** What is to end, and how. */
 export interface GracefulEndOptions {
   root(): TreeRoot;
+  /** Output that is not at its end. */
+  heldFiles(): readonly string[];
   /** Asks where there is no process table. */
   ask(): void;
   kill(): void;
@@ -16,6 +20,7 @@ export class GracefulEnd {
   #asked: ProcessRow[] = [];
   #killAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #holders: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: GracefulEndOptions) {
     this.#options = options;
@@ -30,8 +35,14 @@ export class GracefulEnd {
     this.#killAt = at;
     this.#timer = setTimeout(() => this.#options.kill(), timerMs(graceMs));
     if (!isFirst) return;
-    this.#asked = askTrees([this.#options.root()]);
+    const root = this.#options.root();
+    this.#asked = askTrees([root]);
     if (this.#asked.length === 0) this.#options.ask();
+    const askOthers = async (): Promise<void> => {
+      const others = { onTerminal: root.isTerminal, asked: this.#asked };
+      this.#asked.push(...(await askHolders(this.#options.heldFiles, others)));
+    };
+    this.#holders = setTimeout(askOthers, HELD_AFTER_MS);
   }
 
   /** Who was asked and is still there; who has lost its parent since is found by this only. */
@@ -42,5 +53,6 @@ export class GracefulEnd {
   /** Nobody will be killed. */
   stop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#holders);
   }
 }

@@ -3,7 +3,7 @@
  *
  * The system can tell a child of its parent's death (PDEATHSIG), but not its grandchildren, and the child has to ask for
  * it. So a small shell of its own session waits at the end of a pipe. When the pipe ends, it reads in the journal what
- * had not ended, looks through the process table as `process_tree.ts` does, and kills.
+ * had not ended, looks through the process table as `tree_search.ts` does, and kills.
  */
 
 import type { Child, Runtime } from "../runtime/runtime.ts";
@@ -54,7 +54,7 @@ while [ "$again" ]; do
     case "$members" in *" $pid "*) continue ;; esac
     set -- $rest
     found=
-    case "$members" in *" $2 "*) found=yes ;; esac
+    case "$members" in *" $2 "* | *" $4 "*) found=yes ;; esac
     case "$roots" in *" $3 "* | *" $4 "*) found=yes ;; esac
     [ "$found" ] && [ "$1" != Z ] || continue
     members="$members$pid " again=yes

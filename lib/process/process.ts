@@ -10,10 +10,11 @@ import type { Cgroup } from "./cgroups.ts";
 import type { ProcessEvent, ProcessObserver } from "./events.ts";
 import { GracefulEnd } from "./graceful_end.ts";
 import { killTogether, leads } from "./kill_together.ts";
+import { endKilled } from "./killed_end.ts";
 import { LimitWatch } from "./limit_watch.ts";
 import { OutputLog, type RetentionLimits } from "./output.ts";
-import type { TreeRoot } from "./process_tree.ts";
 import { settledWithin } from "./settled_within.ts";
+import type { TreeRoot } from "./tree_search.ts";
 
 export type { ProcessEvent, ProcessObserver } from "./events.ts";
 
@@ -37,8 +38,6 @@ export interface ProcessOptions {
 const MAX_CHUNK_BYTES = 128 * 1024;
 /** Input that may wait for the child while writes are still answered at once. */
 const ANSWER_BELOW_BYTES = 1024 * 1024;
-/** After a kill, how long a pipe that somebody else still holds may stay silent. */
-const SILENCE_AFTER_KILL_MS = 100;
 /** How long the end of a confined process waits for its output to be read. */
 const LAST_WORDS_MS = 500;
 const SIGKILL = 9;
@@ -81,8 +80,11 @@ export class ManagedProcess {
   #endedBy: LimitName | undefined;
   /** What came besides output: the exit and the end. */
   readonly ends: ProcessEvent[] = [];
+  /** Settles when it has ended and all its output has been read. */
+  readonly whenClosed: Promise<void>;
   readonly #gracefulEnd = new GracefulEnd({
     root: () => this.root,
+    heldFiles: () => this.outputFiles,
     ask: () => this.signal(SIGTERM),
     kill: () => this.#kill(),
   });
@@ -104,7 +106,7 @@ export class ManagedProcess {
     const { limits } = options;
     if (limits) {
       this.#watch = new LimitWatch(limits, (name) => this.#onLimit(name, limits.graceMs));
-      this.#watch.start(() => this.#idleMs());
+      this.#watch.start(() => this.idleMs());
     }
     this.#sources = child.stderr ? [child.stdout, child.stderr] : [child.stdout];
     this.#openSources = this.#sources.length;
@@ -118,7 +120,7 @@ export class ManagedProcess {
       // Whether it was denied is judged by what it said, and nobody of its namespace is left to hold the pipes.
       return settledWithin(Promise.all(ended), LAST_WORDS_MS).then(() => this.#onExit(status));
     });
-    Promise.all([exited, ...ended]).then(() => this.#onClosed());
+    this.whenClosed = Promise.all([exited, ...ended]).then(() => this.#onClosed());
   }
 
   get pid(): number {
@@ -239,7 +241,7 @@ export class ManagedProcess {
       () => {
         // Where there is no process table.
         if (!this.#closed) this.#child.signalGroup(SIGKILL);
-        if (this.exited) this.#onKilled();
+        if (this.exited) endKilled(this);
       },
     );
   }
@@ -249,10 +251,14 @@ export class ManagedProcess {
     return {
       pid: this.#child.pid,
       exited: this.exited,
-      files: this.#child.outputFiles(),
       isTerminal: this.isTerminal,
       cgroup: this.#options.cgroup,
     };
+  }
+
+  /** Output that is not at its end, as the process table names it. */
+  get outputFiles(): string[] {
+    return this.#child.outputFiles();
   }
 
   /** It is to end, and nobody will read it: nothing holds its output back any more. */
@@ -269,8 +275,13 @@ export class ManagedProcess {
     // Also when the leader has gone: its group may live on. Not after `closed`: the number may be another's by then.
     if (!this.#closed) this.#child.signalGroup(SIGKILL);
     this.release();
-    for (const source of this.#sources) source.cancel();
+    this.stopReading();
     this.#child.stdin?.destroy();
+  }
+
+  /** What is still to come of its output is lost. */
+  stopReading(): void {
+    for (const source of this.#sources) source.cancel();
   }
 
   /** Settles when the child itself has ended. */
@@ -318,7 +329,7 @@ export class ManagedProcess {
   }
 
   /** Since the last output or input. Not while output waits for its reader: it is not the program that rests. */
-  #idleMs(): number {
+  idleMs(): number {
     if (this.#reading < this.#openSources) return 0;
     return performance.now() - Math.max(this.#lastOutputAt, this.#lastInputAt);
   }
@@ -355,23 +366,7 @@ export class ManagedProcess {
       ...(this.#endedBy === undefined ? {} : { endedBy: this.#endedBy }),
       sandboxDenied: this.#sandboxDenied,
     });
-    if (this.#killed) this.#onKilled();
-  }
-
-  #onKilled(): void {
-    this.#lastOutputAt = performance.now();
-    this.#stopWhenSilent();
-  }
-
-  /** A descendant in a session of its own may hold the pipes for ever; the killed process ends all the same. */
-  #stopWhenSilent(): void {
-    if (this.#closed) return;
-    const silentMs = performance.now() - this.#lastOutputAt;
-    if (this.#reading > 0 && silentMs >= SILENCE_AFTER_KILL_MS) {
-      for (const source of this.#sources) source.cancel();
-      return;
-    }
-    setTimeout(() => this.#stopWhenSilent(), SILENCE_AFTER_KILL_MS);
+    if (this.#killed) endKilled(this);
   }
 
   #onClosed(): void {

@@ -104,7 +104,7 @@ export interface Child {
   signalGroup(signal: number): boolean;
   /** Sets the size of the terminal; nothing without one. */
   resize(size: TerminalSize): void;
-  /** Its output as `/proc/PID/fd` names it (`pipe:[123]`, `/dev/pts/4`); empty where there is no such thing. */
+  /** Its output that is read still, as `/proc/PID/fd` names it (`pipe:[123]`, `/dev/pts/4`); empty where there is none. */
   outputFiles(): string[];
 }
 

@@ -120,14 +120,14 @@ function readAll({ open, read, close }: Reading, path: string): string {
   }
 }
 
-const reading = lazily<Reading>(({ ptr, i32, u64, i64_fast }) => ({
+const reading = callsOfLibc<Reading>(({ ptr, i32, u64, i64_fast }) => ({
   access: { args: [ptr, i32], returns: i32 },
   open: { args: [ptr, i32], returns: i32 },
   read: { args: [i32, ptr, u64], returns: i64_fast },
   close: { args: [i32], returns: i32 },
 }));
 
-const writing = lazily<Writing>(({ ptr, i32, u64, i64_fast }) => ({
+const writing = callsOfLibc<Writing>(({ ptr, i32, u64, i64_fast }) => ({
   open: { args: [ptr, i32, i32], returns: i32 },
   write: { args: [i32, ptr, u64], returns: i64_fast },
   close: { args: [i32], returns: i32 },
@@ -139,8 +139,8 @@ const writing = lazily<Writing>(({ ptr, i32, u64, i64_fast }) => ({
 type Ffi = typeof import("bun:ffi");
 type Table<T> = Record<keyof T & string, import("bun:ffi").FFIFunction>;
 
-/** Opened at the first use; undefined where they cannot be had. */
-function lazily<T>(table: (types: Ffi["FFIType"]) => Table<T>): () => T | undefined {
+/** Calls of the C library, opened at the first use; undefined where they cannot be had. */
+export function callsOfLibc<T>(table: (types: Ffi["FFIType"]) => Table<T>): () => T | undefined {
   let isOpen = false;
   let calls: T | undefined;
   return () => {

@@ -43,8 +43,17 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
   // The master is reader, writer and the handle for resizing: it is closed when both streams are done with it.
   let groupLeft = true;
   const release = (fd: number): (() => void) => (master ? master.share() : () => close(fd));
-  const sourceOf = (fd: number): FdSource =>
-    new FdSource(libc, reactor, fd, { release: release(fd), isTerminal: master !== undefined });
+  /** Pipes that are read still: a number that has been closed may be another child's by now. */
+  const openPipes = new Set<number>();
+  const sourceOf = (fd: number): FdSource => {
+    const close = release(fd);
+    if (!master) openPipes.add(fd);
+    const releaseSource = (): void => {
+      openPipes.delete(fd);
+      close();
+    };
+    return new FdSource(libc, reactor, fd, { release: releaseSource, isTerminal: master !== undefined });
+  };
   const output = sourceOf(stdout);
   const errors = stderr === null ? null : sourceOf(stderr);
   const onInput = (): void => {
@@ -59,7 +68,7 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
     exited,
     // Once the group is empty its number is free for another.
     signalGroup: (signal) => groupLeft && (groupLeft = signalGroup(pid, signal)),
-    outputFiles: () => (terminal === null ? outputFiles([stdout, stderr!]) : [terminal]),
+    outputFiles: () => (master ? (master.open ? [terminal!] : []) : fileNames(openPipes)),
     resize: (size) => {
       if (master?.open) setTerminalSize(libc, stdout, size);
     },
@@ -67,8 +76,8 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
 }
 
 /** Both ends of a pipe have the same name. */
-function outputFiles(pipes: readonly number[]): string[] {
-  return pipes.flatMap((fd) => {
+function fileNames(pipes: ReadonlySet<number>): string[] {
+  return [...pipes].flatMap((fd) => {
     try {
       return [linkTarget(`/proc/self/fd/${fd}`)];
     } catch {

@@ -21,7 +21,7 @@ test("all that are asked for in one turn are killed, with those who have left th
   const done: number[] = [];
   for (const [i, { pid }] of children.entries()) {
     killTogether(
-      () => [{ pid, exited: false, files: [], isTerminal: false }],
+      () => [{ pid, exited: false, isTerminal: false }],
       () => done.push(i),
     );
   }
@@ -58,7 +58,7 @@ test("a child that leads is killed for itself only, even where the number of ano
   const grandchild = Number(Buffer.from((await child.stdout.read())!).toString());
   const kill = async (exited: boolean): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    killTogether(() => [{ pid: child.pid, exited, files: [], isTerminal: false }], resolve);
+    killTogether(() => [{ pid: child.pid, exited, isTerminal: false }], resolve);
     await promise;
   };
   await kill(true);

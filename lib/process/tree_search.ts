@@ -1,0 +1,97 @@
+/** Finds everything that a process has started, also what has left its group. */
+
+import process from "node:process";
+import type { ProcessRow, ProcessTable } from "./process_table.ts";
+
+/** What is known of a process whose tree is to go. */
+export interface TreeRoot {
+  pid: number;
+  /** It has been waited for: its number may be another's by now. */
+  exited: boolean;
+  isTerminal: boolean;
+  /** The control group that it was put into. */
+  cgroup?: { pids(): number[]; kill(): void } | undefined;
+}
+
+/** Settings of a search. */
+export interface SearchOptions {
+  /**
+   * Running processes that are in none of the trees, by number; a root among them that runs is not one.
+   * @default {new Set()}
+   */
+  strangers?: ReadonlySet<number> | undefined;
+}
+
+/**
+ * The trees of these roots: the roots, who is of their sessions, groups and control groups, who descends from one of
+ * these, and who is of a session that one of these leads. Our own process is never part of it.
+ */
+export class TreeSearch {
+  readonly #roots: readonly TreeRoot[];
+  readonly #table: ProcessTable;
+  readonly #members = new Map<number, ProcessRow>();
+  /** Who has been looked at: nobody joins a session or group of somebody else's later on. */
+  readonly #known: Set<number>;
+  /** Of these, who was no member then: number and session in turn. */
+  readonly #others: number[] = [];
+  /** Whose session and group belong to a tree. */
+  #leaders: Set<number> | undefined;
+
+  constructor(
+    roots: readonly TreeRoot[],
+    table: ProcessTable,
+    { strangers = new Set() }: SearchOptions = {},
+  ) {
+    this.#roots = roots;
+    this.#table = table;
+    this.#known = new Set(strangers);
+    for (const { pid, exited } of roots) if (!exited) this.#known.delete(pid);
+  }
+
+  /** Everybody who has been found. */
+  get members(): ProcessRow[] {
+    return [...this.#members.values()];
+  }
+
+  /** Looks once more. Answers who was not known to be a member before. */
+  look(): ProcessRow[] {
+    const before = this.#members.size;
+    const pids = this.#table.pids();
+    this.#leaders ??= this.#leadersAmong(pids);
+    for (const pid of pids) if (!this.#known.has(pid)) this.#lookAt(pid, this.#leaders);
+    for (const { cgroup } of this.#roots) for (const pid of cgroup?.pids() ?? []) this.#add(pid);
+    // Who is added on the way comes up too.
+    for (const pid of this.#members.keys()) for (const child of this.#table.children(pid)) this.#add(child);
+    return this.members.slice(before);
+  }
+
+  #lookAt(pid: number, leaders: ReadonlySet<number>): void {
+    this.#known.add(pid);
+    const numbers = this.#table.numbers(pid);
+    if (!numbers) return;
+    const { session, group } = numbers;
+    if (leaders.has(pid) || leaders.has(session) || leaders.has(group)) this.#add(pid);
+    else this.#others.push(pid, session);
+  }
+
+  #add(pid: number): void {
+    if (this.#members.has(pid) || pid === process.pid) return;
+    const row = this.#table.row(pid);
+    if (!row) return;
+    this.#members.set(pid, row);
+    if (row.session !== pid) return;
+    // All of its session descend from it, whoever is their parent now.
+    this.#leaders!.add(pid);
+    for (let i = 0; i < this.#others.length; i += 2) {
+      if (this.#others[i + 1] === pid) this.#add(this.#others[i]!);
+    }
+  }
+
+  /** A number whose process has ended and that is in use again names somebody else's group and session too. */
+  #leadersAmong(pids: readonly number[]): Set<number> {
+    const inUse = new Set([...this.#known, ...pids]);
+    return new Set(
+      this.#roots.filter(({ pid, exited }) => pid > 0 && !(exited && inUse.has(pid))).map(({ pid }) => pid),
+    );
+  }
+}

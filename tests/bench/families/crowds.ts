@@ -1,13 +1,18 @@
-/** Many at once: 200 connections that each have an idle process and an idle terminal; 1,000 processes in one session. */
+/**
+ * Many at once: 200 connections that each have an idle process and an idle terminal; 1,000 processes in one session; a
+ * system that has 1,000 processes of others.
+ */
 
 import type { BenchProcess } from "../bench_process.ts";
 import { type Case, type Family, figure } from "../figure.ts";
-import { rate } from "../statistics.ts";
+import { quantile, rate } from "../statistics.ts";
 import { threadMilliseconds } from "../usage.ts";
 
 const CONNECTIONS = 200;
 const PROCESSES = 1000;
 const REST_MS = 1000;
+const WARM_UP = 20;
+const ENDS = 60;
 /** The real server never answers again when it is sent a thousand requests at once. */
 const AT_A_TIME = 64;
 const idle = ["/bin/sleep", "1000"];
@@ -56,7 +61,49 @@ const thousand: Case = {
   },
 };
 
+const amongOthers: Case = {
+  figures: [
+    figure("ends.closed_ms", "a process, terminated to closed, p50", "ms", "lower"),
+    figure("ends.other_us", "… a request of another connection meanwhile, p50", "us", "lower"),
+    figure("ends.cpu_ms", "… CPU of the server for each", "ms", "lower"),
+  ],
+  run: async ({ link, open, server, size }) => {
+    const other = await open();
+    const others = await startOthers(size(PROCESSES));
+    const closed: number[] = [];
+    const answered: number[] = [];
+    const endOne = async (): Promise<void> => {
+      const process = await link.start(idle);
+      const from = performance.now();
+      const ended = Promise.all([process.terminate(), process.closed()]);
+      await other.call("environment/status", null);
+      answered.push((performance.now() - from) * 1000);
+      await ended;
+      closed.push(performance.now() - from);
+    };
+    try {
+      for (let i = 0; i < size(WARM_UP); i++) await endOne();
+      const before = server.cpuSeconds();
+      const count = size(ENDS);
+      for (let i = 0; i < count; i++) await endOne();
+      const each = ((server.cpuSeconds() - before) / count) * 1000;
+      return [quantile(closed.slice(-count), 0.5), quantile(answered.slice(-count), 0.5), each];
+    } finally {
+      others.end();
+    }
+  },
+};
+
+/** Processes that have nothing to do with the server. */
+async function startOthers(count: number): Promise<{ end(): void }> {
+  const script = `for i in $(seq ${count}); do sleep 1000 & done; echo; wait`;
+  const shell = Bun.spawn(["/bin/sh", "-c", script], { stdout: "pipe", detached: true });
+  await shell.stdout.getReader().read();
+  return { end: () => process.kill(-shell.pid, "SIGKILL") };
+}
+
 export const crowds: Family[] = [
   { name: "many", title: "200 connections", transport: "websocket", cases: [many] },
   { name: "thousand", title: "1,000 processes", transport: "websocket", cases: [thousand] },
+  { name: "ends", title: "Among 1,000 processes of others", transport: "websocket", cases: [amongOthers] },
 ];

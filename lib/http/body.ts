@@ -69,7 +69,7 @@ export async function sendBody(body: BodyReader, delivery: Delivery): Promise<vo
       for (let at = 0; at < piece.length; at += MAX_DELTA_BYTES) {
         const delta = piece.subarray(at, at + MAX_DELTA_BYTES);
         // Of all that wait, the first to be woken may take the room there is.
-        for (let wait = link.ready(); wait; wait = link.ready()) await orEnd(wait, cancellation);
+        for (let wait = link.ready(); wait; wait = link.ready()) await cancellation.orEnd(wait);
         if (window.bytes !== undefined) await windowOpen(window, window.bytes, cancellation);
         cancellation.throwIfOver();
         seq++;
@@ -99,22 +99,10 @@ async function windowOpen(window: Window, most: number, cancellation: Cancellati
   // At least one delta is always on its way.
   while (window.unacknowledged.length > 0 && waiting(window) >= most) {
     window.open = Promise.withResolvers();
-    await orEnd(window.open.promise, cancellation);
+    await cancellation.orEnd(window.open.promise);
   }
 }
 
 function waiting({ unacknowledged }: Window): number {
   return unacknowledged.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-async function orEnd(promise: Promise<void>, cancellation: Cancellation): Promise<void> {
-  cancellation.throwIfOver();
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => {});
-  cancellation.add(ended.reject);
-  try {
-    await Promise.race([promise, ended.promise]);
-  } finally {
-    cancellation.remove(ended.reject);
-  }
 }

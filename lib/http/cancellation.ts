@@ -29,6 +29,18 @@ export class Cancellation {
     this.#listeners.delete(listener);
   }
 
+  /** What the promise settles with. @throws {HttpFailure} The end has come before, or comes first. */
+  async orEnd<T>(promise: Promise<T>): Promise<T> {
+    const ended = Promise.withResolvers<never>();
+    if (this.reason) ended.reject(this.reason);
+    else this.add(ended.reject);
+    try {
+      return await Promise.race([ended.promise, promise]);
+    } finally {
+      this.remove(ended.reject);
+    }
+  }
+
   throwIfOver(): void {
     if (this.reason) throw this.reason;
   }

@@ -54,7 +54,10 @@ export async function dial(way: Way, options: DialOptions): Promise<OriginConnec
     ? (address: string, signal: AbortSignal) => dialSecure(address, way, ca, signal)
     : (address: string, signal: AbortSignal) => dialPlain(address, port, options.runtime, signal);
   if (isIP(hostname) !== 0) return await connect(hostname, signal);
-  const addresses = await allowedAddresses(hostname, port, options.policy, options.resolve);
+  // The system can take long over a name, and cannot be told to stop.
+  const addresses = await cancellation.orEnd(
+    allowedAddresses(hostname, port, options.policy, options.resolve),
+  );
   signal.throwIfAborted();
   return await firstOf(
     addresses.map(({ address }) => address),

@@ -33,7 +33,8 @@ export async function exchange(hop: Hop, pool: ConnectionPool, options: Exchange
   policy.checkHost(way.hostname, way.port);
   if (proxy) {
     // The proxy resolves the name. Where it can be resolved here too, what it stands for must be allowed.
-    await allowedAddresses(way.hostname, way.port, policy, resolve).catch((error) => {
+    const allowed = allowedAddresses(way.hostname, way.port, policy, resolve);
+    await cancellation.orEnd(allowed).catch((error) => {
       if (error instanceof HttpFailure && error.kind === "dns") return;
       throw error;
     });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { toFailure } from "../../../lib/http/failure.ts";
 import { type HttpOptions, HttpRequests } from "../../../lib/http/handlers.ts";
 import { bunRuntime } from "../../../lib/runtime/bun.ts";
+import { within } from "../../support/deadline.ts";
 import { Origin } from "../../support/origin.ts";
 
 let origin: Origin;
@@ -69,6 +70,32 @@ describe("a name that changes its mind", () => {
     await withRequests({ resolve }, async (requests) => {
       const url = `http://both.test:${origin.port}/`;
       expect((await requests["http/request"]({ method: "GET", url, requestId: "a" })).status).toBe(200);
+    });
+  });
+});
+
+describe("a name that the system says nothing about", () => {
+  const request = { method: "GET", url: "http://silent.test/", requestId: "a" };
+  const silent = (): Promise<never> => new Promise(() => {});
+  const env = { HTTP_PROXY: "http://127.0.0.1:9" };
+
+  test.each([
+    ["from here", {}],
+    ["behind a proxy", { env }],
+  ])("holds no request longer than its time, %s", async (_, options) => {
+    await withRequests({ ...options, resolve: silent }, async (requests) => {
+      const asked = requests["http/request"]({ ...request, timeoutMs: 20 }).catch((error) => error);
+      expect((await within(3000, "answer", asked)).data).toEqual({ kind: "timeout" });
+    });
+  });
+
+  test("holds none that is cancelled, and may fail afterwards", async () => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    await withRequests({ resolve: () => promise }, async (requests) => {
+      const asked = requests["http/request"](request).catch((error) => error);
+      expect(requests["http/request/cancel"]({ requestId: "a" })).toEqual({ cancelled: true });
+      expect((await within(3000, "answer", asked)).data).toEqual({ kind: "cancelled" });
+      reject(new Error("no such name"));
     });
   });
 });

@@ -49,6 +49,8 @@ export class Inotify {
   readonly #files: FileCalls;
   readonly #watches = new Map<number, Set<Listener>>();
   #fd: number | undefined;
+  /** Listeners are being called, who may give up their last watch and take another at once. */
+  #isTelling = false;
 
   constructor(files: FileCalls) {
     this.#files = files;
@@ -87,7 +89,8 @@ export class Inotify {
   }
 
   #closeIfIdle(): void {
-    if (this.#watches.size > 0 || this.#fd === undefined) return;
+    // A new descriptor would have the number of this one, and its watches those that are still to be told of.
+    if (this.#watches.size > 0 || this.#fd === undefined || this.#isTelling) return;
     this.#files.closeWaited(this.#fd);
     this.#fd = undefined;
   }
@@ -117,11 +120,23 @@ export class Inotify {
       at = start + padded;
       const end = padded === 0 ? start : bytes.indexOf(0, start);
       const event = { mask, name: bytes.toString("latin1", start, end) };
-      const groups = watch === NO_WATCH ? [...this.#watches.values()] : [this.#watches.get(watch) ?? []];
+      const groups =
+        watch === NO_WATCH ? [...this.#watches.values()] : [this.#watches.get(watch) ?? new Set<Listener>()];
       if (mask & inotify.ignored) this.#watches.delete(watch);
-      for (const group of groups) for (const listener of [...group]) listener(event);
+      this.#tell(event, groups);
     }
     this.#closeIfIdle();
+  }
+
+  /** Once to each who listens now and still does in its turn: a tree that was lost is watched anew meanwhile. */
+  #tell(event: FileEvent, groups: Iterable<Set<Listener>>): void {
+    const listeners = [...groups].flatMap((group) => [...group].map((listener) => ({ group, listener })));
+    this.#isTelling = true;
+    try {
+      for (const { group, listener } of listeners) if (group.has(listener)) listener(event);
+    } finally {
+      this.#isTelling = false;
+    }
   }
 }
 

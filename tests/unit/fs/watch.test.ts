@@ -1,0 +1,79 @@
+/** Watches of trees in which much happens at once. */
+
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inotify } from "../../../lib/fs/inotify.ts";
+import { PathWatch, type WatchReport } from "../../../lib/fs/watch.ts";
+import type { FileCalls } from "../../../lib/runtime/file_calls.ts";
+import { currentRuntime } from "../../../lib/runtime/runtime.ts";
+import { until } from "../../support/deadline.ts";
+
+const real = (await currentRuntime()).files();
+let root = "";
+const path = (name: string): string => join(root, name);
+const open: PathWatch[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "exec-server-watch-"));
+});
+afterEach(() => {
+  for (const watch of open.splice(0)) watch.close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** Watches the whole tree. @returns What is told. */
+function watchTree(files: FileCalls): WatchReport[] {
+  const told: WatchReport[] = [];
+  const report = (one: WatchReport): void => void told.push(one);
+  open.push(new PathWatch(files, root, { recursive: true, delayMs: 1, ready: () => undefined, report }));
+  return told;
+}
+
+/** The system's calls, counted; the first events that are read say besides that others were dropped. */
+function overflowing(): { files: FileCalls; calls: Record<string, number> } {
+  const calls: Record<string, number> = {};
+  let isFirst = true;
+  const files = new Proxy(real, {
+    get(target, key) {
+      const value = target[key as keyof FileCalls] as unknown;
+      if (typeof value !== "function") return value;
+      return (...args: unknown[]) => {
+        calls[String(key)] = (calls[String(key)] ?? 0) + 1;
+        if (key !== "read" || !isFirst) return value.apply(target, args);
+        isFirst = false;
+        const memory = args[1] as Uint8Array;
+        const lost = new Int32Array([-1, inotify.overflow, 0, 0]);
+        memory.set(new Uint8Array(lost.buffer));
+        return lost.byteLength + value.call(target, args[0], memory.subarray(lost.byteLength));
+      };
+    },
+  });
+  return { files, calls };
+}
+
+test("after an overflow each tree is looked at once, however many watch it", async () => {
+  const folders = 20;
+  for (let i = 0; i < folders; i++) mkdirSync(path(`d${i}`));
+  const { files, calls } = overflowing();
+  const told = [watchTree(files), watchTree(files), watchTree(files)];
+  expect(calls.addWatch).toBe(3 * (folders + 1));
+  writeFileSync(path("x"), "");
+  await until(3000, "overflow", () => told.every((reports) => reports.some(({ overflow }) => overflow)));
+  expect(calls.addWatch).toBe(2 * 3 * (folders + 1));
+  writeFileSync(path("d7/new"), "");
+  const isTold = (reports: WatchReport[]): boolean =>
+    reports.some(({ changes }) => changes.some(([changed]) => changed === path("d7/new")));
+  await until(3000, "change", () => told.every(isTold));
+});
+
+test("after an overflow events come by the same descriptor, as those that are read already are of it", async () => {
+  const { files, calls } = overflowing();
+  const told = watchTree(files);
+  writeFileSync(path("x"), "");
+  await until(3000, "overflow", () => told.some(({ overflow }) => overflow));
+  expect([calls.watcher, calls.closeWaited]).toEqual([1, undefined]);
+  open.pop()!.close();
+  expect([calls.watcher, calls.closeWaited]).toEqual([1, 1]);
+});

@@ -144,6 +144,8 @@ export class PathWatch {
   #onDirectory(below: string, mask: number): void {
     if (mask & disappeared) this.#leave(below);
     if (!(mask & appeared)) return;
+    // An empty directory that it has taken the place of tells of its end only later.
+    if (mask & inotify.movedTo) this.#leave(below);
     try {
       this.#enterFound(below, true);
     } catch {

@@ -1,7 +1,7 @@
 /** Watches of trees in which much happens at once. */
 
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inotify } from "../../../lib/fs/inotify.ts";
@@ -53,6 +53,20 @@ function overflowing(): { files: FileCalls; calls: Record<string, number> } {
   return { files, calls };
 }
 
+const isTold = (told: readonly WatchReport[], changed: string): boolean =>
+  told.some(({ changes }) => changes.some(([one]) => one === path(changed)));
+
+test("a directory that takes the place of an empty one is watched in its stead", async () => {
+  mkdirSync(path("empty"));
+  mkdirSync(path("full/in"), { recursive: true });
+  const told = watchTree(real);
+  renameSync(path("full"), path("empty"));
+  await until(3000, "directory", () => isTold(told, "empty/in"));
+  writeFileSync(path("empty/new"), "");
+  writeFileSync(path("empty/in/new"), "");
+  await until(3000, "files", () => isTold(told, "empty/new") && isTold(told, "empty/in/new"));
+});
+
 test("after an overflow each tree is looked at once, however many watch it", async () => {
   const folders = 20;
   for (let i = 0; i < folders; i++) mkdirSync(path(`d${i}`));
@@ -63,9 +77,7 @@ test("after an overflow each tree is looked at once, however many watch it", asy
   await until(3000, "overflow", () => told.every((reports) => reports.some(({ overflow }) => overflow)));
   expect(calls.addWatch).toBe(2 * 3 * (folders + 1));
   writeFileSync(path("d7/new"), "");
-  const isTold = (reports: WatchReport[]): boolean =>
-    reports.some(({ changes }) => changes.some(([changed]) => changed === path("d7/new")));
-  await until(3000, "change", () => told.every(isTold));
+  await until(3000, "change", () => told.every((reports) => isTold(reports, "d7/new")));
 });
 
 test("after an overflow events come by the same descriptor, as those that are read already are of it", async () => {

@@ -118,7 +118,7 @@ export class PathWatch {
     const { mask, name } = event;
     if (mask & inotify.overflow) this.#lost();
     else if (name === "") {
-      if (mask & inotify.ignored) this.#leave(below);
+      if (mask & inotify.ignored) this.#forget(below);
       if (mask & gone && below === "") this.#end();
       return;
     } else if (this.#only === undefined || name === this.#only) {
@@ -142,7 +142,8 @@ export class PathWatch {
   }
 
   #onDirectory(below: string, mask: number): void {
-    if (mask & disappeared) this.#leave(below);
+    if (mask & inotify.delete) this.#forget(below);
+    if (mask & inotify.movedFrom) this.#leave(below);
     if (!(mask & appeared)) return;
     // An empty directory that it has taken the place of tells of its end only later.
     if (mask & inotify.movedTo) this.#leave(below);
@@ -154,7 +155,13 @@ export class PathWatch {
     }
   }
 
-  /** A directory is gone, or elsewhere: nothing in it is told any more. */
+  /** A directory has ended. What was in it has ended before, each by itself, and to look for it in all would add up. */
+  #forget(below: string): void {
+    this.#directories.get(below)?.();
+    this.#directories.delete(below);
+  }
+
+  /** A directory is elsewhere with all that is in it: nothing of it is told any more. */
   #leave(below: string): void {
     for (const [path, release] of this.#directories) {
       if (path !== below && below !== "" && !path.startsWith(`${below}/`)) continue;

@@ -67,6 +67,22 @@ test("a directory that takes the place of an empty one is watched in its stead",
   await until(3000, "files", () => isTold(told, "empty/new") && isTold(told, "empty/in/new"));
 });
 
+test("a tree that is removed and made again is watched again", async () => {
+  const told = watchTree(real);
+  for (const round of ["one", "two"]) {
+    mkdirSync(path("a/b/c"), { recursive: true });
+    await until(3000, "tree", () => isTold(told, "a/b/c"));
+    writeFileSync(path(`a/b/c/${round}`), "");
+    await until(3000, "file", () => isTold(told, `a/b/c/${round}`));
+    told.length = 0;
+    rmSync(path("a"), { recursive: true });
+    await until(3000, "end", () =>
+      told.some(({ changes }) => changes.some(([, kind]) => kind === "removed")),
+    );
+    told.length = 0;
+  }
+});
+
 test("after an overflow each tree is looked at once, however many watch it", async () => {
   const folders = 20;
   for (let i = 0; i < folders; i++) mkdirSync(path(`d${i}`));

@@ -239,11 +239,9 @@ export class FileMethods implements Pick<Handlers, Family<"fs">> {
   };
 
   readonly "fs/readBlock" = (params: ReadBlockParams): ReadBlockResult | Promise<ReadBlockResult> => {
-    if (!this.#connection.ready() && this.#answers.block.isIdle) {
-      return this.#handles.readBlock(params, { lend: true });
-    }
+    const isFree = !this.#connection.ready() && this.#answers.block.isIdle;
     // Who asks faster than it takes the answers does not fill the memory.
-    return this.#queued("block", () => this.#handles.readBlock(params, { lend: false }));
+    return this.#handles.readBlock(params, isFree ? undefined : (read) => this.#queued("block", read));
   };
 
   /** Large answers are made one by one, each when the one before is on its way; small ones do not wait for them. */

@@ -31,11 +31,17 @@ interface Handle {
   readonly path: WirePath;
   /** The last thing that was asked of it and is not finished. */
   last: Promise<unknown> | undefined;
+  /** What is under way waits until the client has taken other answers. */
+  waits: boolean;
 }
+
+export type BlockTurn = (read: () => Promise<ReadBlockResult>) => Promise<ReadBlockResult>;
 
 export class HandleTable {
   readonly #files: FileCalls;
   readonly #handles = new Map<string, Handle>();
+  /** Handles that are closed when the client has taken its answers, and not before: it could pile them up. */
+  #leaving = 0;
 
   constructor(files: FileCalls) {
     this.#files = files;
@@ -45,7 +51,7 @@ export class HandleTable {
     const { handleId, mode = "read", followSymlinks = true, keepBytes } = params;
     checkId(handleId, "file handle");
     if (this.#handles.has(handleId)) throw refused(`file handle \`${handleId}\` already exists`);
-    if (this.#handles.size >= MAX_HANDLES) {
+    if (this.#handles.size + this.#leaving >= MAX_HANDLES) {
       throw refused(`at most ${MAX_HANDLES} file handles may be open per connection`);
     }
     const files = this.#files;
@@ -66,25 +72,35 @@ export class HandleTable {
       files.close(fd);
       throw error;
     }
-    this.#handles.set(handleId, { fd, mode, path, last: undefined });
+    this.#handles.set(handleId, { fd, mode, path, last: undefined, waits: false });
     return { handleId, size };
   }
 
-  /** With `lend`, an answer that comes at once has bytes that are good until the next is asked for. */
-  readBlock(params: ReadBlockParams, options: { lend: boolean }): ReadBlockResult | Promise<ReadBlockResult> {
+  /**
+   * An answer that comes at once has bytes that are good until the next is asked for.
+   * @param turn Calls when there may be another block in memory. What is asked of the handle later waits as well.
+   */
+  readBlock(params: ReadBlockParams, turn?: BlockTurn): ReadBlockResult | Promise<ReadBlockResult> {
     const { handleId, offset, len } = params;
     checkBlock(len, "read");
     const handle = this.#find(handleId);
     return this.#inOrder(handle, () => {
       if (handle.mode === "replace") throw systemError("EBADF");
       if (isBeyond(offset, len)) throw systemError("EINVAL");
+      const aside = () => this.#readAside(handle.fd, new Uint8Array(len), offset);
+      if (turn) {
+        handle.waits = true;
+        return turn(aside).finally(() => {
+          handle.waits = false;
+        });
+      }
       // Mostly all is in memory. Who has waited is answered later than at once.
-      if (!options.lend || handle.last) return this.#readAside(handle.fd, new Uint8Array(len), offset);
+      if (handle.last) return aside();
       this.#lent ??= new Uint8Array(MAX_BLOCK_BYTES);
       const chunk = this.#lent.subarray(0, len);
       const count = this.#files.preadCached(handle.fd, chunk, offset);
       if (count === len) return { chunk, eof: false };
-      return this.#readAside(handle.fd, new Uint8Array(len), offset);
+      return aside();
     });
   }
 
@@ -124,7 +140,10 @@ export class HandleTable {
     const handle = this.#handles.get(handleId);
     if (!handle) return {};
     this.#handles.delete(handleId);
-    await handle.last?.catch(() => {});
+    const { last, waits } = handle;
+    if (waits) this.#leaving++;
+    await last?.catch(() => {});
+    if (waits) this.#leaving--;
     try {
       if (fsync) await this.#files.sync(handle.fd);
     } catch (error) {

@@ -17,7 +17,7 @@ import {
   O_WRONLY,
 } from "../runtime/file_libc.ts";
 import type { FileStat } from "../runtime/file_stat.ts";
-import { turnOfOthers } from "../runtime/turn.ts";
+import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
 import { isSystemError, refused, systemError } from "./errors.ts";
 import { realPath } from "./metadata.ts";
 import { at } from "./place.ts";
@@ -85,9 +85,12 @@ async function readSized(files: FileCalls, fd: number, size: number): Promise<Ui
   const all = size >= REUSED_BYTES ? memory.take(size) : new Uint8Array(size);
   let length = 0;
   while (length < size) {
-    const count = await files.preadSoon(fd, all.subarray(length, length + PIECE_BYTES), length);
+    const reading = files.preadSoon(fd, all.subarray(length, length + PIECE_BYTES), length);
+    const count = typeof reading === "number" ? reading : await reading;
     if (count === 0) break;
     length += count;
+    const turn = length < size ? turnOfOthers(LONG_SLICE_MS) : undefined;
+    if (turn) await turn;
   }
   if (length === size) return all;
   const there = all.slice(0, length);

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +30,7 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** The system's calls, some of them replaced. */
 function withCalls(
-  calls: Partial<Pick<FileCalls, "fstat" | "open" | "pread" | "renameToNew" | "writeAll">>,
+  calls: Partial<Pick<FileCalls, "fstat" | "open" | "pread" | "preadSoon" | "renameToNew" | "writeAll">>,
 ): FileCalls {
   return new Proxy(real, {
     get(target, key) {
@@ -46,6 +47,23 @@ const open: FileCalls["open"] = (dir, path, flags, mode) => {
 };
 
 const data = Buffer.from("whole");
+
+test("a large file that is in memory lets others have a turn while it is read", async () => {
+  const path = join(root, "large");
+  const size = 32 * 1024 * 1024;
+  writeFileSync(path, "");
+  truncateSync(path, size);
+  const preadSoon = (_: number, { length }: Uint8Array): number => {
+    for (const end = performance.now() + 3; performance.now() < end; );
+    return length;
+  };
+  let turns = 0;
+  const other = setInterval(() => turns++, 1);
+  const all = await readWhole(withCalls({ preadSoon }), path, true, (_, read) => read());
+  clearInterval(other);
+  expect(all).toHaveLength(size);
+  expect(turns).toBeGreaterThan(0);
+});
 
 describe("reading a file", () => {
   const readAs = async (size: number): Promise<number> => {

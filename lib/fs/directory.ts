@@ -57,14 +57,42 @@ export const READ_OWN_DIRECTORY: number = READ_DIRECTORY | O_NOFOLLOW;
 
 /** All entries of an open directory, sorted by the bytes of their names. Lets others have a turn meanwhile. */
 export async function sortedEntries(files: FileCalls, fd: number): Promise<RawEntry[]> {
+  return await sorted(await allEntries(files, fd));
+}
+
+async function allEntries(files: FileCalls, fd: number): Promise<RawEntry[]> {
   const all: RawEntry[] = [];
   for (let batch = files.readEntries(fd); batch; batch = files.readEntries(fd)) {
     for (const entry of batch) all.push(entry);
     const turn = turnOfOthers(LONG_SLICE_MS);
     if (turn) await turn;
   }
-  // Of byte strings, the order of texts is that of bytes.
-  return all.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return all;
+}
+
+/** So many are sorted, or merged, in some milliseconds. */
+const RUN_ENTRIES = 4096;
+
+/** In runs that are merged by twos: to sort a large directory at once takes too long. */
+async function sorted(all: RawEntry[]): Promise<RawEntry[]> {
+  if (all.length <= RUN_ENTRIES) return all.sort(byName);
+  const half = Math.ceil(all.length / 2);
+  const left = await sorted(all.slice(0, half));
+  const right = await sorted(all.slice(half));
+  let [l, r] = [0, 0];
+  for (let i = 0; i < all.length; i++) {
+    const isLeft = r === right.length || (l < half && byName(left[l]!, right[r]!) <= 0);
+    all[i] = isLeft ? left[l++]! : right[r++]!;
+    if (i % RUN_ENTRIES > 0) continue;
+    const turn = turnOfOthers(LONG_SLICE_MS);
+    if (turn) await turn;
+  }
+  return all;
+}
+
+/** Of byte strings, the order of texts is that of bytes. */
+function byName(a: RawEntry, b: RawEntry): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
 /** What an entry is, and what it leads to; undefined when it has gone or leads nowhere. */
@@ -95,7 +123,7 @@ export async function readDirectory(
 ): Promise<DirectoryEntry[]> {
   const fd = files.open(AT_FDCWD, path, READ_DIRECTORY);
   try {
-    const found = await sortedEntries(files, fd);
+    const found = await allEntries(files, fd);
     if (found.length > MAX_ENTRIES) {
       throw new RpcError(
         rpcCode.internal,
@@ -103,9 +131,11 @@ export async function readDirectory(
       );
     }
     const entries: DirectoryEntry[] = [];
-    for (const entry of found) {
+    for (const entry of await sorted(found)) {
       const kind = listLinks ? ownKind(files, fd, entry) : targetKind(files, fd, entry);
       if (kind !== undefined) entries.push(described(entry.name, kind));
+      const turn = turnOfOthers(LONG_SLICE_MS);
+      if (turn) await turn;
     }
     return entries;
   } finally {

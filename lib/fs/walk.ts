@@ -3,6 +3,7 @@
 import type { WalkEntry, WalkError, WalkOptions, WalkResult } from "../protocol/fs_tree.ts";
 import { type FileCalls, type RawEntry, SystemError } from "../runtime/file_calls.ts";
 import { AT_FDCWD } from "../runtime/file_libc.ts";
+import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
 import { ownKind, READ_DIRECTORY, READ_OWN_DIRECTORY, sortedEntries, targetKind } from "./directory.ts";
 import { isSystemError, refused } from "./errors.ts";
 import { pathOf } from "./metadata.ts";
@@ -106,6 +107,8 @@ class Walker {
       this.#directories++;
       for (const entry of await sortedEntries(files, fd)) {
         if (!this.#take(fd, { path, depth, real: found }, entry)) return;
+        const turn = turnOfOthers(LONG_SLICE_MS);
+        if (turn) await turn;
       }
     } finally {
       files.close(fd);

@@ -13,6 +13,7 @@ import type { Family, Handlers } from "../protocol/methods.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { readWhole, sendBody, type Window } from "./body.ts";
+import type { BodyReader } from "./body_reader.ts";
 import { Cancellation } from "./cancellation.ts";
 import { authorities } from "./certificates.ts";
 import { ConnectionPool } from "./connection_pool.ts";
@@ -56,6 +57,8 @@ interface Active {
   cancellation: Cancellation;
   /** There for streamed answers only. */
   window: Window | undefined;
+  /** Bodies of redirects that are read for nobody. */
+  left: BodyReader[];
 }
 
 export class HttpRequests implements Pick<Handlers, Family<"http">> {
@@ -90,6 +93,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
       requestId,
       cancellation: new Cancellation(),
       window: streamResponse ? { bytes: params.windowBytes, unacknowledged: [], open: undefined } : undefined,
+      left: [],
     };
     this.#active.add(active);
     return this.#run(active, hop, params);
@@ -135,11 +139,13 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
     const finish = (): void => {
       clearTimeout(timer);
       this.#active.delete(active);
+      // One that has no end would keep its connection for as long.
+      for (const body of active.left) body.destroy(new HttpFailure("cancelled", "it was redirected"));
       if (this.#over) this.#pool.destroy();
     };
     let streaming = false;
     try {
-      const answer = await this.#follow(hop, params.redirectPolicy ?? "follow", cancellation);
+      const answer = await this.#follow(hop, params.redirectPolicy ?? "follow", active);
       const result = { status: answer.status, headers: responseHeaders(answer.rawHeaders) };
       if (!active.window) {
         return { ...result, bodyBase64: await readWhole(answer.body, cancellation) };
@@ -167,7 +173,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
   }
 
   /** @throws {RpcError} There is no answer. */
-  async #follow(first: Hop, policy: "follow" | "stop", cancellation: Cancellation): Promise<Answer> {
+  async #follow(first: Hop, policy: "follow" | "stop", { cancellation, left }: Active): Promise<Answer> {
     try {
       let hop = first;
       for (let redirects = 0; ; redirects++) {
@@ -183,7 +189,7 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
         if (policy === "stop") return answer;
         const next = nextHop(hop, answer.status, answer.location);
         if (!next) return answer;
-        leave(answer);
+        leave(answer, left);
         if (redirects === MAX_REDIRECTS) throw new RedirectFailure("protocol", "too many redirects");
         hop = next;
       }
@@ -194,7 +200,9 @@ export class HttpRequests implements Pick<Handlers, Family<"http">> {
 }
 
 /** The body of a redirect is not looked at; a short one is read, so that the connection can be used again. */
-function leave({ body }: Answer): void {
-  if ((body.announcedBytes ?? Number.POSITIVE_INFINITY) <= 16_384) body.drop();
-  else body.destroy(new HttpFailure("cancelled", "it was redirected"));
+function leave({ body }: Answer, left: BodyReader[]): void {
+  if ((body.announcedBytes ?? Number.POSITIVE_INFINITY) <= 16_384) {
+    body.drop();
+    left.push(body);
+  } else body.destroy(new HttpFailure("cancelled", "it was redirected"));
 }

@@ -128,6 +128,21 @@ describe("a connection that was kept and turns out closed", () => {
   });
 });
 
+test("a redirect whose body has no end keeps no connection when the request is done", async () => {
+  const stalled = "HTTP/1.1 302 Found\r\nlocation: /status/200\r\ncontent-length: 100\r\n\r\nmove";
+  const other = await Origin.start({ answers: { stalled: (socket) => void socket.write(stalled) } });
+  try {
+    await withRequests({}, async (requests) => {
+      const url = other.url("/stalled");
+      expect((await requests["http/request"]({ method: "GET", url, requestId: "a" })).status).toBe(200);
+      await within(3000, "end of the connection", other.seen[0]!.gone);
+      expect(other.seen).toHaveLength(2);
+    });
+  } finally {
+    await other.close();
+  }
+});
+
 test("the kind of a failure is told by its code, else by what was going on", () => {
   const kind = (code: string, phase: "connect" | "tls" | "protocol") =>
     toFailure(Object.assign(new Error("x"), { code }), phase).kind;

@@ -5,6 +5,8 @@ import type { OriginConnection } from "./origin_connection.ts";
 
 /** Origins commonly close after five seconds; a request must not meet that. */
 const IDLE_MS = 4000;
+/** A connection that is to end, and of whose request nothing more is taken for so long, is closed. */
+const ENDING_MS = 30_000;
 /** So many wait at most. */
 const MAX_IDLE = 256;
 
@@ -45,8 +47,18 @@ export class ConnectionPool {
   /** Has the connection come back here whenever it is free. The key says where it leads, how, and whom it trusts. */
   adopt(key: string, connection: OriginConnection): void {
     this.#open.add(connection);
+    let stopWaiting: (() => void) | undefined;
+    const awaitEnd = (): void => {
+      const { pendingBytes } = connection;
+      stopWaiting = this.#clock.after(ENDING_MS, () => {
+        if (connection.pendingBytes < pendingBytes) awaitEnd();
+        else connection.destroy();
+      });
+    };
     connection.onFree = () => this.#keep(key, connection);
+    connection.onEnding = awaitEnd;
     connection.onOver = () => {
+      stopWaiting?.();
       this.#open.delete(connection);
       this.#idle = this.#idle.filter((idle) => idle.connection !== connection);
     };

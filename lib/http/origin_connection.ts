@@ -52,6 +52,8 @@ export class OriginConnection implements StreamHandlers, ResponseTaker {
   #heard = false;
   /** Called when an answer is whole and the connection can take another request. */
   onFree: (() => void) | undefined;
+  /** Called when it takes no other request, and ends when the rest of this one has been sent. */
+  onEnding: (() => void) | undefined;
   /** Called once, at the end. */
   onOver: (() => void) | undefined;
 
@@ -61,6 +63,11 @@ export class OriginConnection implements StreamHandlers, ResponseTaker {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** What the system has not taken yet of the request. */
+  get pendingBytes(): number {
+    return this.#stream.pendingBytes;
   }
 
   /**
@@ -175,6 +182,7 @@ export class OriginConnection implements StreamHandlers, ResponseTaker {
       this.onFree();
     } else {
       this.#isOver = true;
+      this.onEnding?.();
       this.#stream.end();
     }
   }

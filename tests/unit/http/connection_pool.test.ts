@@ -1,6 +1,8 @@
 /** Connections that wait for the next request, on a clock that is set by hand. */
 
 import { expect, test } from "bun:test";
+import { Buffer } from "node:buffer";
+import { Cancellation } from "../../../lib/http/cancellation.ts";
 import { ConnectionPool, type PoolClock } from "../../../lib/http/connection_pool.ts";
 import { OriginConnection } from "../../../lib/http/origin_connection.ts";
 import type { ByteStream } from "../../../lib/runtime/runtime.ts";
@@ -42,13 +44,15 @@ class HandClock implements PoolClock {
 function setUp() {
   const clock = new HandClock();
   const pool = new ConnectionPool(clock);
-  const dial = (key = "a"): OriginConnection => {
+  const dial = (key = "a", pending = { bytes: 0 }): OriginConnection => {
     let isClosed = false;
     const stream: ByteStream = {
       localAddress: "",
       remoteAddress: "",
       remotePort: 0,
-      pendingBytes: 0,
+      get pendingBytes() {
+        return pending.bytes;
+      },
       write: () => {},
       writeBorrowed: () => {},
       pause: () => {},
@@ -130,4 +134,43 @@ test("the end closes what waits and what is on its way, and nothing is kept afte
   late.onFree!();
   expect(late.isOver).toBe(true);
   expect(pool.take("a")).toBeUndefined();
+});
+
+test("a connection whose origin neither takes the rest of a request nor ends is closed", async () => {
+  const { clock, dial } = setUp();
+  const pending = { bytes: 300 };
+  const connection = dial("a", pending);
+  let isOver = false;
+  const { onOver } = connection;
+  connection.onOver = () => {
+    isOver = true;
+    onOver?.();
+  };
+  const answer = connection.ask(
+    { method: "POST", head: "", body: undefined, isLast: true },
+    new Cancellation(),
+  );
+  connection.data(Buffer.from("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n"));
+  expect((await answer).status).toBe(413);
+  for (pending.bytes = 200; pending.bytes >= 0; pending.bytes -= 100) {
+    clock.pass(30_000);
+    expect(isOver).toBe(false);
+  }
+  pending.bytes = 0;
+  clock.pass(30_000);
+  expect([isOver, clock.timers]).toEqual([true, 0]);
+});
+
+test("a connection that ends in time leaves no timer", async () => {
+  const { clock, dial } = setUp();
+  const connection = dial();
+  const answer = connection.ask(
+    { method: "GET", head: "", body: undefined, isLast: true },
+    new Cancellation(),
+  );
+  connection.data(Buffer.from("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+  await answer;
+  expect(clock.timers).toBe(1);
+  connection.close();
+  expect(clock.timers).toBe(0);
 });

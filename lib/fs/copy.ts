@@ -15,7 +15,7 @@ import {
 } from "../runtime/file_libc.ts";
 import type { FileKind, FileStat } from "../runtime/file_stat.ts";
 import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
-import { createDirectory, isDirectory, ownKind, READ_OWN_DIRECTORY } from "./directory.ts";
+import { createDirectory, isDirectory, ownKind, READ_OWN_DIRECTORY, roomOnStack } from "./directory.ts";
 import { isSystemError, refused } from "./errors.ts";
 import { realPath } from "./metadata.ts";
 import { joined, splitPath } from "./wire_path.ts";
@@ -61,7 +61,7 @@ async function copyAny(
   try {
     const to = files.open(AT_FDCWD, destination, O_PATH | O_DIRECTORY);
     try {
-      await copyTree(files, from, to);
+      await copyTree(files, from, to, 0);
     } finally {
       files.close(to);
     }
@@ -76,13 +76,15 @@ interface Name {
   name: string;
 }
 
-async function copyTree(files: FileCalls, from: number, to: number): Promise<void> {
+async function copyTree(files: FileCalls, from: number, to: number, depth: number): Promise<void> {
+  const room = roomOnStack(depth);
+  if (room) await room;
   for (let batch = files.readEntries(from); batch; batch = files.readEntries(from)) {
     for (const entry of batch) {
       const kind = ownKind(files, from, entry);
       const source = { dir: from, name: entry.name };
       const destination = { dir: to, name: entry.name };
-      if (kind === "directory") await copyDirectory(files, source, destination);
+      if (kind === "directory") await copyDirectory(files, source, destination, depth + 1);
       // Others are passed over in silence within a tree, as the peer does.
       if (kind === "file" || kind === "symlink") {
         const copying = copyOne(files, kind, source, destination);
@@ -94,7 +96,12 @@ async function copyTree(files: FileCalls, from: number, to: number): Promise<voi
   }
 }
 
-async function copyDirectory(files: FileCalls, source: Name, destination: Name): Promise<void> {
+async function copyDirectory(
+  files: FileCalls,
+  source: Name,
+  destination: Name,
+  depth: number,
+): Promise<void> {
   const from = files.open(source.dir, source.name, READ_OWN_DIRECTORY);
   try {
     try {
@@ -105,7 +112,7 @@ async function copyDirectory(files: FileCalls, source: Name, destination: Name):
     }
     const to = files.open(destination.dir, destination.name, O_PATH | O_DIRECTORY);
     try {
-      await copyTree(files, from, to);
+      await copyTree(files, from, to, depth);
     } finally {
       files.close(to);
     }

@@ -95,6 +95,16 @@ function byName(a: RawEntry, b: RawEntry): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
+const LEVELS_ON_STACK = 200;
+
+/**
+ * To be awaited where a tree is gone down into, so that the stack is empty again every so many levels: a function that
+ * waits for nothing on its way is called on the stack of the one above, and trees may be deeper than paths are long.
+ */
+export function roomOnStack(depth: number): Promise<void> | undefined {
+  return depth % LEVELS_ON_STACK === LEVELS_ON_STACK - 1 ? Promise.resolve() : undefined;
+}
+
 /** What an entry is, and what it leads to; undefined when it has gone or leads nowhere. */
 export function targetKind(files: FileCalls, dir: number, entry: RawEntry): FileKind | undefined {
   if (entry.kind !== "symlink" && entry.kind !== "unknown") return entry.kind;

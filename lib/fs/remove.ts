@@ -2,16 +2,18 @@
 
 import type { FileCalls } from "../runtime/file_calls.ts";
 import { LONG_SLICE_MS, turnOfOthers } from "../runtime/turn.ts";
-import { READ_OWN_DIRECTORY } from "./directory.ts";
+import { READ_OWN_DIRECTORY, roomOnStack } from "./directory.ts";
 import { isSystemError } from "./errors.ts";
 
 /** Passes over a tree again as long as somebody adds to it while it is removed, but not for ever. */
 const PASSES = 100;
 
 /** Removes what has this name: a directory with everything in it, or anything else. */
-export async function removeTree(files: FileCalls, dir: number, name: string): Promise<void> {
+export async function removeTree(files: FileCalls, dir: number, name: string, depth = 0): Promise<void> {
+  const room = roomOnStack(depth);
+  if (room) await room;
   for (let pass = 1; ; pass++) {
-    await removeContents(files, dir, name);
+    await removeContents(files, dir, name, depth);
     try {
       files.removeDirectory(dir, name);
       return;
@@ -22,14 +24,16 @@ export async function removeTree(files: FileCalls, dir: number, name: string): P
   }
 }
 
-async function removeContents(files: FileCalls, dir: number, name: string): Promise<void> {
+async function removeContents(files: FileCalls, dir: number, name: string, depth: number): Promise<void> {
   const fd = files.open(dir, name, READ_OWN_DIRECTORY);
   const sweep = files.sweep(fd);
   try {
     for (let left = sweep.next(); left !== undefined; left = sweep.next()) {
       if (left !== null) {
         const isTree = left.isDirectory || isDirectory(files, fd, left.name);
-        await unlessGone(() => (isTree ? removeTree(files, fd, left.name) : files.unlink(fd, left.name)));
+        await unlessGone(() =>
+          isTree ? removeTree(files, fd, left.name, depth + 1) : files.unlink(fd, left.name),
+        );
       }
       const turn = turnOfOthers(LONG_SLICE_MS);
       if (turn) await turn;

@@ -1,7 +1,7 @@
 /** Trees that are deeper than a path can be long. */
 
 import { expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { copy } from "../../../lib/fs/copy.ts";
@@ -11,6 +11,9 @@ import { currentRuntime } from "../../../lib/runtime/runtime.ts";
 
 const files = (await currentRuntime()).files();
 const LEVELS = 5000;
+/** Two for each level, and those of the program. */
+const DESCRIPTORS = 2 * LEVELS + 200;
+const limit = /^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
 
 function makeDeep(top: string): void {
   let dir = files.open(AT_FDCWD, top, O_RDONLY | O_DIRECTORY);
@@ -34,7 +37,8 @@ function depthOf(top: string): number {
   }
 }
 
-test("a very deep tree is copied and removed whole", async () => {
+// A system that allows fewer descriptors cannot hold a copy of such a tree.
+test.skipIf(Number(limit) < DESCRIPTORS)("a very deep tree is copied and removed whole", async () => {
   const root = mkdtempSync(join(tmpdir(), "exec-server-deep-"));
   try {
     const [from, to] = [join(root, "from"), join(root, "to")];

@@ -39,9 +39,10 @@ export function parseMessage(text: string): Message {
   const message = value as Record<string, unknown>;
   // Refusing an answer would leave its call waiting for ever, and an old server lists a directory of any size in one.
   if (message.method !== undefined || message.id === undefined) checkSize(text, value);
-  if (losesDigits(message.params)) message.params = exactMembers(text);
-  const { method, params } = message;
+  const { method } = message;
   if (typeof method === "string") {
+    // Behind the check: there is no bound to the depth of what is no request, and a reviver has a stack.
+    const params = losesDigits(message.params) ? exactMembers(text) : message.params;
     if (message.id === undefined) return { kind: "notification", method, params };
     const { trace } = message;
     if (trace !== undefined && (typeof trace !== "object" || Array.isArray(trace))) {

@@ -189,6 +189,15 @@ describe("limits", () => {
     expect(faultOf(`{"id":1,"method":"m","result":${many}}`)).toMatch(/exceeds the limit/);
   });
 
+  test("what is no request may be of any depth beside integers that would lose digits", () => {
+    const params = `"params":{"a":9007199254740993,"b":${"[".repeat(200_000)}${"]".repeat(200_000)}}`;
+    expect(parseMessage(`{"id":1,"result":0,${params}}`)).toEqual({ kind: "result", id: 1, result: 0 });
+    const error = { code: 1, message: "" };
+    expect(parseMessage(`{"id":1,"error":${JSON.stringify(error)},${params}}`).kind).toBe("error");
+    expect(faultOf(`{"id":1,"method":"m",${params}}`)).toBe("recursion limit exceeded");
+    expect(faultOf(`{"id":1,${params}}`)).toMatch(/^neither/);
+  });
+
   test("values are counted in maps and over all levels", () => {
     const rows = Array.from({ length: 600 }, () =>
       Object.fromEntries(Array.from({ length: 500 }, (_, i) => [i, i])),

@@ -5,6 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { base64Members } from "../protocol/base64.ts";
 import { MalformedMessage, type Message, parseMessage } from "./message.ts";
 
 const MARK = 0;
@@ -41,7 +42,9 @@ export function parseBinaryMessage(message: Uint8Array): Message {
   const parsed = parseMessage(text);
   const { raw } = JSON.parse(text) as { raw?: unknown };
   const holder = parsed.kind === "result" ? parsed.result : parsed.kind === "error" ? null : parsed.params;
-  if (typeof raw !== "string" || typeof holder !== "object" || holder === null) {
+  // Only where the protocol has bytes: as a map they would be looked at one by one.
+  const isBytes = typeof raw === "string" && base64Members.includes(raw);
+  if (!isBytes || typeof holder !== "object" || holder === null) {
     throw new MalformedMessage("the head of a binary message does not say what its bytes are");
   }
   (holder as Record<string, unknown>)[raw] = message.subarray(end);

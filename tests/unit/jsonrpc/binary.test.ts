@@ -49,6 +49,10 @@ describe("a binary message", () => {
     '{"id":1,"result":{},"raw":5}',
     '{"id":1,"method":"m","raw":"chunk"}',
     '{"id":1,"error":{"code":1,"message":""},"raw":"chunk"}',
+    // No member that holds bytes, but a map, a text, and what every object has.
+    '{"id":1,"method":"process/start","params":{},"raw":"env"}',
+    '{"id":1,"method":"process/read","params":{},"raw":"processId"}',
+    '{"id":1,"method":"m","params":{},"raw":"__proto__"}',
   ]) {
     test(`${head} does not say what its bytes are`, () => {
       expect(() => parseBinaryMessage(message(head, [1]))).toThrow("what its bytes are");
@@ -63,7 +67,9 @@ describe("a binary message", () => {
       ...nothing,
       request: (_method, params) => {
         const { chunk, ...rest } = params as { chunk: Uint8Array };
-        return Promise.resolve(new WithBytes(rest, "back", chunk.toReversed(), { raw: true, owned: true }));
+        return Promise.resolve(
+          new WithBytes(rest, "dataBase64", chunk.toReversed(), { raw: true, owned: true }),
+        );
       },
     });
     client.open();
@@ -72,7 +78,7 @@ describe("a binary message", () => {
       "m",
       new WithBytes({ n: 1 }, "chunk", Uint8Array.of(1, 2, 3), { raw: true, owned: false }),
     );
-    expect(answer).toEqual({ n: 1, back: Buffer.from([3, 2, 1]) });
+    expect(answer).toEqual({ n: 1, dataBase64: Buffer.from([3, 2, 1]) });
     client.close({ kind: "normal", message: "" });
   });
 });

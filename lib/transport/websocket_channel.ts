@@ -52,7 +52,7 @@ const SMALL_FRAME_BYTES = 16 * 1024;
 const MAX_BATCH_BYTES = 64 * 1024;
 /** So much is read in one turn before what has been answered is sent. */
 const FLUSH_AFTER_BYTES = 512 * 1024;
-/** How long the other side has to answer our close frame. */
+/** How long the other side has to answer our close frame, or to take the one that answers theirs and what is before it. */
 const CLOSE_WAIT_MS = 1000;
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -214,7 +214,11 @@ export class WebsocketChannel implements Channel {
     this.#end(reason);
     // A peer that does not answer pings does not answer a close either.
     if (reason.kind === "timeout") this.#stream.destroy();
-    else this.#closeTimer = setTimeout(() => this.#stream.destroy(), CLOSE_WAIT_MS);
+    else this.#endSoon();
+  }
+
+  #endSoon(): void {
+    this.#closeTimer = setTimeout(() => this.#stream.destroy(), CLOSE_WAIT_MS);
   }
 
   #onData(bytes: Uint8Array, more = this.#more): void {
@@ -295,6 +299,8 @@ export class WebsocketChannel implements Channel {
         kind: status === 1001 ? "goingAway" : orderly ? "normal" : "lost",
         message: `the other side closed the connection with status ${status}${text}`,
       });
+      // Nothing else would ever end it where they read no more, and leave it open.
+      this.#endSoon();
     }
     this.#stream.end();
   }

@@ -321,6 +321,23 @@ describe("the end", () => {
     }
   });
 
+  test("when they close and do not take our answer, the connection is destroyed after a second, too", () => {
+    jest.useFakeTimers();
+    try {
+      const { channel, stream } = openChannel();
+      channel.streamHandlers.data(closeFrame(1000));
+      jest.advanceTimersByTime(999);
+      channel.streamHandlers.data(closeFrame(1000));
+      expect(stream.calls).toEqual(["end", "end"]);
+      jest.advanceTimersByTime(1);
+      expect(stream.calls).toEqual(["end", "end", "destroy"]);
+      channel.streamHandlers.close();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   const theirs: [number | undefined, string, CloseReason, number][] = [
     [1000, "", { kind: "normal", message: "the other side closed the connection with status 1000" }, 1000],
     [

@@ -155,6 +155,7 @@ export const requirements = {
   "process/read: behind the end it waits for the closing only": "protocol §4.3",
   "process/read: an id that is not known is an error": "protocol §4.3",
   "process/read: several may read at once": "protocol §4.3, §6",
+  "process/read: who asks for much and reads nothing fills no memory and delays nobody": "protocol §6",
   "process/write: says what became of the bytes": "protocol §4.4",
   "process/write: says stdinClosed once the child has closed its input": "protocol §4.4",
   "process/write: base64 is the standard alphabet with padding": "protocol §4.4",

@@ -99,7 +99,10 @@ export class ProcessTable implements Pick<Handlers, Family<"process">> {
   #closedBytes = 0;
   /** Whose program has never run: nothing of them is told. */
   readonly #notLaunched = new WeakSet<ManagedProcess>();
-  readonly #reads = new Reads((processId) => this.find(processId));
+  readonly #reads = new Reads(
+    (processId) => this.find(processId),
+    () => this.#observer.ready(),
+  );
 
   constructor(
     runtime: Runtime,

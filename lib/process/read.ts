@@ -1,5 +1,6 @@
 /** Answers of `process/read`. */
 
+import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { ReadParams, ReadResult } from "../protocol/process.ts";
 import { timerMs } from "../protocol/timer.ts";
 import type { ManagedProcess } from "./process.ts";
@@ -7,23 +8,63 @@ import type { ManagedProcess } from "./process.ts";
 /** The reads of one connection, which end with it. */
 export class Reads {
   readonly #find: (processId: string) => ManagedProcess;
+  readonly #ready: () => Promise<void> | undefined;
   readonly #waits = new Set<(error?: Error) => void>();
+  /** The last of those that wait until the client takes what it asked for. */
+  #last: Promise<unknown> | undefined;
 
-  /** @param find Throws where there is no such process. */
-  constructor(find: (processId: string) => ManagedProcess) {
+  /**
+   * @param find Throws where there is no such process.
+   * @param ready Nothing when more may be sent, else a promise for when it may, or for the end of the connection.
+   */
+  constructor(find: (processId: string) => ManagedProcess, ready: () => Promise<void> | undefined) {
     this.#find = find;
+    this.#ready = ready;
   }
 
   read(params: ReadParams): ReadResult | Promise<ReadResult> {
     const process = this.#find(params.processId);
     const { afterSeq = 0, waitMs = 0 } = params;
-    if (waitMs === 0 || hasNews(process, afterSeq)) return readNow(process, params);
-    return this.#waitForNews(process, afterSeq, waitMs).then(() => readNow(process, params));
+    if (waitMs === 0 || hasNews(process, afterSeq)) return this.#answer(process, params);
+    return this.#waitForNews(process, afterSeq, waitMs).then(() => this.#answer(process, params));
   }
 
   /** All waits end: with what there is, or with this error. */
   end(error?: Error): void {
     for (const cancel of [...this.#waits]) cancel(error);
+    this.#last = undefined;
+  }
+
+  /** Who asks faster than it takes the answers, of up to a MiB each, does not fill the memory. */
+  #answer(process: ManagedProcess, params: ReadParams): ReadResult | Promise<ReadResult> {
+    if (!this.#last && !this.#ready()) return readNow(process, params);
+    const turn = this.#inTurn(process, params, this.#last);
+    this.#last = turn;
+    const done = (): void => {
+      if (this.#last === turn) this.#last = undefined;
+    };
+    turn.then(done, done);
+    return turn;
+  }
+
+  async #inTurn(
+    process: ManagedProcess,
+    params: ReadParams,
+    before: Promise<unknown> | undefined,
+  ): Promise<ReadResult> {
+    let failure: Error | undefined;
+    const cancel = (error: Error = new RpcError(rpcCode.internal, "the client has gone")): void => {
+      failure = error;
+    };
+    this.#waits.add(cancel);
+    try {
+      await before?.catch(() => {});
+      if (!failure) await this.#ready();
+      if (failure) throw failure;
+      return readNow(process, params);
+    } finally {
+      this.#waits.delete(cancel);
+    }
   }
 
   async #waitForNews(process: ManagedProcess, afterSeq: number, waitMs: number): Promise<void> {

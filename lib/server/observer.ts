@@ -35,7 +35,10 @@ export class Observer implements Onlooker {
   constructor(session: Session, link: ObserverLink) {
     this.#session = session;
     this.#link = link;
-    this.#reads = new Reads((processId) => session.processes.find(processId));
+    this.#reads = new Reads(
+      (processId) => session.processes.find(processId),
+      () => link.ready(),
+    );
     session.onlookers.add(this);
   }
 

@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { until } from "../support/deadline.ts";
 import { ours, suite, verifies } from "../support/harness.ts";
-import { memoryOf } from "../support/proc.ts";
+import { childrenOf, memoryOf } from "../support/proc.ts";
 import type { Json, RawClient } from "../support/raw_client.ts";
 import { RawProcess } from "../support/raw_process.ts";
 
@@ -170,4 +170,43 @@ suite("slow readers", { transports: ["websocket"] }, (t) => {
     expect((await taken.read({ afterSeq: 999_999_999 })).exitCode).toBe(5);
     expect(memoryOf(t.pid) - before).toBeLessThan(150);
   });
+});
+
+suite("slow readers, ours", { servers: ours, transports: ["websocket"] }, (t) => {
+  verifies(
+    "process/read: who asks for much and reads nothing fills no memory and delays nobody",
+    async () => {
+      const slow = await (await t.socket()).upgrade();
+      let id = 0;
+      const ask = (method: string, params: object): void =>
+        slow.frame(JSON.stringify({ id: ++id, method, params }));
+      ask("initialize", { clientName: "raw" });
+      await slow.nextJson();
+      slow.frame('{"method":"initialized"}');
+      const params = t.params("head -c 1000000 /dev/zero; exec sleep 100");
+      ask("process/start", { processId: "p", ...params });
+      for (let length = 0; length < 1_000_000; ) {
+        const message = await slow.nextJson();
+        if (message.params) length += Buffer.from(message.params.chunk, "base64").length;
+      }
+      const other = await t.client();
+      const before = memoryOf(t.pid);
+      slow.socket.pause();
+      const firstId = id + 1;
+      for (let i = 0; i < 400; i++) ask("process/read", { processId: "p" });
+      ask("process/terminate", { processId: "p" });
+      // What is asked for behind them is done meanwhile.
+      await until(5000, "end of the process", () => childrenOf(t.pid).length === 0);
+      await other.call("environment/status", null);
+      expect(memoryOf(t.pid) - before).toBeLessThan(150);
+      slow.socket.resume();
+      for (let next = firstId; next < firstId + 50; ) {
+        const message = await slow.nextJson(10_000);
+        if (message.id !== next) continue;
+        expect(message.result.chunks.length).toBeGreaterThan(0);
+        next++;
+      }
+      slow.close();
+    },
+  );
 });

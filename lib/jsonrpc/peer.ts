@@ -101,6 +101,8 @@ export class Peer implements ChannelReceiver {
   #lastId = 0;
   /** Messages that wait. */
   #waiting: Message[] | undefined;
+  /** How many hold the other side back. */
+  #holds = 0;
   #closed: CloseReason | undefined;
 
   constructor(channel: Channel, handlers: PeerHandlers) {
@@ -207,6 +209,17 @@ export class Peer implements ChannelReceiver {
     this.#channel.resume();
   }
 
+  /** Holds the other side back until the answer is called, and whoever else holds it has let go as well. */
+  hold(): () => void {
+    if (++this.#holds === 1) this.#channel.pause();
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holds === 0) this.#channel.resume();
+    };
+  }
+
   /** Ends the connection unless the other side shows life within this time, where the transport can tell. */
   probe(timeoutMs: number): void {
     this.#channel.probe?.(timeoutMs);
@@ -271,11 +284,11 @@ export class Peer implements ChannelReceiver {
     const wait = this.#handlers.waitsFor?.(message);
     if (!wait) return false;
     this.#waiting = [message];
-    this.#channel.pause();
+    const letGo = this.hold();
     const goOn = (): void => {
       const messages = this.#waiting!;
       this.#waiting = undefined;
-      this.#channel.resume();
+      letGo();
       for (const waiting of messages) if (!this.#closed && !this.#waits(waiting)) this.#handle(waiting);
     };
     wait.then(goOn, goOn);

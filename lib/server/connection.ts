@@ -49,8 +49,6 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
   #initialized = false;
   /** The answer to everything, once the session is another's. */
   #refusal: RpcError | undefined;
-  /** How many hold the client back. */
-  #holds = 0;
   #drained: PromiseWithResolvers<void> | undefined;
 
   constructor(channel: Channel, options: ConnectionOptions) {
@@ -168,13 +166,7 @@ export class ServerConnection implements PeerHandlers, Attachment, WorkLink {
   }
 
   hold(): () => void {
-    if (++this.#holds === 1) this.#peer.pause();
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      if (--this.#holds === 0) this.#peer.resume();
-    };
+    return this.#peer.hold();
   }
 
   probe(timeoutMs: number): void {

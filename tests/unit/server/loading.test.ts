@@ -252,6 +252,48 @@ describe("a service that is loaded late", () => {
     }
   });
 
+  test("lets no client go on that another service holds, and the other way round", async () => {
+    let letGo = (): void => {};
+    const holding: Service = {
+      prefix: "fs/",
+      open: (link) => ({
+        request: () => {
+          letGo = link.hold();
+          return {};
+        },
+        dispose: () => {},
+      }),
+    };
+    for (const first of ["service", "hold"]) {
+      const load = Promise.withResolvers<Service>();
+      const channel = new PieceChannel();
+      new ServerConnection(channel, {
+        sessions: sessionStore(new FakeRuntime().runtime, 0),
+        ...serverParts([holding, new LateService("http/", () => load.promise)]),
+      });
+      channel.ask(1, "initialize", hello);
+      channel.tell("initialized");
+      channel.ask(2, "fs/close", { handleId: "h" });
+      channel.ask(3, "http/request/cancel", { requestId: "r" });
+      await channel.answers(2);
+      await turn();
+      expect(channel.calls.splice(0).at(-1)).toBe("pause");
+      const loaded = async (): Promise<void> => {
+        load.resolve({
+          prefix: "http/",
+          open: () => ({ request: () => ({ cancelled: false }), dispose: () => {} }),
+        });
+        await channel.answers(1);
+      };
+      if (first === "service") await loaded();
+      else letGo();
+      expect(channel.calls).toEqual([]);
+      if (first === "service") letGo();
+      else await loaded();
+      expect(channel.calls).toEqual(["resume"]);
+    }
+  });
+
   test("is not loaded for anything else, and ends with what has been loaded", async () => {
     let loads = 0;
     let ends = 0;

@@ -53,6 +53,7 @@ export const requirements = {
   "stdio: a line is a message, CRLF too, and blank lines are none": "protocol §1.4",
   "stdio: a line may come in pieces and several at once": "protocol §1.4",
   "stdio: a line that is no UTF-8 ends the connection": "protocol §1.4",
+  "stdio: what comes before the end of input is done and answered": "protocol §1.5",
   "stdio: a line of 64 MiB is taken, one of 70 MiB ends the connection": "protocol §1.4",
   "envelope: ids come back as they were": "protocol §2.1",
   "envelope: an id in flight twice is answered twice": "protocol §2.1",

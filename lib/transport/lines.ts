@@ -182,7 +182,7 @@ export class LineChannel implements Channel {
       if (this.#reason) return;
       if (bytes === null) break;
       this.#splitter.feed(bytes, (line) => this.#onLine(line));
-      if (this.#resumed) await this.#resumed.promise;
+      while (this.#resumed) await this.#resumed.promise;
     }
     this.#splitter.end((line) => this.#onLine(line));
   }

@@ -1,6 +1,7 @@
 /** Messages in frames, and lines. */
 
 import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
 import { within } from "../support/deadline.ts";
 import { type Harness, ours, suite, verifies } from "../support/harness.ts";
 import type { StdioClient } from "../support/raw_client.ts";
@@ -209,5 +210,21 @@ suite("stdio framing, ours", { transports: ["stdio"], servers: ours }, (t) => {
     const client = await t.fresh({ initialize: false });
     client.send(Buffer.from([0x22, 0xff, 0x22, 0x0a]));
     expect(await (client as StdioClient).running.exit()).toBe(0);
+  });
+
+  verifies("stdio: what comes before the end of input is done and answered", async () => {
+    const client = (await t.fresh({ initialize: false })) as StdioClient;
+    const dataBase64 = Buffer.from("hi").toString("base64");
+    client.post("initialize", { clientName: "raw" });
+    client.notify("initialized", {});
+    // For each of them something is loaded that was not there before.
+    const ids = [
+      client.post("process/terminate", { processId: "none" }),
+      client.post("fs/writeFile", { path: `${t.folder.work}/one`, dataBase64 }),
+      client.post("http/request/cancel", { requestId: "none" }),
+    ];
+    await client.close();
+    for (const id of ids) expect(await client.answer(id)).toHaveProperty("result");
+    expect(readFileSync(`${t.folder.work}/one`, "utf8")).toBe("hi");
   });
 });

@@ -145,6 +145,20 @@ describe("a channel of lines", () => {
     await until(WAIT_MS, "message", () => told.messages.length === 2);
   });
 
+  test("a pause that begins as another ends holds back the end of the input, too", async () => {
+    const { channel, source, told } = openLines();
+    told.onMessage = () => channel.pause();
+    source.push("1\n");
+    source.push(null);
+    await until(WAIT_MS, "message", () => told.messages.length === 1);
+    channel.resume();
+    channel.pause();
+    await Bun.sleep(10);
+    expect([source.unread, told.closes]).toEqual([1, []]);
+    channel.resume();
+    await until(WAIT_MS, "end", () => told.closes.length === 1);
+  });
+
   test("a line that is no UTF-8 ends it", async () => {
     const { source, told } = openLines();
     source.push(new Uint8Array([0x31, 10, 0xff, 10, 0x32, 10]));

@@ -209,6 +209,7 @@ export const requirements = {
   "concurrency: a child that does not read its input blocks nothing": "protocol §4.4, §6",
   "backpressure: a client that does not read costs bounded memory and delays nobody": "protocol §6",
   "backpressure: a flood nobody is attached to runs on and costs bounded memory": "protocol §6",
+  "backpressure: who takes no answers gets to ask for no more, and none is lost": "protocol §6",
   "bytes: output is what the program wrote": "brief: bytes are exact",
   "bytes: input is what the client wrote": "brief: bytes are exact",
   "bytes: a burst of 64 MiB is whole": "brief: bytes are exact",

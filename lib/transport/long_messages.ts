@@ -47,6 +47,11 @@ export class LongMessages {
     return (this.#current?.left ?? 0) + this.#behindBytes;
   }
 
+  /** What waits behind the message that is on its way. */
+  get behindBytes(): number {
+    return this.#behindBytes;
+  }
+
   /** Whether what is sent now has to wait. */
   get active(): boolean {
     return this.#current !== undefined;

@@ -8,6 +8,7 @@ import { applyMask } from "../jsonrpc/mask.ts";
 import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import type { ByteStream, StreamHandlers } from "../runtime/runtime.ts";
 import { Fragments } from "./fragments.ts";
+import { Intake } from "./intake.ts";
 import { latin1Bytes } from "./latin1_bytes.ts";
 import { Liveness } from "./liveness.ts";
 import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
@@ -79,6 +80,7 @@ export class WebsocketChannel implements Channel {
   /** Made for the first of them. */
   #long: LongMessages | undefined;
   readonly #fragments: Fragments;
+  readonly #intake: Intake;
   /** Since something was flushed on the way. */
   #readBytes = 0;
   readonly #more: ReadMore = (memory) => {
@@ -97,6 +99,7 @@ export class WebsocketChannel implements Channel {
   constructor(stream: ByteStream, options: WebsocketOptions) {
     this.label = options.label;
     this.#stream = stream;
+    this.#intake = new Intake(stream);
     this.#mask = options.role === "client";
     const maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
     this.#fragments = new Fragments(maxMessageBytes);
@@ -190,12 +193,18 @@ export class WebsocketChannel implements Channel {
 
   pause(): void {
     this.#liveness.isDeaf = true;
-    this.#stream.pause();
+    this.#intake.pause();
   }
 
   resume(): void {
     this.#liveness.isDeaf = false;
-    this.#stream.resume();
+    this.#intake.resume();
+  }
+
+  /** Not of a server: two who held each other back would wait for ever. What is left of one long message is no queue. */
+  #tellUntaken(): void {
+    const queued = this.#stream.pendingBytes + this.#batch.length + (this.#long?.behindBytes ?? 0);
+    if (!this.#mask) this.#intake.untaken(this.#reason ? 0 : queued);
   }
 
   probe(timeoutMs: number): void {
@@ -229,6 +238,7 @@ export class WebsocketChannel implements Channel {
     this.#liveness.heard();
     try {
       this.#parser.feed(bytes, (frame) => this.#onFrame(frame), more);
+      this.#tellUntaken();
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       const kind = error.status === 1009 ? "tooBig" : "protocol";
@@ -244,8 +254,7 @@ export class WebsocketChannel implements Channel {
       return true;
     }
     // After our close frame only theirs is of interest.
-    if (this.#reason) return true;
-    if (frame.opcode === opcode.pong) return true;
+    if (this.#reason || frame.opcode === opcode.pong) return true;
     if (frame.opcode === opcode.ping) {
       this.#write(encodeFrame({ fin: true, opcode: opcode.pong, payload: frame.payload }, this.#mask));
       return true;
@@ -372,6 +381,7 @@ export class WebsocketChannel implements Channel {
 
   #onDrained(): void {
     this.#long?.pump();
+    this.#tellUntaken();
     if (this.pendingBytes === 0 && !this.#reason) this.#receiver?.drained();
   }
 
@@ -382,6 +392,7 @@ export class WebsocketChannel implements Channel {
     this.#liveness.stop();
     this.#long?.drop();
     this.#fragments.drop();
+    this.#tellUntaken();
     const receiver = this.#receiver;
     this.#receiver = undefined;
     if (!told) receiver?.closed(this.#reason);

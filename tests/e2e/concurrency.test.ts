@@ -6,6 +6,7 @@ import { ours, suite, verifies } from "../support/harness.ts";
 import { childrenOf, memoryOf } from "../support/proc.ts";
 import type { Json, RawClient } from "../support/raw_client.ts";
 import { RawProcess } from "../support/raw_process.ts";
+import { encodeFrame } from "../support/raw_socket.ts";
 
 /** The ids of answers in the order of their coming. */
 function order(client: RawClient, ids: readonly unknown[]): Promise<unknown[]> {
@@ -209,4 +210,27 @@ suite("slow readers, ours", { servers: ours, transports: ["websocket"] }, (t) =>
       slow.close();
     },
   );
+
+  verifies("backpressure: who takes no answers gets to ask for no more, and none is lost", async () => {
+    const slow = await (await t.socket()).upgrade();
+    slow.frame('{"id":1,"method":"initialize","params":{"clientName":"raw"}}');
+    await slow.nextJson();
+    slow.frame('{"method":"initialized"}');
+    const other = await t.client();
+    const before = memoryOf(t.pid);
+    slow.socket.pause();
+    const count = 250_000;
+    const some = Buffer.concat(Array(count / 100).fill(encodeFrame('{"id":2,"method":"environment/info"}')));
+    for (let i = 0; i < 100; i++) slow.write(some);
+    let highest = 0;
+    for (const from = performance.now(); performance.now() - from < 2000; ) {
+      await other.call("environment/status", null);
+      highest = Math.max(highest, memoryOf(t.pid));
+      await Bun.sleep(20);
+    }
+    expect(highest - before).toBeLessThan(200);
+    slow.socket.resume();
+    for (let answers = 0; answers < count; ) if ((await slow.next())!.opcode === 1) answers++;
+    slow.close();
+  });
 });

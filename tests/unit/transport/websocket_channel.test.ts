@@ -474,6 +474,63 @@ describe("pings", () => {
   });
 });
 
+describe("a client that does not take what is sent", () => {
+  const more = (): Uint8Array =>
+    new Uint8Array(encodeFrame({ fin: true, opcode: 1, payload: Buffer.from("more") }, true));
+
+  test("is not read above 64 MiB, until it has taken all", () => {
+    const { channel, stream, told } = openChannel({ role: "server" });
+    stream.pendingBytes = 64 * MIB;
+    channel.streamHandlers.data(more());
+    expect(stream.calls).toEqual([]);
+    stream.pendingBytes += 1;
+    channel.streamHandlers.data(more());
+    channel.streamHandlers.data(more());
+    expect(stream.calls).toEqual(["pause"]);
+    // Who held it back for other reasons does not let it go on, nor the other way round.
+    channel.pause();
+    channel.resume();
+    channel.pause();
+    stream.pendingBytes = 0;
+    channel.streamHandlers.drain();
+    expect(stream.calls).toEqual(["pause", "pause", "pause"]);
+    channel.resume();
+    expect(stream.calls.at(-1)).toBe("resume");
+    expect(told.messages).toHaveLength(3);
+  });
+
+  test("is asked whether it lives all the same, and read again when the channel ends", () => {
+    jest.useFakeTimers();
+    try {
+      const { channel, stream, told } = openChannel({ role: "server", pingIntervalMs: 1000 });
+      stream.pendingBytes = 65 * MIB;
+      channel.streamHandlers.data(more());
+      jest.advanceTimersByTime(6000);
+      expect(told.closes.map(({ kind }) => kind)).toEqual(["timeout"]);
+      expect(stream.calls.filter((call) => call !== "tellOfAll")).toEqual(["pause", "resume", "destroy"]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  test("may have any length of one message before it", () => {
+    const { channel, stream } = openChannel({ role: "server" });
+    stream.pendingBytes = 2 * MIB;
+    channel.sendBytes(new Uint8Array(5), new Uint8Array(100 * MIB));
+    channel.streamHandlers.data(more());
+    expect(channel.pendingBytes).toBeGreaterThan(100 * MIB);
+    expect(stream.calls).toEqual([]);
+    channel.streamHandlers.close();
+  });
+
+  test("is read where it is a server", () => {
+    const { channel, stream } = openChannel();
+    stream.pendingBytes = 65 * MIB;
+    channel.streamHandlers.data(bare(1, "more"));
+    expect(stream.calls).toEqual([]);
+  });
+});
+
 test("pause, resume and drained are handed on", () => {
   const { channel, stream, told } = openChannel();
   channel.pause();

@@ -240,9 +240,9 @@ export class WebsocketChannel implements Channel {
       this.#parser.feed(bytes, (frame) => this.#onFrame(frame), more);
       this.#tellUntaken();
     } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      const kind = error.status === 1009 ? "tooBig" : "protocol";
-      this.#close({ kind, message: error.message }, error.status);
+      // Whatever else it is, it is the end of this connection and of no other.
+      const { status, message } = error instanceof FrameError ? error : new FrameError(1011, String(error));
+      this.#close({ kind: status === 1009 ? "tooBig" : "protocol", message }, status);
       this.#stream.end();
     }
   }

@@ -255,6 +255,17 @@ describe("broken rules", () => {
     });
   }
 
+  test("a fault of who takes a message ends the connection, and is nobody else's", () => {
+    const { channel, stream, told } = openChannel({ role: "server" });
+    told.onMessage = () => {
+      throw new RangeError("too deep");
+    };
+    channel.streamHandlers.data(encodeFrame({ fin: true, opcode: 1, payload: Buffer.from("a") }, true));
+    expect(told.closes).toEqual([{ kind: "protocol", message: "RangeError: too deep" }]);
+    expect(closeOf(framesOf(stream, false).at(-1))).toEqual([1011, "RangeError: too deep"]);
+    expect(stream.calls).toContain("end");
+  });
+
   test("messages of exactly the limit pass, whole and in pieces", () => {
     const { channel, told } = openChannel({ maxMessageBytes: 1000 });
     channel.streamHandlers.data(bare(2, "x".repeat(1000)));

@@ -1,6 +1,5 @@
 /** Bodies that were compressed for the way. */
 
-import { once } from "node:events";
 import { type Duplex, Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib";
 import { ExecServerError } from "../protocol/errors.ts";
@@ -52,7 +51,7 @@ async function* decode(
   let lost: { reason: unknown } | undefined;
   const feed = async (): Promise<void> => {
     for (let bytes: Uint8Array | undefined = first.value; bytes; bytes = (await reader.read()).value) {
-      if (!decoder.write(bytes)) await Promise.race([once(decoder, "drain"), once(decoder, "close")]);
+      if (!decoder.write(bytes)) await takesMore(decoder);
       if (decoder.destroyed) return;
     }
     decoder.end();
@@ -71,4 +70,17 @@ async function* decode(
       }),
     );
   }
+}
+
+/** Settles when the decoder wants more, or is gone. `once` would leave a listener behind for each time. */
+function takesMore(decoder: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      decoder.off("drain", done);
+      decoder.off("close", done);
+      resolve();
+    };
+    decoder.on("drain", done);
+    decoder.on("close", done);
+  });
 }

@@ -321,6 +321,7 @@ export const requirements = {
   "client: a process that is ended tells its status": "client §3.3",
   "client: a sandbox is asked of servers that enforce it, and of no other": "client §5",
   "client: a megabyte in and out is whole": "brief: bytes are exact",
+  "client: a call that no message carries is refused, and the connection lives on": "brief: never hang",
   "client: output that nobody reads holds up neither calls nor other processes": "brief: never hang",
   "survival: each byte of an output arrives once and in order over a connection that breaks, or its gap is declared":
     "brief: no lost byte, client §3.4",

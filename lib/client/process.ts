@@ -170,7 +170,8 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
    * Queues bytes for stdin or the terminal.
    * @throws {RpcError} The server refused, as when too much waits already.
    * When the connection is lost meanwhile, servers since 0.169.0 are sent them again, and write them once.
-   * @throws {ExecServerError} `ERR_DISCONNECTED`: whether they arrived is not known.
+   * @throws {ExecServerError} `ERR_DISCONNECTED`: whether they arrived is not known. `ERR_UNSUPPORTED`: more than some 47
+   * MiB, which no message carries; {@link stdin} takes any number.
    */
   write(bytes: Uint8Array): Promise<WriteStatus> {
     return this.#link.write(bytes);

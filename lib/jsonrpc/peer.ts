@@ -1,5 +1,6 @@
 /** Calls and dispatch over one channel, the same for both sides. */
 
+import { Buffer } from "node:buffer";
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { binaryHead, parseBinaryMessage } from "./binary.ts";
@@ -92,6 +93,9 @@ interface Pending {
   reject(error: Error): void;
 }
 
+/** A server ends the connection of whoever sends more, and would again when it is sent again over the next. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
 /** One end of a connection. It is what its channel tells, too: closures for that would be made for every connection. */
 export class Peer implements ChannelReceiver {
   readonly #channel: Channel;
@@ -138,7 +142,7 @@ export class Peer implements ChannelReceiver {
    * Sends a request and waits for its answer. Parameters may be raw {@link WithBytes} where the
    * channel sends bytes.
    * @throws {RpcError} The answer is an error.
-   * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`.
+   * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`, `ERR_UNSUPPORTED`: the message is too long.
    */
   call(method: string, params: unknown, options: CallOptions = {}): Promise<unknown> {
     if (this.#closed) return Promise.reject(disconnected(method, this.#closed));
@@ -150,6 +154,7 @@ export class Peer implements ChannelReceiver {
         params instanceof WithBytes
           ? binaryHead(rawRequestText(id, method, params.rest, params.member))
           : requestText(id, method, params);
+      refuseTooLong(method, head, params instanceof WithBytes ? params.bytes.length : 0);
       const settle = (): void => {
         this.#pending?.delete(id);
         options.signal?.removeEventListener("abort", onAbort);
@@ -363,6 +368,16 @@ class CloseError extends Error {
     super(reason.message);
     this.reason = reason;
   }
+}
+
+/** @throws {ExecServerError} `ERR_UNSUPPORTED` */
+function refuseTooLong(method: string, head: string | Uint8Array, bytesBehind: number): void {
+  // No text is longer than three bytes for each of its units.
+  if (3 * head.length + bytesBehind <= MAX_MESSAGE_BYTES) return;
+  const length = (typeof head === "string" ? Buffer.byteLength(head) : head.length) + bytesBehind;
+  if (length <= MAX_MESSAGE_BYTES) return;
+  const what = `its message has ${length} bytes, and a server takes up to ${MAX_MESSAGE_BYTES}`;
+  throw new ExecServerError("ERR_UNSUPPORTED", `Cannot send "${method}": ${what}`);
 }
 
 function disconnected(method: string, reason: CloseReason): ExecServerError {

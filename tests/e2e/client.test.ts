@@ -131,6 +131,19 @@ suite("our client", {}, (t) => {
     expect(Buffer.from(stdout, "latin1").equals(bytes)).toBe(true);
   });
 
+  verifies("client: a call that no message carries is refused, and the connection lives on", async () => {
+    await using client = await open(t);
+    const changes: string[] = [];
+    client.onConnectionChange(({ kind }) => changes.push(kind));
+    const cat = await client.start({ argv: ["/bin/cat"], stdin: "pipe" });
+    const write = cat.write(new Uint8Array(49 * 1024 * 1024));
+    await expect(within(5000, "answer", write)).rejects.toMatchObject({ code: "ERR_UNSUPPORTED" });
+    const start = client.start({ argv: ["/bin/echo", "x".repeat(65 * 1024 * 1024)] });
+    await expect(within(5000, "answer", start)).rejects.toMatchObject({ code: "ERR_UNSUPPORTED" });
+    expect(await cat.terminate()).toBe(true);
+    expect(changes).toEqual([]);
+  });
+
   verifies("client: output that nobody reads holds up neither calls nor other processes", async () => {
     await using client = await open(t);
     const flood = await client.start({ argv: ["/bin/cat", "/dev/zero"] });

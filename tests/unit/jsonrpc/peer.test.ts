@@ -65,6 +65,18 @@ describe("calls", () => {
     );
   });
 
+  test("that are longer than a server takes are not sent, by what they are in UTF-8", async () => {
+    const { peer, channel } = openPeer();
+    for (const text of ["x".repeat(64 * 1024 * 1024), "é".repeat(32 * 1024 * 1024)]) {
+      expect(await failureOf(peer.call("m", text))).toMatchObject({ code: "ERR_UNSUPPORTED" });
+    }
+    expect(channel.sent).toEqual([]);
+    // The same number of units.
+    peer.call("m", "x".repeat(32 * 1024 * 1024)).catch(() => {});
+    expect(channel.sent).toHaveLength(1);
+    channel.receiver!.closed(lost);
+  });
+
   test("an error answer rejects with its code, text and data", async () => {
     const { peer, channel } = openPeer();
     const call = peer.call("m", null);

@@ -1,6 +1,7 @@
 /** Who wants to know of losses and returns of the connection. */
 
 import type { CloseReason } from "../jsonrpc/channel.ts";
+import { tellAll } from "./listeners.ts";
 
 /** What happens to the connection while the client lives. */
 export type ConnectionChange =
@@ -19,15 +20,6 @@ export class ConnectionChanges {
   }
 
   tell(change: ConnectionChange): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(change);
-      } catch (error) {
-        // A fault of the listener, which must not be taken for one of the connection.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    tellAll(this.#listeners, change);
   }
 }

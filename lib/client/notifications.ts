@@ -3,6 +3,7 @@
 import { ProtocolViolation } from "../jsonrpc/peer.ts";
 import { type ServerNotifications, serverNotifications } from "../protocol/methods.ts";
 import { DecodeError } from "../protocol/schema.ts";
+import { tellAll } from "./listeners.ts";
 import type { Process } from "./process.ts";
 import { processEvent } from "./process_events.ts";
 
@@ -25,9 +26,10 @@ export class NotificationListeners {
   }
 
   tell<N extends Name>(method: N, params: ServerNotifications[N]): void {
-    for (const listener of [...(this.#listeners.get(method) ?? [])]) {
-      (listener as (params: ServerNotifications[N]) => void)(params);
-    }
+    tellAll(
+      (this.#listeners.get(method) ?? []) as Iterable<(params: ServerNotifications[N]) => void>,
+      params,
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { Client } from "../../../lib/client/client.ts";
 import { until, within } from "../../support/deadline.ts";
 import { FakeServer } from "./fake_server.ts";
@@ -28,6 +28,34 @@ test("notifications of no process go to whoever asked, in order, until it has en
   server.peer.notify("http/request/bodyDelta", delta("a", 2));
   await until(5000, "third notification", () => again.length === 3);
   expect(seen.length).toBe(2);
+});
+
+test("a listener that fails keeps them from nobody, and its fault is none of the connection", async () => {
+  const server = new FakeServer({});
+  await using client = await Client.open(server.client);
+  const later = spyOn(globalThis, "queueMicrotask");
+  const faults: unknown[] = [];
+  later.mockImplementation((callback) => {
+    try {
+      callback();
+    } catch (error) {
+      faults.push(error);
+    }
+  });
+  try {
+    const fault = new Error("a fault of the listener");
+    client.onNotification("http/request/bodyDelta", () => {
+      throw fault;
+    });
+    const seen: number[] = [];
+    client.onNotification("http/request/bodyDelta", ({ seq }) => void seen.push(seq));
+    for (const seq of [1, 2]) server.peer.notify("http/request/bodyDelta", delta("a", seq));
+    await until(5000, "both notifications", () => seen.length === 2);
+    expect(faults).toEqual([fault, fault]);
+  } finally {
+    later.mockRestore();
+  }
+  expect((await client.call("environment/info", null)).shell.name).toBe("sh");
 });
 
 test("what does not decode ends the connection where somebody listens, and is nobody's otherwise", async () => {

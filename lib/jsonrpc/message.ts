@@ -88,10 +88,24 @@ function refuseHalves(key: string, value: unknown): unknown {
   throw new SyntaxError("lone surrogate");
 }
 
+/** @throws {TypeError} The parameters are no JSON, or have half of a surrogate pair in a text. */
 export function requestText(id: number, method: string, params: unknown): string {
   return params === undefined
     ? `{"id":${id},"method":${JSON.stringify(method)}}`
-    : `{"id":${id},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+    : `{"id":${id},"method":${JSON.stringify(method)},"params":${paramsText(params)}}`;
+}
+
+/** The answer to such a half would name no request, as it is one to a message that cannot be read. */
+function paramsText(params: unknown): string {
+  const text = JSON.stringify(params);
+  // It is written as an escape, but so may be a backslash before these letters.
+  if (!text.includes("\\ud")) return text;
+  try {
+    JSON.parse(text, refuseHalves);
+  } catch {
+    throw new TypeError("a text cannot contain half of a surrogate pair");
+  }
+  return text;
 }
 
 export function notificationText(method: string, params: unknown): string {
@@ -127,9 +141,9 @@ export function rawResultText(id: RequestId, result: unknown, raw: string): stri
   return `{"id":${idText(id)},"result":${JSON.stringify(result)},"raw":"${raw}"}`;
 }
 
-/** A request likewise. */
+/** A request likewise. @throws {TypeError} As {@link requestText}. */
 export function rawRequestText(id: number, method: string, params: unknown, raw: string): string {
-  return `{"id":${id},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)},"raw":"${raw}"}`;
+  return `{"id":${id},"method":${JSON.stringify(method)},"params":${paramsText(params)},"raw":"${raw}"}`;
 }
 
 export function errorText(id: RequestId, error: ErrorObject): string {

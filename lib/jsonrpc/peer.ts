@@ -143,6 +143,7 @@ export class Peer implements ChannelReceiver {
    * channel sends bytes.
    * @throws {RpcError} The answer is an error.
    * @throws {ExecServerError} `ERR_DISCONNECTED`, `ERR_CALL_TIMEOUT`, `ERR_UNSUPPORTED`: the message is too long.
+   * @throws {TypeError} The parameters are no JSON, or have half of a surrogate pair in a text.
    */
   call(method: string, params: unknown, options: CallOptions = {}): Promise<unknown> {
     if (this.#closed) return Promise.reject(disconnected(method, this.#closed));

@@ -49,7 +49,9 @@ export function formatAge(ms: number): string {
 /** One line of a command, for lists. */
 export function shorten(text: string, width: number): string {
   const line = text.replace(/\s*\n\s*/g, "; ");
-  return line.length <= width ? line : `${line.slice(0, Math.max(1, width - 1))}…`;
+  if (line.length <= width) return line;
+  // A character is not cut in half.
+  return `${line.slice(0, Math.max(1, width - 1)).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 /** Columns with two blanks between them; the last is not padded. */

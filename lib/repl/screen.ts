@@ -40,7 +40,7 @@ export class Screen {
   #tail = "\n";
   /** Output may have changed how the terminal shows things. */
   #tainted = false;
-  #last: Promise<unknown> = Promise.resolve();
+  #last: Promise<void> = Promise.resolve();
 
   constructor(options: ScreenOptions) {
     this.#options = options;
@@ -129,7 +129,8 @@ export class Screen {
     const written = this.#options[where].write(bytes).catch(() => {
       if (where === "stdout") this.broken = true;
     });
-    this.#last = Promise.all([this.#last, written]);
+    // Not `all`: its result would keep that of the one before, and so those of all writes that there were.
+    this.#last = this.#last.then(() => written);
     return written;
   }
 }

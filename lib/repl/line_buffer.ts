@@ -104,9 +104,11 @@ export class LineBuffer {
 
   transpose(): void {
     const { text, cursor } = this;
-    const at = cursor === text.length ? cursor - 1 : cursor;
-    if (at < 1) return;
-    this.set(text.slice(0, at - 1) + text[at]! + text[at - 1]! + text.slice(at + 1), at + 1);
+    if (cursor === text.length) this.moveTo(this.previous);
+    const at = this.#cursor;
+    const [from, to] = [this.previous, this.next];
+    if (from === at) this.moveTo(cursor);
+    else this.set(text.slice(0, from) + text.slice(at, to) + text.slice(from, at) + text.slice(to), to);
   }
 
   #kill(place: number): void {

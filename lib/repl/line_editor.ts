@@ -12,7 +12,7 @@ import { LineView } from "./line_view.ts";
 import type { Screen } from "./screen.ts";
 import { formatTable } from "./style.ts";
 import type { Terminal } from "./terminal.ts";
-import { textWidth } from "./width.ts";
+import { graphemes, textWidth, withoutHalf } from "./width.ts";
 
 /** What can stand in place of the word before the cursor. */
 export interface Completions {
@@ -205,7 +205,7 @@ export class LineEditor {
       return true;
     }
     if (key.kind === "key" && key.name === "backspace") {
-      search.query = search.query.slice(0, -1);
+      search.query = graphemes(search.query).slice(0, -1).join("");
       this.#find(this.#options.history().length);
       return true;
     }
@@ -253,10 +253,11 @@ export class LineEditor {
   }
 }
 
-function commonPrefix(texts: readonly string[]): string {
+/** What all of them begin with. */
+export function commonPrefix(texts: readonly string[]): string {
   let prefix = texts[0] ?? "";
   for (const text of texts) while (!text.startsWith(prefix)) prefix = prefix.slice(0, -1);
-  return prefix;
+  return withoutHalf(prefix);
 }
 
 /** Down, then across, as `ls` does. */

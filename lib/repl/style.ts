@@ -1,5 +1,7 @@
 /** Colours of the REPL's own texts, and whether there are any. */
 
+import { withoutHalf } from "./width.ts";
+
 /** Functions that put a text in a colour, or leave it as it is. */
 export interface Style {
   readonly colours: boolean;
@@ -50,8 +52,7 @@ export function formatAge(ms: number): string {
 export function shorten(text: string, width: number): string {
   const line = text.replace(/\s*\n\s*/g, "; ");
   if (line.length <= width) return line;
-  // A character is not cut in half.
-  return `${line.slice(0, Math.max(1, width - 1)).replace(/[\ud800-\udbff]$/, "")}…`;
+  return `${withoutHalf(line.slice(0, Math.max(1, width - 1)))}…`;
 }
 
 /** Columns with two blanks between them; the last is not padded. */

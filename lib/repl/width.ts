@@ -14,6 +14,11 @@ export function graphemes(text: string): string[] {
   return Array.from(segmenter.segment(text), ({ segment }) => segment);
 }
 
+/** A text that was cut, without the half of a character at its end. */
+export function withoutHalf(text: string): string {
+  return text.replace(/[\ud800-\udbff]$/, "");
+}
+
 /** Columns of one grapheme; control characters count as they are shown, like `^A`. */
 export function graphemeWidth(grapheme: string): number {
   if (grapheme.length === 1 && grapheme >= " " && grapheme <= "~") return 1;

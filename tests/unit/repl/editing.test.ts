@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Key, KeyDecoder } from "../../../lib/repl/keys.ts";
 import { LineBuffer } from "../../../lib/repl/line_buffer.ts";
+import { commonPrefix } from "../../../lib/repl/line_editor.ts";
 import { LineView } from "../../../lib/repl/line_view.ts";
 import { TailBuffer } from "../../../lib/repl/tail_buffer.ts";
 import { textWidth } from "../../../lib/repl/width.ts";
@@ -94,12 +95,23 @@ describe("LineBuffer", () => {
     ["one two", ["alt-b", "ctrl-k"], "one |"],
     ["one two", ["alt-b", "ctrl-u"], "|two"],
     ["ab", ["ctrl-t"], "ba|"],
+    ["ab", ["left", "ctrl-t"], "ba|"],
+    ["ab", ["ctrl-a", "ctrl-t"], "|ab"],
+    ["a", ["ctrl-t"], "a|"],
+    ["a👍", ["ctrl-t"], "👍a|"],
+    ["👍e\u0301x", ["left", "ctrl-t"], "👍xe\u0301|"],
     ["a日", ["backspace"], "a|"],
     ["a👨‍👩‍👧", ["left"], "a|👨‍👩‍👧"],
     ["e\u0301x", ["ctrl-a", "delete"], "|x"],
     ["one\ntwo", ["ctrl-a"], "one\n|two"],
     ["one\ntwo", ["ctrl-a", "left"], "one|\ntwo"],
   ] as const)("%p after %p", (text, keys, result) => expect(after(text, ...keys)).toBe(result));
+});
+
+test("commonPrefix() ends with a whole character", () => {
+  expect(commonPrefix(["cat 😀", "cat 😁"])).toBe("cat ");
+  expect(commonPrefix(["😀a", "😀b"])).toBe("😀");
+  expect(commonPrefix([])).toBe("");
 });
 
 /** A terminal of the simplest kind: text, newlines, and the sequences that the view uses. */

@@ -253,11 +253,14 @@ export class LineEditor {
   }
 }
 
-/** What all of them begin with. */
+/** What all of them begin with, up to a whole character as the shell reads it. */
 export function commonPrefix(texts: readonly string[]): string {
   let prefix = texts[0] ?? "";
   for (const text of texts) while (!text.startsWith(prefix)) prefix = prefix.slice(0, -1);
-  return withoutHalf(prefix);
+  const whole = withoutHalf(prefix);
+  // A backslash that is left alone would quote what is typed next, or join the next line. Not so between apostrophes.
+  const isEscape = !whole.startsWith("'") && /(?<!\\)(?:\\\\)*\\$/.test(whole);
+  return isEscape ? whole.slice(0, -1) : whole;
 }
 
 /** Down, then across, as `ls` does. */

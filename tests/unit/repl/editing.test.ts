@@ -108,6 +108,17 @@ describe("LineBuffer", () => {
   ] as const)("%p after %p", (text, keys, result) => expect(after(text, ...keys)).toBe(result));
 });
 
+test.each([
+  [["a\\ b", "a\\(c"], "a"],
+  [['"a\\$b', '"a\\`c'], '"a'],
+  [["a\\\\b", "a\\\\c"], "a\\\\"],
+  [["a\\\\\\ b", "a\\\\\\(c"], "a\\\\"],
+  [["'a\\b", "'a\\c"], "'a\\"],
+  [["a/\\😀b", "a/\\😁c"], "a/"],
+])("commonPrefix(%p) leaves no backslash behind that quotes nothing", (texts, prefix) => {
+  expect(commonPrefix(texts)).toBe(prefix);
+});
+
 test("commonPrefix() ends with a whole character", () => {
   expect(commonPrefix(["cat 😀", "cat 😁"])).toBe("cat ");
   expect(commonPrefix(["😀a", "😀b"])).toBe("😀");

@@ -1,5 +1,6 @@
 /** Lines typed for a running command: what the system's terminal driver does when it is asked to. */
 
+import { Buffer } from "node:buffer";
 import { KeyDecoder } from "./keys.ts";
 import { graphemes, graphemeWidth, shown } from "./width.ts";
 
@@ -23,9 +24,9 @@ export class TypedInput {
     this.#decoder.push(bytes);
   }
 
-  /** What was typed and not dealt with. */
+  /** What was typed and not dealt with, a line that was begun among it: it is for whoever reads next. */
   rest(): Uint8Array {
-    return this.#decoder.rest();
+    return Buffer.concat([Buffer.from(this.#takeLine()), this.#decoder.rest()]);
   }
 
   next(): TypedEvent | undefined {
@@ -56,6 +57,7 @@ export class TypedInput {
           this.#line = "";
           return { kind: "interrupt" };
         case "ctrl-z":
+          this.#line = "";
           return { kind: "background" };
         case "ctrl-\\":
           return { kind: "quit" };

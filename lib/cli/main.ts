@@ -3,6 +3,7 @@
 import { HelpRequested, suggestion } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
 import { runsAsProgram } from "../sandbox/own_program.ts";
+import { refuseUndecodable } from "./arguments.ts";
 import { complain, exitStatus, OutputFailed, outputFailure, print } from "./output.ts";
 
 type Command = (args: readonly string[]) => Promise<number>;
@@ -28,6 +29,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const [first] = args;
   runsAsProgram();
   try {
+    refuseUndecodable(args);
     if (first === "--version" || first === "-V") {
       const { version } = await import("../protocol/version.ts");
       print(`exec-server ${version}`);

@@ -52,6 +52,24 @@ const places: [id: string, missing: string | undefined][] = [
   ["codex-169", "missing" in codex169 ? codex169.missing : undefined],
 ];
 
+test("an argument that is not UTF-8 is refused, and a replacement character is none of those", async () => {
+  // Only a shell can give such a one.
+  const script = 'exec "$@" "$(printf "a\\377b")"';
+  const child = Bun.spawn(["sh", "-c", script, "sh", ...program, "run", "--", "printf", "%s"], {
+    env: { ...process.env, CODEX_HOME: home },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect(await new Response(child.stdout).text()).toBe("");
+  expect(await new Response(child.stderr).text()).toStartWith("exec-server: An argument is not UTF-8");
+  expect(await child.exited).toBe(2);
+  expect(await run(["--", "printf", "%s", "a\ufffdb"])).toEqual({
+    status: 0,
+    stdout: "a\ufffdb",
+    stderr: "",
+  });
+});
+
 describe.each(places)("on %s", (id, missing) => {
   const on = test.skipIf(missing !== undefined);
 

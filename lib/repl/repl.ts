@@ -87,12 +87,17 @@ async function runScript(
   };
   const signals = { SIGINT: stop(130), SIGTERM: stop(143), SIGHUP: stop(129) };
   for (const [name, listener] of Object.entries(signals)) process.on(name, listener);
+  // A program that writes for ever would not end by itself, as its own output is taken.
+  session.screen.onBroken = () => {
+    session.quit(BROKEN_PIPE);
+    session.endForeground();
+    source.cancel();
+  };
   try {
     if (!(await session.connect(session.begin(environmentId)))) return OWN_FAILURE;
     for await (const text of readCommands(source)) {
       if (session.ended) break;
       await session.run(text);
-      if (session.screen.broken) session.quit(BROKEN_PIPE);
       if (session.ended) break;
     }
     return session.exitStatus;

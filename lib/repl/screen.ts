@@ -32,6 +32,8 @@ export class Screen {
   readonly isTerminal: boolean;
   /** Standard output is gone, as after `| head`. */
   broken = false;
+  /** Called when it is. */
+  onBroken: (() => void) | undefined;
   overlay: Overlay | undefined;
   readonly #options: ScreenOptions;
   readonly #encoder = new TextEncoder();
@@ -127,7 +129,9 @@ export class Screen {
 
   #write(where: "stdout" | "stderr", bytes: Uint8Array): Promise<void> {
     const written = this.#options[where].write(bytes).catch(() => {
-      if (where === "stdout") this.broken = true;
+      if (where !== "stdout" || this.broken) return;
+      this.broken = true;
+      this.onBroken?.();
     });
     // Not `all`: its result would keep that of the one before, and so those of all writes that there were.
     this.#last = this.#last.then(() => written);

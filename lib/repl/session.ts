@@ -1,6 +1,5 @@
 /** What goes on in the REPL, whoever types: environments, lines, jobs. */
 
-import process from "node:process";
 import type { Client } from "../client/client.ts";
 import type { Environment } from "../environments/environment.ts";
 import type { EnvironmentManager } from "../environments/manager.ts";
@@ -22,7 +21,7 @@ import { isPosixShell } from "./shell_script.ts";
 import { endJob, signalJob } from "./signals.ts";
 import { shorten } from "./style.ts";
 import type { Terminal } from "./terminal.ts";
-import { wantsTerminal } from "./tty_programs.ts";
+import { terminalVariables, wantsTerminal } from "./tty_programs.ts";
 
 /** Our own failures, as of `ssh`. */
 export const OWN_FAILURE = 255;
@@ -229,6 +228,12 @@ export class Session implements ReplContext {
     await this.screen.flush();
   }
 
+  /** Ends what is in the foreground, for whose output nobody is left. */
+  endForeground(): void {
+    this.#interrupt?.abort(new Error("Nobody reads the output"));
+    this.#foregroundJob?.job.process.terminate().catch(() => {});
+  }
+
   /** Leaves what is in the foreground, so that the loop can go on. */
   releaseForeground(): void {
     this.#foregroundJob?.release();
@@ -391,10 +396,4 @@ export class Session implements ReplContext {
       this.#giveUp = undefined;
     }
   }
-}
-
-/** What programs want to know of the terminal. */
-function terminalVariables(): Record<string, string> {
-  const { TERM, COLORTERM } = process.env;
-  return { TERM: TERM || "xterm-256color", ...(COLORTERM ? { COLORTERM } : {}) };
 }

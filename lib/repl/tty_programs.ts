@@ -1,4 +1,6 @@
-/** Which command lines want a whole terminal. */
+/** Which command lines want a whole terminal, and what they want to know of it. */
+
+import process from "node:process";
 
 /** Programs that draw on the whole screen, or ask at the terminal, whatever their arguments are. */
 const always = new Set(
@@ -170,4 +172,10 @@ function splitCommands(line: string): SimpleCommand[] {
   }
   endCommand(false);
   return commands;
+}
+
+/** What programs want to know of the terminal. */
+export function terminalVariables(): Record<string, string> {
+  const { TERM, COLORTERM } = process.env;
+  return { TERM: TERM || "xterm-256color", ...(COLORTERM ? { COLORTERM } : {}) };
 }

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { within } from "../support/deadline.ts";
 import { runtimes, Setup } from "./setup.ts";
 
 setDefaultTimeout(30_000);
@@ -12,8 +13,8 @@ beforeAll(async () => {
 afterAll(() => setup[Symbol.asyncDispose]());
 
 describe.each(Object.keys(runtimes))("a script on %s", (runtime) => {
-  const run = (text: string, environment?: string) =>
-    setup.script(text, { runtime, ...(environment ? { environment } : {}) });
+  const run = (text: string, environment?: string, options: { isCut?: boolean } = {}) =>
+    setup.script(text, { runtime, ...(environment ? { environment } : {}), ...options });
 
   test("carries folder and variables from line to line and tells outputs apart", async () => {
     const { stdout, stderr, status } = await run(
@@ -37,6 +38,12 @@ describe.each(Object.keys(runtimes))("a script on %s", (runtime) => {
   test("passes every byte, and adds none", async () => {
     const { stdout } = await run("printf '\\000\\001\\036\\377\\200x\\r\\n'\nprintf end\n");
     expect(stdout.toString("latin1")).toBe("\0\x01\x1e\xff\x80x\r\nend");
+  });
+
+  test("ends with the command that runs when nobody reads its output", async () => {
+    const script = run("yes\necho not run >&2\n", undefined, { isCut: true });
+    const { stderr, status } = await within(10_000, "the end of the script", script);
+    expect([stderr.toString(), status]).toEqual(["", 141]);
   });
 
   test("gives its commands no input", async () => {

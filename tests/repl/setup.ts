@@ -126,10 +126,10 @@ url = "ws://127.0.0.1:1"
     });
   }
 
-  /** Runs a script from a pipe. */
+  /** Runs a script from a pipe. `isCut`: whoever reads its output goes when the first has come, as `head` does. */
   async script(
     text: string,
-    options: { runtime?: string; environment?: string; env?: Record<string, string> } = {},
+    options: { runtime?: string; environment?: string; env?: Record<string, string>; isCut?: boolean } = {},
   ): Promise<ScriptResult> {
     const [file, ...args] = [...runtimes[options.runtime ?? "bun"]!, entry];
     const child = spawn(file!, [...args, ...(options.environment ? [options.environment] : [])], {
@@ -140,6 +140,7 @@ url = "ws://127.0.0.1:1"
     const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
     child.stdout.on("data", (bytes) => stdout.push(bytes));
     child.stderr.on("data", (bytes) => stderr.push(bytes));
+    if (options.isCut) child.stdout.once("data", () => child.stdout.destroy());
     child.stdin.end(text);
     const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
     return { stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), status };

@@ -123,7 +123,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
   }
 
   /**
-   * The events, in order. A second reader is an error.
+   * The events, in order. A second reader is an error. When the handle is disposed of, they end where they are.
    * @throws {ExecServerError} `ERR_CLOSED`: the output is read already, or is dropped.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<ProcessEvent, void> {
@@ -142,7 +142,7 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
           }
           continue;
         }
-        if (this.#over) return;
+        if (this.#isHandedOut) return;
         this.#wake = Promise.withResolvers<void>();
         await this.#wake.promise;
       }
@@ -326,6 +326,11 @@ export class Process implements AsyncIterable<ProcessEvent>, AsyncDisposable {
     }
     if (!this.#streams) throw this.#notReadable();
     return this.#streams.take(name);
+  }
+
+  /** Behind the queue nothing will come: there is no more, or it is dropped. */
+  get #isHandedOut(): boolean {
+    return this.#over || this.#reader === "discard";
   }
 
   #notReadable(): ExecServerError {

@@ -372,6 +372,32 @@ describe("disposing", () => {
     expect(link.consumedBytes).toBe(3);
   });
 
+  test.each(["waits for the next event", "has one in hand"])("ends a loop that %s", async (state) => {
+    const { link, process } = make();
+    const goOn = Promise.withResolvers<void>();
+    const kinds: string[] = [];
+    const loop = (async () => {
+      for await (const { kind } of process) {
+        kinds.push(kind);
+        await goOn.promise;
+      }
+    })();
+    process.accept(output(1));
+    if (state.startsWith("waits")) goOn.resolve();
+    await until(WAIT_MS, "the first event", () => kinds.length === 1);
+    link.onTerminate = () => {
+      setTimeout(() => {
+        process.accept(exited(2, 137));
+        process.accept(closed(3));
+      }, 5);
+    };
+    await within(WAIT_MS, "disposal", process[Symbol.asyncDispose]());
+    goOn.resolve();
+    await within(WAIT_MS, "end of the loop", loop);
+    expect(kinds).toEqual(["output"]);
+    expect(link.consumedBytes).toBe(1);
+  });
+
   test("leaves an ended one alone, and does not fail when the call does", async () => {
     const ended = make();
     ended.process.accept(exited(1));

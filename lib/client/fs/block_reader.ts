@@ -51,6 +51,8 @@ export class BlockReader {
   #window = 1;
   #tail: Uint8Array = new Uint8Array();
   #isOver = false;
+  /** Given up, also while the file is being opened. */
+  #isClosed = false;
   #breaks = 0;
   /** How often the connection broke. */
   cuts = 0;
@@ -82,6 +84,7 @@ export class BlockReader {
       }
       try {
         if (!this.#file) await this.#open();
+        if (this.#isClosed) continue;
         this.#ask();
         const { length, answer } = this.#ahead[0]!;
         const { chunk, eof } = await answer;
@@ -109,7 +112,7 @@ export class BlockReader {
 
   /** Gives the file up. Idempotent. */
   close(): void {
-    this.#isOver = true;
+    this.#isClosed = this.#isOver = true;
     this.#forget();
     const file = this.#file;
     this.#file = undefined;
@@ -129,6 +132,7 @@ export class BlockReader {
     await opening;
     this.#file = { session, handleId };
     const { size, modifiedAtMs } = await looking;
+    if (this.#isClosed) return;
     const stamp = { size: size ?? undefined, modifiedAtMs };
     if (!this.#stamp) this.#stamp = stamp;
     else await this.#compare(this.#stamp, stamp);

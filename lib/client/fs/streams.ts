@@ -13,6 +13,7 @@ export function readablePath(
   options: ReadRange,
 ): ReadableStream<Uint8Array> {
   let source: { next(): Promise<Uint8Array | null>; close(): void } | undefined;
+  let isCancelled = false;
   const open = async (): Promise<NonNullable<typeof source>> => {
     const session = await FsSession.open(connect);
     if (session.readsBlocks) return new BlockReader(connect, path, options);
@@ -22,11 +23,13 @@ export function readablePath(
     {
       async pull(controller) {
         source ??= await open();
+        if (isCancelled) return;
         const bytes = await source.next();
         if (bytes === null) controller.close();
         else controller.enqueue(bytes);
       },
       cancel() {
+        isCancelled = true;
         source?.close();
       },
     },
@@ -61,6 +64,15 @@ export function writablePath(
   writeWhole: (bytes: Uint8Array, options: FsOptions & { fsync: boolean }) => Promise<void>,
 ): WritableStream<Uint8Array> {
   let sink: Pick<BlockWriter, "write" | "close" | "abort"> | undefined;
+  // A stream that has failed is neither closed nor aborted, and nobody else has the file.
+  const orGiveUp = async (done: Promise<void>): Promise<void> => {
+    try {
+      await done;
+    } catch (error) {
+      sink!.abort();
+      throw error;
+    }
+  };
   return new WritableStream<Uint8Array>(
     {
       async start() {
@@ -75,8 +87,8 @@ export function writablePath(
         await writer.open();
         sink = writer;
       },
-      write: (bytes) => sink!.write(bytes),
-      close: () => sink!.close(),
+      write: (bytes) => orGiveUp(sink!.write(bytes)),
+      close: () => orGiveUp(sink!.close()),
       abort: () => sink?.abort(),
     },
     new ByteLengthQueuingStrategy({ highWaterMark: BLOCK_BYTES }),

@@ -1,6 +1,6 @@
 /** Tells of changes to files, over as many connections as it takes. */
 
-import { type FsConnect, type FsOptions, type FsPath, FsSession, freshId, shownPath } from "./link.ts";
+import { type FsConnect, type FsOptions, type FsPath, FsSession, freshId, isCut, shownPath } from "./link.ts";
 import { fromWire } from "./path.ts";
 import { Subscription, sessionOver } from "./subscription.ts";
 
@@ -59,7 +59,10 @@ export async function* watchPath(
       if (kind !== "resumed") return;
       // Watches end with their connection, and nobody knows what happened meanwhile.
       watchId = freshId("watch");
-      begin().then(overflow, (error) => events.fail(error));
+      begin().then(overflow, (error) => {
+        // Lost once more: the next connection is told of, or the end of all.
+        if (!isCut(error)) events.fail(error);
+      });
     }),
   ];
   caller.closed.then((reason) => events.fail(sessionOver("watch", reason)));

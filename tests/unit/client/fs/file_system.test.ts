@@ -236,6 +236,18 @@ describe("watching", () => {
     await until(5000, "unwatch", () => disk.calls("fs/unwatch").length === 1);
   });
 
+  test("goes on when the connection breaks again while it asks afresh", async () => {
+    const { disk, events, tell } = await begin();
+    disk.cut = (method) =>
+      method === "fs/watch" && disk.calls("fs/watch").length < 4 ? "before" : undefined;
+    disk.peer.close({ kind: "lost", message: "cut" });
+    await until(5000, "overflow", () => events.length === 1);
+    expect(disk.calls("fs/watch").length).toBe(4);
+    tell([{ path: "file:///d/b", kind: "created" }]);
+    await until(5000, "event", () => events.length === 2);
+    expect(events.map(({ kind }) => kind)).toEqual(["overflow", "created"]);
+  });
+
   test("what the server has missed is one overflow in place of all that waits", async () => {
     const { events, tell } = await begin();
     tell([{ path: "file:///d/a", kind: "created" }], { overflow: true });

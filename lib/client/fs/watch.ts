@@ -43,7 +43,8 @@ export async function* watchPath(
     ...(delayMs === undefined ? {} : { delayMs }),
   };
   let watchId = freshId("watch");
-  const begin = (): Promise<unknown> => session.call("fs/watch", { watchId, ...params }, { path }, options);
+  const limits = { ...options, ...(signal ? { signal } : {}) };
+  const begin = (): Promise<unknown> => session.call("fs/watch", { watchId, ...params }, { path }, limits);
   const overflow = (): void => {
     events.clear();
     events.push({ kind: "overflow", path: root });

@@ -248,6 +248,22 @@ describe("watching", () => {
     expect(events.map(({ kind }) => kind)).toEqual(["overflow", "created"]);
   });
 
+  test("a signal ends it at every stage", async () => {
+    const disk = new FakeDisk();
+    disk.capabilities = { fsWatch: true };
+    const { fs } = await open(disk);
+    for (let turns = 0; turns < 40; turns++) {
+      const controller = new AbortController();
+      const next = fs.watch("/d", { signal: controller.signal }).next();
+      for (let i = 0; i < turns; i++) await null;
+      controller.abort(new Error("enough"));
+      await expect(within(5000, "end of the watch", next)).rejects.toThrow("enough");
+    }
+    await fs.exists("/d");
+    // Where the answer had not come, it may have begun.
+    expect(disk.calls("fs/unwatch").length).toBeGreaterThanOrEqual(disk.calls("fs/watch").length);
+  });
+
   test("what the server has missed is one overflow in place of all that waits", async () => {
     const { events, tell } = await begin();
     tell([{ path: "file:///d/a", kind: "created" }], { overflow: true });

@@ -3,7 +3,7 @@
 import type { SearchMatch, SearchParams, SearchResult } from "../../protocol/fs_tree.ts";
 import { type FsConnect, type FsOptions, type FsPath, FsSession, freshId } from "./link.ts";
 import { fromWire } from "./path.ts";
-import { Subscription, sessionOver } from "./subscription.ts";
+import { onSessionEnd, Subscription, sessionOver } from "./subscription.ts";
 
 /** What is looked for besides the query. */
 export interface SearchOptions
@@ -32,7 +32,7 @@ export async function* searchPath(
     if (found.searchId !== searchId) return;
     matches.push(...found.matches.map((match) => ({ ...match, path: fromWire(match.path) })));
   });
-  caller.closed.then((reason) => matches.fail(sessionOver("search", reason)));
+  const offEnd = onSessionEnd(caller.closed, (reason) => matches.fail(sessionOver("search", reason)));
   const options = {
     ...(signal ? { signal } : {}),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
@@ -53,6 +53,7 @@ export async function* searchPath(
     return { ...result, errors: result.errors.map((error) => ({ ...error, path: fromWire(error.path) })) };
   } finally {
     off();
+    offEnd();
     if (!isOver && caller.connected) {
       session.call("fs/cancelSearch", { searchId }, { path }).catch(() => {});
     }

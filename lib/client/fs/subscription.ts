@@ -53,6 +53,29 @@ export class Subscription<T> {
   }
 }
 
+const toldOfEnds = new WeakMap<Promise<CloseReason>, Set<(reason: CloseReason) => void>>();
+
+/**
+ * Tells of the end of a session; the answer ends that. A reaction to the promise itself could not be taken back, and would
+ * keep all that it knows for as long as the session lives.
+ */
+export function onSessionEnd(
+  closed: Promise<CloseReason>,
+  listener: (reason: CloseReason) => void,
+): () => void {
+  const told = toldOfEnds.get(closed) ?? new Set();
+  if (!toldOfEnds.has(closed)) {
+    toldOfEnds.set(closed, told);
+    closed.then((reason) => {
+      // Who asks from here on gets a reaction of his own, at once.
+      toldOfEnds.delete(closed);
+      for (const tell of told) tell(reason);
+    });
+  }
+  told.add(listener);
+  return () => told.delete(listener);
+}
+
 export function sessionOver(what: string, { message }: CloseReason): ExecServerError {
   return new ExecServerError("ERR_DISCONNECTED", `Cannot go on to ${what}: ${message}`);
 }

@@ -2,7 +2,7 @@
 
 import { type FsConnect, type FsOptions, type FsPath, FsSession, freshId, isCut, shownPath } from "./link.ts";
 import { fromWire } from "./path.ts";
-import { Subscription, sessionOver } from "./subscription.ts";
+import { onSessionEnd, Subscription, sessionOver } from "./subscription.ts";
 
 /** What is watched, and how. */
 export interface WatchOptions extends FsOptions {
@@ -65,8 +65,8 @@ export async function* watchPath(
         if (!isCut(error)) events.fail(error);
       });
     }),
+    onSessionEnd(caller.closed, (reason) => events.fail(sessionOver("watch", reason))),
   ];
-  caller.closed.then((reason) => events.fail(sessionOver("watch", reason)));
   const onAbort = (): void => events.fail(signal!.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
   try {

@@ -126,7 +126,7 @@ export class BlockReader {
     const wire = session.wire(this.#path, "fs/open");
     const handleId = freshId("read");
     const about = { path: this.#path };
-    const opening = session.call("fs/open", { handleId, path: wire, mode: "read" }, about, this.#options);
+    const opening = session.openFile({ handleId, path: wire, mode: "read" }, this.#path, this.#options);
     const looking = session.call("fs/getMetadata", { path: wire }, about, this.#options);
     looking.catch(() => {});
     await opening;

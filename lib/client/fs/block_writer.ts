@@ -133,10 +133,9 @@ export class BlockWriter {
     const handleId = freshId("write");
     if (keepBytes > 0) session.need("fsResume", "go on in the middle of a file");
     if (this.#fsync) session.need("fsAtomicWrite", "wait for the disk");
-    await session.call(
-      "fs/open",
+    await session.openFile(
       keepBytes > 0 ? { handleId, path, mode: "resume", keepBytes } : { handleId, path, mode: "replace" },
-      { path: this.#path },
+      this.#path,
       this.#options,
     );
     this.#file = { session, handleId };

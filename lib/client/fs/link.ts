@@ -3,8 +3,9 @@
 import type { CloseReason } from "../../jsonrpc/channel.ts";
 import type { CallOptions } from "../../jsonrpc/peer.ts";
 import type { Capabilities, EnvironmentInfo } from "../../protocol/environment.ts";
-import { ExecServerError, RpcError, rpcCode } from "../../protocol/errors.ts";
+import { ExecServerError, hasCode, RpcError, rpcCode } from "../../protocol/errors.ts";
 import type { Requests, ServerNotifications } from "../../protocol/methods.ts";
+import { unlessAborted } from "../call_limit.ts";
 import { attempt, FsError, fsError } from "./error.ts";
 import { fromWire, type PathForm, textOfBytes, toWire } from "./path.ts";
 
@@ -133,6 +134,26 @@ export class FsSession {
         ...(destination === undefined ? {} : { destination: shownPath(destination) }),
         operation: method,
       });
+    }
+  }
+
+  /**
+   * Opens a file. A server is not told that somebody has given that up, so what it opens all the same is closed then.
+   * Throws as {@link call} does.
+   */
+  async openFile(
+    params: Requests["fs/open"]["params"],
+    path: FsPath,
+    { signal, ...options }: FsOptions,
+  ): Promise<void> {
+    signal?.throwIfAborted();
+    const opening = this.call("fs/open", params, { path }, options);
+    try {
+      await unlessAborted(opening, signal);
+    } catch (error) {
+      const close = () => this.call("fs/close", { handleId: params.handleId }, { path });
+      (hasCode(error, "ERR_CALL_TIMEOUT") ? close() : opening.then(close)).catch(() => {});
+      throw error;
     }
   }
 }

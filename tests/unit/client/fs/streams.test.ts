@@ -71,3 +71,26 @@ describe("a stream that is written", () => {
     await allClosed(disk);
   });
 });
+
+test.each([
+  ["read", undefined],
+  ["written", new Uint8Array(9 * MIB)],
+] as const)("a file that is %s and given up while it is being opened is closed", async (_, bytes) => {
+  const disk = new FakeDisk();
+  disk.put("/f", Buffer.alloc(3 * MIB));
+  const { fs } = await open(disk);
+  for (let turns = 0; turns < 60; turns++) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const done: Promise<unknown> = bytes
+      ? fs.writeFile("/f", bytes, { signal })
+      : fs.readFile("/f", { signal });
+    const failure = within(WAIT_MS, "rejection", done).catch((error: Error) => error.message);
+    for (let i = 0; i < turns; i++) await null;
+    controller.abort(new Error("enough"));
+    expect(await failure).toBe("enough");
+    await fs.exists("/f");
+    await allClosed(disk);
+  }
+  expect(disk.calls("fs/open").length).toBeGreaterThan(0);
+});

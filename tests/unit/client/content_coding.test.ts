@@ -43,7 +43,7 @@ test("a decoder that is waited for again and again collects no listeners", async
 
 test("what cannot be decoded is told as such, also where the decoder is waited for", async () => {
   const bytes = gzipSync(content);
-  bytes.fill(0xff, bytes.length / 2, bytes.length / 2 + 200_000);
+  bytes.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 200_000);
   const { body } = decodeContent(inPieces(bytes), gzipped);
   const failure: unknown = await new Response(body).arrayBuffer().catch((error) => error);
   expect(failure).toMatchObject({ name: "TypeError", code: "ERR_HTTP_BODY" });

@@ -71,6 +71,7 @@ async function bridge(
   });
   const input = runtime.stdin();
   let isOver = false;
+  let isCut = false;
   const end = async (): Promise<void> => {
     isOver = true;
     input.cancel();
@@ -80,7 +81,9 @@ async function bridge(
   const onSignal = (): void => void end();
   for (const signal of signals) process.on(signal, onSignal);
   const host = passInput(child, input).then(end, async (error) => {
-    if (!isOver) complain(`exec-server: ${error instanceof Error ? error.message : error}`);
+    // Whoever ends it for a message that was not delivered is not the host.
+    isCut = !isOver;
+    if (isCut) complain(`exec-server: ${error instanceof Error ? error.message : error}`);
     await end();
   });
   try {
@@ -88,7 +91,7 @@ async function bridge(
     if (failure instanceof OutputFailed) outputFailure(failure);
     else if (failure) complain(`exec-server: ${failure.message}`);
     else if (!isOver) complain("exec-server: the MCP server has ended by itself");
-    const ordinary = isOver && !failure;
+    const ordinary = isOver && !isCut && !failure;
     isOver = true;
     input.cancel();
     await host;

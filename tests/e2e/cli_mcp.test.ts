@@ -110,6 +110,26 @@ test("a server that ends by itself, or cannot be started, is told", async () => 
   expect((await mcp([])).status).toBe(2);
 });
 
+test("a message that the server does not take is told, and fails", async () => {
+  const messages = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      // Until one comes when the input is seen to be closed.
+      await Bun.sleep(20);
+      controller.enqueue(Buffer.from('{"a":1}\n'));
+    },
+  });
+  const child = Bun.spawn([...program, "mcp", "--", "sh", "-c", "exec <&-; exec sleep 100"], {
+    env: env(),
+    stdin: messages,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect(await within(20_000, "the end", child.exited)).toBe(1);
+  expect(await new Response(child.stderr).text()).toBe(
+    "exec-server: The MCP server takes no message: stdinClosed\n",
+  );
+});
+
 test("variables come from over there by name", async () => {
   const script = 'printf \'{"there":"%s","secret":"%s"}\\n\' "$THERE" "$OTHER"; cat';
   const { stdout } = await mcp(["-e", "local", "--env-there", "THERE", "--", "sh", "-c", script], {

@@ -19,7 +19,8 @@ export class Backlog {
   readonly #read = new Set<string>();
   /** Calls that wait for their answers. */
   #calls = 0;
-  #paused = false;
+  /** Lets the connection go on; there is none while nothing is held back. */
+  #letGo: (() => void) | undefined;
 
   constructor(windowBytes: number) {
     this.#windowBytes = windowBytes;
@@ -28,7 +29,7 @@ export class Backlog {
   /** A connection has come into use, the first or the next. */
   use(peer: Peer): void {
     this.#peer = peer;
-    if (this.#paused) peer.pause();
+    if (this.#letGo) this.#letGo = peer.hold();
   }
 
   /** Output waits for its reader. */
@@ -82,12 +83,11 @@ export class Backlog {
   }
 
   #update(): void {
-    const limit = this.#paused ? this.#windowBytes : PAUSE_ABOVE * this.#windowBytes;
-    const pause = this.#totalBytes > limit && this.#calls === 0 && !this.#isAnyHungry();
-    if (pause === this.#paused) return;
-    this.#paused = pause;
-    if (pause) this.#peer?.pause();
-    else this.#peer?.resume();
+    const limit = this.#letGo ? this.#windowBytes : PAUSE_ABOVE * this.#windowBytes;
+    const holds = this.#totalBytes > limit && this.#calls === 0 && !this.#isAnyHungry();
+    if (holds === (this.#letGo !== undefined)) return;
+    this.#letGo?.();
+    this.#letGo = holds ? this.#peer?.hold() : undefined;
   }
 
   /** Somebody who reads a process has read all that there is. */

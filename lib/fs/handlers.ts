@@ -1,6 +1,7 @@
 /** The `fs/*` methods of one connection. Each reads its paths, takes its turn and calls what does the work. */
 
 import { Buffer } from "node:buffer";
+import { OneByOne } from "../jsonrpc/one_by_one.ts";
 import { giveBack } from "../jsonrpc/reusable_memory.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type {
@@ -62,7 +63,7 @@ import { isSystemError, refused, wireError } from "./errors.ts";
 import { HandleTable } from "./handles.ts";
 import { hashFile } from "./hash.ts";
 import { changeMode, linkInPath, metadata, realPath, rename, setTimes } from "./metadata.ts";
-import { type Claim, OneByOne, PathOrder } from "./order.ts";
+import { type Claim, PathOrder } from "./order.ts";
 import { at } from "./place.ts";
 import { removeTree } from "./remove.ts";
 import { SearchTable } from "./search.ts";

@@ -30,26 +30,6 @@ export class PathOrder {
   }
 }
 
-/** Runs what it is given in its order, one at a time. */
-export class OneByOne {
-  #last: Promise<unknown> | undefined;
-
-  get isIdle(): boolean {
-    return this.#last === undefined;
-  }
-
-  async run<T>(action: () => Promise<T>): Promise<T> {
-    const before = this.#last;
-    const running = before ? before.then(action, action) : action();
-    this.#last = running;
-    try {
-      return await running;
-    } finally {
-      if (this.#last === running) this.#last = undefined;
-    }
-  }
-}
-
 function collide(before: readonly Claim[], now: readonly Claim[]): boolean {
   return before.some((a) => now.some((b) => (a.change || b.change) && touches(a, b)));
 }

@@ -62,6 +62,12 @@ export interface Channel {
   close(reason: CloseReason): void;
 }
 
+/**
+ * The largest message that is taken, unless told otherwise: 64 MiB. Who sends more is cut off, and would be again if the
+ * message were sent again over the next connection.
+ */
+export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
 /** Two channels in memory, each the other's far end. Messages are delivered in later turns, as from a socket. */
 export function channelPair(label: string): [Channel, Channel] {
   const a = new MemoryChannel(label);

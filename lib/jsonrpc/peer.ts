@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { ExecServerError, RpcError, rpcCode } from "../protocol/errors.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { binaryHead, parseBinaryMessage } from "./binary.ts";
-import type { Channel, ChannelReceiver, CloseReason } from "./channel.ts";
+import { type Channel, type ChannelReceiver, type CloseReason, MAX_MESSAGE_BYTES } from "./channel.ts";
 import { parseLongMessage } from "./long_message.ts";
 import {
   base64ResultText,
@@ -92,9 +92,6 @@ interface Pending {
   resolve(result: unknown): void;
   reject(error: Error): void;
 }
-
-/** A server ends the connection of whoever sends more, and would again when it is sent again over the next. */
-const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /** One end of a connection. It is what its channel tells, too: closures for that would be made for every connection. */
 export class Peer implements ChannelReceiver {
@@ -205,14 +202,6 @@ export class Peer implements ChannelReceiver {
   sendBase64(head: string, bytes: Uint8Array, tail: string): void {
     if (this.#channel.sendBase64) this.#channel.sendBase64(head, bytes, tail);
     else this.#channel.send(`${head}${bytes.toBase64()}${tail}`);
-  }
-
-  pause(): void {
-    this.#channel.pause();
-  }
-
-  resume(): void {
-    this.#channel.resume();
   }
 
   /** Holds the other side back until the answer is called, and whoever else holds it has let go as well. */

@@ -2,7 +2,7 @@
 
 import { nodeFs } from "../runtime/node_modules.ts";
 import { numbersOf } from "../runtime/process_numbers.ts";
-import { fileExists } from "../runtime/small_files.ts";
+import { fileExists, linkTarget } from "../runtime/small_files.ts";
 
 /** One row of the process table. */
 export interface ProcessRow {
@@ -31,7 +31,7 @@ export interface ProcessTable {
  * @param isListed Whether the system lists the children of a process.
  */
 export function processTable(isListed: boolean = childrenAreListed()): ProcessTable {
-  return isListed ? listing : new CountingTable();
+  return isListed ? listing : countingTable();
 }
 
 const listing: ProcessTable = {
@@ -44,36 +44,32 @@ const listing: ProcessTable = {
     ),
 };
 
-/** Where the system has no list of children: everybody is asked for the parent. */
-class CountingTable implements ProcessTable {
-  #byParent: Map<number, number[]> | undefined;
+/** Where the system has no list of children: everybody is asked for the parent, once for each list of everybody. */
+function countingTable(): ProcessTable {
+  let byParent: Map<number, number[]> | undefined;
+  return {
+    ...listing,
+    pids: () => {
+      byParent = undefined;
+      return pidsOfProc();
+    },
+    children: (pid) => {
+      byParent ??= childrenByParent();
+      return byParent.get(pid) ?? [];
+    },
+  };
+}
 
-  pids(): number[] {
-    this.#byParent = undefined;
-    return pidsOfProc();
+function childrenByParent(): Map<number, number[]> {
+  const byParent = new Map<number, number[]>();
+  for (const pid of pidsOfProc()) {
+    const parent = rowOf(pid)?.parent;
+    if (parent === undefined) continue;
+    const siblings = byParent.get(parent);
+    if (siblings) siblings.push(pid);
+    else byParent.set(parent, [pid]);
   }
-
-  row(pid: number): ProcessRow | undefined {
-    return rowOf(pid);
-  }
-
-  numbers(pid: number): { session: number; group: number } | undefined {
-    return listing.numbers(pid);
-  }
-
-  children(pid: number): number[] {
-    if (!this.#byParent) {
-      this.#byParent = new Map();
-      for (const one of pidsOfProc()) {
-        const parent = rowOf(one)?.parent;
-        if (parent === undefined) continue;
-        const siblings = this.#byParent.get(parent);
-        if (siblings) siblings.push(one);
-        else this.#byParent.set(parent, [one]);
-      }
-    }
-    return this.#byParent.get(pid) ?? [];
-  }
+  return byParent;
 }
 
 /** A line of `/proc/PID/stat`; undefined for a zombie, which is no more than a row. */
@@ -101,7 +97,7 @@ export function isThere(row: ProcessRow): boolean {
 export function holds(pid: number, files: readonly string[]): boolean {
   return [0, 1, 2].some((fd) => {
     try {
-      return files.includes(nodeFs().readlinkSync(`/proc/${pid}/fd/${fd}`));
+      return files.includes(linkTarget(`/proc/${pid}/fd/${fd}`));
     } catch {
       return false;
     }

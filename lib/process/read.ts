@@ -1,5 +1,6 @@
 /** Answers of `process/read`. */
 
+import { OneByOne } from "../jsonrpc/one_by_one.ts";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
 import type { ReadParams, ReadResult } from "../protocol/process.ts";
 import { timerMs } from "../protocol/timer.ts";
@@ -10,8 +11,8 @@ export class Reads {
   readonly #find: (processId: string) => ManagedProcess;
   readonly #ready: () => Promise<void> | undefined;
   readonly #waits = new Set<(error?: Error) => void>();
-  /** The last of those that wait until the client takes what it asked for. */
-  #last: Promise<unknown> | undefined;
+  /** Those that wait until the client takes what it asked for. */
+  #turns = new OneByOne();
 
   /**
    * @param find Throws where there is no such process.
@@ -32,39 +33,27 @@ export class Reads {
   /** All waits end: with what there is, or with this error. */
   end(error?: Error): void {
     for (const cancel of [...this.#waits]) cancel(error);
-    this.#last = undefined;
+    this.#turns = new OneByOne();
   }
 
   /** Who asks faster than it takes the answers, of up to a MiB each, does not fill the memory. */
   #answer(process: ManagedProcess, params: ReadParams): ReadResult | Promise<ReadResult> {
-    if (!this.#last && !this.#ready()) return readNow(process, params);
-    const turn = this.#inTurn(process, params, this.#last);
-    this.#last = turn;
-    const done = (): void => {
-      if (this.#last === turn) this.#last = undefined;
-    };
-    turn.then(done, done);
-    return turn;
+    if (this.#turns.isIdle && !this.#ready()) return readNow(process, params);
+    return this.#inTurn(process, params);
   }
 
-  async #inTurn(
-    process: ManagedProcess,
-    params: ReadParams,
-    before: Promise<unknown> | undefined,
-  ): Promise<ReadResult> {
+  #inTurn(process: ManagedProcess, params: ReadParams): Promise<ReadResult> {
     let failure: Error | undefined;
     const cancel = (error: Error = new RpcError(rpcCode.internal, "the client has gone")): void => {
       failure = error;
     };
     this.#waits.add(cancel);
-    try {
-      await before?.catch(() => {});
+    return this.#turns.run(async () => {
       if (!failure) await this.#ready();
+      this.#waits.delete(cancel);
       if (failure) throw failure;
       return readNow(process, params);
-    } finally {
-      this.#waits.delete(cancel);
-    }
+    });
   }
 
   async #waitForNews(process: ManagedProcess, afterSeq: number, waitMs: number): Promise<void> {

@@ -4,6 +4,7 @@ import type { Reactor } from "./epoll.ts";
 import { Flood } from "./flood.ts";
 import { F_SETPIPE_SZ, type Libc } from "./libc.ts";
 import type { ByteSource } from "./runtime.ts";
+import { linkTarget } from "./small_files.ts";
 import { TerminalFlood } from "./terminal_flood.ts";
 import { turnOfOthers } from "./turn.ts";
 
@@ -61,6 +62,17 @@ export class FdSource implements ByteSource {
   /** Whoever writes has been sent something: what comes next is its answer. */
   expectAnswer(): void {
     this.#pipe?.expectAnswer();
+  }
+
+  /** What the system calls the file, of a pipe at both ends the same. Undefined once it has ended. */
+  fileName(): string | undefined {
+    // The descriptor may be another child's by then.
+    if (this.#done) return undefined;
+    try {
+      return linkTarget(`/proc/self/fd/${this.#fd}`);
+    } catch {
+      return undefined;
+    }
   }
 
   async read(): Promise<Uint8Array | null> {

@@ -6,7 +6,7 @@ import { FdSource } from "./fd_source.ts";
 import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
 import { decodeWaitStatus, posixSpawn, SharedFd, setTerminalSize, signalGroup } from "./posix_spawn.ts";
 import type { Child, ExitStatus, SpawnOptions } from "./runtime.ts";
-import { fileText, linkTarget } from "./small_files.ts";
+import { fileText } from "./small_files.ts";
 
 const POLL_MS = 5;
 
@@ -43,17 +43,8 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
   // The master is reader, writer and the handle for resizing: it is closed when both streams are done with it.
   let groupLeft = true;
   const release = (fd: number): (() => void) => (master ? master.share() : () => close(fd));
-  /** Pipes that are read still: a number that has been closed may be another child's by now. */
-  const openPipes = new Set<number>();
-  const sourceOf = (fd: number): FdSource => {
-    const close = release(fd);
-    if (!master) openPipes.add(fd);
-    const releaseSource = (): void => {
-      openPipes.delete(fd);
-      close();
-    };
-    return new FdSource(libc, reactor, fd, { release: releaseSource, isTerminal: master !== undefined });
-  };
+  const sourceOf = (fd: number): FdSource =>
+    new FdSource(libc, reactor, fd, { release: release(fd), isTerminal: master !== undefined });
   const output = sourceOf(stdout);
   const errors = stderr === null ? null : sourceOf(stderr);
   const onInput = (): void => {
@@ -68,22 +59,14 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
     exited,
     // Once the group is empty its number is free for another.
     signalGroup: (signal) => groupLeft && (groupLeft = signalGroup(pid, signal)),
-    outputFiles: () => (master ? (master.open ? [terminal!] : []) : fileNames(openPipes)),
+    outputFiles: () => {
+      if (master) return master.open ? [terminal!] : [];
+      return [output, errors].flatMap((pipe) => pipe?.fileName() ?? []);
+    },
     resize: (size) => {
       if (master?.open) setTerminalSize(libc, stdout, size);
     },
   };
-}
-
-/** Both ends of a pipe have the same name. */
-function fileNames(pipes: ReadonlySet<number>): string[] {
-  return [...pipes].flatMap((fd) => {
-    try {
-      return [linkTarget(`/proc/self/fd/${fd}`)];
-    } catch {
-      return [];
-    }
-  });
 }
 
 /** Settles when the process has ended: its pidfd becomes readable then. */

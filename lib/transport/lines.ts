@@ -2,7 +2,12 @@
 
 import { Buffer } from "node:buffer";
 import { writeBase64 } from "../jsonrpc/base64_codec.ts";
-import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
+import {
+  type Channel,
+  type ChannelReceiver,
+  type CloseReason,
+  MAX_MESSAGE_BYTES,
+} from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 import type { ByteSink, ByteSource } from "../runtime/runtime.ts";
@@ -113,7 +118,7 @@ export class LineChannel implements Channel {
     this.label = options.label;
     this.#source = source;
     this.#sink = sink;
-    this.#splitter = new LineSplitter(options.maxLineBytes ?? 64 * 1024 * 1024);
+    this.#splitter = new LineSplitter(options.maxLineBytes ?? MAX_MESSAGE_BYTES);
     this.#onEnd = options.onEnd;
     this.#onClose = options.onClose;
   }

@@ -2,7 +2,12 @@
 
 import { Buffer } from "node:buffer";
 import { isBinaryMessage } from "../jsonrpc/binary.ts";
-import type { Channel, ChannelReceiver, CloseReason } from "../jsonrpc/channel.ts";
+import {
+  type Channel,
+  type ChannelReceiver,
+  type CloseReason,
+  MAX_MESSAGE_BYTES,
+} from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import { applyMask } from "../jsonrpc/mask.ts";
 import { giveBack } from "../jsonrpc/reusable_memory.ts";
@@ -12,11 +17,10 @@ import { Intake } from "./intake.ts";
 import { latin1Bytes } from "./latin1_bytes.ts";
 import { Liveness } from "./liveness.ts";
 import { base64Pieces, LongMessages, type PieceFrame, pieces } from "./long_messages.ts";
+import { closeStatus, encodeClose, readClose } from "./websocket_close.ts";
 import {
-  closeStatus,
   encodeBase64,
   encodeBase64Text,
-  encodeClose,
   encodeFrame,
   encodeParts,
   encodeText,
@@ -101,7 +105,7 @@ export class WebsocketChannel implements Channel {
     this.#stream = stream;
     this.#intake = new Intake(stream);
     this.#mask = options.role === "client";
-    const maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
+    const maxMessageBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#fragments = new Fragments(maxMessageBytes);
     this.#liveness = new Liveness({
       intervalMs: options.pingIntervalMs ?? 20_000,
@@ -203,8 +207,9 @@ export class WebsocketChannel implements Channel {
 
   /** Not of a server: two who held each other back would wait for ever. What is left of one long message is no queue. */
   #tellUntaken(): void {
+    if (this.#mask) return;
     const queued = this.#stream.pendingBytes + this.#batch.length + (this.#long?.behindBytes ?? 0);
-    if (!this.#mask) this.#intake.untaken(this.#reason ? 0 : queued);
+    this.#intake.untaken(this.#reason ? 0 : queued);
   }
 
   probe(timeoutMs: number): void {
@@ -300,14 +305,9 @@ export class WebsocketChannel implements Channel {
 
   #onCloseFrame(payload: Uint8Array): void {
     if (!this.#reason) {
-      const status = payload.length >= 2 ? (payload[0]! << 8) | payload[1]! : 1005;
-      const text = payload.length > 2 ? `: ${Buffer.from(payload.subarray(2)).toString()}` : "";
-      this.#sendClose(status === 1005 ? 1000 : status, "");
-      const orderly = status === 1000 || status === 1001 || status === 1005;
-      this.#end({
-        kind: status === 1001 ? "goingAway" : orderly ? "normal" : "lost",
-        message: `the other side closed the connection with status ${status}${text}`,
-      });
+      const { reason, answer } = readClose(payload);
+      this.#sendClose(answer, "");
+      this.#end(reason);
       // Nothing else would ever end it where they read no more, and leave it open.
       this.#endSoon();
     }

@@ -2,7 +2,6 @@
 
 import { Buffer } from "node:buffer";
 import { base64Room, writeBase64 } from "../jsonrpc/base64_codec.ts";
-import type { CloseReason } from "../jsonrpc/channel.ts";
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import { applyMask } from "../jsonrpc/mask.ts";
 import { freeAtOnce, giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
@@ -204,27 +203,6 @@ export function encodeFrame(frame: Frame, mask: boolean): Uint8Array {
   const bytes = Buffer.allocUnsafe(MAX_HEAD_BYTES + payload.length);
   bytes.set(payload, MAX_HEAD_BYTES);
   return finishFrame(bytes, frame.fin, frame.opcode, mask);
-}
-
-/** How the end of a connection is told (RFC 6455, section 7.4.1). */
-export const closeStatus: Record<CloseReason["kind"], number> = {
-  normal: 1000,
-  goingAway: 1001,
-  protocol: 1002,
-  tooBig: 1009,
-  timeout: 1008,
-  lost: 1011,
-};
-
-/** A close frame. */
-export function encodeClose(status: number, text: string, mask: boolean): Uint8Array {
-  // A control frame holds 125 bytes; the text must not be cut within a character.
-  let reason = Buffer.from(text.slice(0, 120));
-  if (reason.length > 123) reason = Buffer.from(text.slice(0, 40));
-  const payload = Buffer.alloc(2 + reason.length);
-  payload.writeUInt16BE(status);
-  payload.set(reason, 2);
-  return encodeFrame({ fin: true, opcode: opcode.close, payload }, mask);
 }
 
 /** A text message as one frame. */

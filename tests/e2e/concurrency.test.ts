@@ -118,11 +118,9 @@ suite("concurrency, ours", { servers: ours }, (t) => {
 suite("slow readers", { transports: ["websocket"] }, (t) => {
   verifies("backpressure: a client that does not read costs bounded memory and delays nobody", async () => {
     const slow = await (await t.socket()).upgrade();
-    slow.frame('{"id":1,"method":"initialize","params":{"clientName":"raw"}}');
-    await slow.nextJson();
-    slow.frame('{"method":"initialized"}');
+    await slow.initialize();
     const params = t.params("exec cat /dev/zero");
-    slow.frame(JSON.stringify({ id: 2, method: "process/start", params: { processId: "flood", ...params } }));
+    slow.ask("process/start", { processId: "flood", ...params });
     slow.socket.pause();
     const before = memoryOf(t.pid);
     const other = await t.client();
@@ -144,7 +142,7 @@ suite("slow readers", { transports: ["websocket"] }, (t) => {
     }
     // The peer takes seconds to deliver what it has queued.
     if (!t.ours) return;
-    slow.frame(JSON.stringify({ id: 3, method: "process/terminate", params: { processId: "flood" } }));
+    slow.ask("process/terminate", { processId: "flood" });
     await until(10_000, "end of the flood", async () => (await slow.nextJson())?.method === "process/closed");
   });
 
@@ -178,14 +176,9 @@ suite("slow readers, ours", { servers: ours, transports: ["websocket"] }, (t) =>
     "process/read: who asks for much and reads nothing fills no memory and delays nobody",
     async () => {
       const slow = await (await t.socket()).upgrade();
-      let id = 0;
-      const ask = (method: string, params: object): void =>
-        slow.frame(JSON.stringify({ id: ++id, method, params }));
-      ask("initialize", { clientName: "raw" });
-      await slow.nextJson();
-      slow.frame('{"method":"initialized"}');
+      await slow.initialize();
       const params = t.params("head -c 1000000 /dev/zero; exec sleep 100");
-      ask("process/start", { processId: "p", ...params });
+      slow.ask("process/start", { processId: "p", ...params });
       for (let length = 0; length < 1_000_000; ) {
         const message = await slow.nextJson();
         if (message.params) length += Buffer.from(message.params.chunk, "base64").length;
@@ -193,9 +186,9 @@ suite("slow readers, ours", { servers: ours, transports: ["websocket"] }, (t) =>
       const other = await t.client();
       const before = memoryOf(t.pid);
       slow.socket.pause();
-      const firstId = id + 1;
-      for (let i = 0; i < 400; i++) ask("process/read", { processId: "p" });
-      ask("process/terminate", { processId: "p" });
+      const firstId = slow.ask("process/read", { processId: "p" });
+      for (let i = 1; i < 400; i++) slow.ask("process/read", { processId: "p" });
+      slow.ask("process/terminate", { processId: "p" });
       // What is asked for behind them is done meanwhile.
       await until(5000, "end of the process", () => childrenOf(t.pid).length === 0);
       await other.call("environment/status", null);
@@ -213,9 +206,7 @@ suite("slow readers, ours", { servers: ours, transports: ["websocket"] }, (t) =>
 
   verifies("backpressure: who takes no answers gets to ask for no more, and none is lost", async () => {
     const slow = await (await t.socket()).upgrade();
-    slow.frame('{"id":1,"method":"initialize","params":{"clientName":"raw"}}');
-    await slow.nextJson();
-    slow.frame('{"method":"initialized"}');
+    await slow.initialize();
     const other = await t.client();
     const before = memoryOf(t.pid);
     slow.socket.pause();

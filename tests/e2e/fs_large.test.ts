@@ -61,12 +61,8 @@ suite("fs large answers", { transports: ["websocket"], peerTransports: ["websock
     const path = folderOfAll(t);
     truncateSync(path("f"), 20 * MIB);
     const socket = await (await t.socket()).upgrade();
-    const ask = (id: number, method: string, params: object): void =>
-      socket.frame(JSON.stringify({ id, method, params }));
-    ask(1, "initialize", { clientName: "raw" });
-    await socket.nextJson();
-    socket.frame('{"method":"initialized"}');
-    ask(2, "fs/readFile", { path: t.path(path("f")) });
+    await socket.initialize();
+    const id = socket.ask("fs/readFile", { path: t.path(path("f")) });
     const payloads: Buffer[] = [];
     for (let fin = false; !fin; ) {
       const frame = (await socket.next(20_000))!;
@@ -75,7 +71,7 @@ suite("fs large answers", { transports: ["websocket"], peerTransports: ["websock
       fin = frame.fin;
     }
     const answer = JSON.parse(Buffer.concat(payloads).toString()) as Json;
-    expect(answer.id).toBe(2);
+    expect(answer.id).toBe(id);
     expect(
       Buffer.from(answer.result.dataBase64, "base64").equals(
         Buffer.concat([Buffer.from("hello"), Buffer.alloc(20 * MIB - 5)]),

@@ -307,18 +307,13 @@ suite("fs requests whose answers are not read", { servers: ours, transports: ["w
     const other = await t.client();
     const before = memoryOf(t.pid);
     const slow = await (await t.socket()).upgrade();
-    let id = 0;
-    const ask = (method: string, params: object): void =>
-      slow.frame(JSON.stringify({ id: ++id, method, params }));
-    ask("initialize", { clientName: "raw" });
-    await slow.nextJson();
-    slow.frame('{"method":"initialized"}');
-    ask("fs/open", { handleId: "h", path: path("large") });
+    await slow.initialize();
+    slow.ask("fs/open", { handleId: "h", path: path("large") });
     slow.socket.pause();
     for (let i = 0; i < 300; i++) {
-      ask("fs/readBlock", { handleId: "h", offset: 0, len: 1024 * 1024 });
-      ask("fs/readDirectory", { path: path("many") });
-      ask("fs/readFile", { path: path("large") });
+      slow.ask("fs/readBlock", { handleId: "h", offset: 0, len: 1024 * 1024 });
+      slow.ask("fs/readDirectory", { path: path("many") });
+      slow.ask("fs/readFile", { path: path("large") });
     }
     let highest = 0;
     for (const from = performance.now(); performance.now() - from < 1000; ) {

@@ -51,12 +51,10 @@ suite("sessions", { transports: ["websocket"] }, (t) => {
 
   verifies("sessions: a process outlives its connection and is found again", "a reset", async () => {
     const socket = await (await t.socket()).upgrade();
-    socket.frame('{"id":1,"method":"initialize","params":{"clientName":"raw"}}');
-    const { sessionId } = (await socket.nextJson()).result;
-    socket.frame('{"method":"initialized"}');
+    const sessionId = await socket.initialize();
     const params = t.params("exec sleep 100");
-    socket.frame(JSON.stringify({ id: 2, method: "process/start", params: { processId: "p", ...params } }));
-    expect((await socket.nextJson()).id).toBe(2);
+    const id = socket.ask("process/start", { processId: "p", ...params });
+    expect((await socket.nextJson()).id).toBe(id);
     socket.socket.resetAndDestroy();
     const client = await resumed(sessionId);
     expect(await client.call("process/terminate", { processId: "p" })).toEqual({ running: true });
@@ -205,9 +203,7 @@ suite("sessions, ours", {
 
   verifies("sessions: a connection that is dead gives way to the next", async () => {
     const dead = await (await t.socket()).upgrade();
-    dead.frame('{"id":1,"method":"initialize","params":{"clientName":"raw"}}');
-    const { sessionId } = (await dead.nextJson()).result;
-    dead.frame('{"method":"initialized"}');
+    const sessionId = await dead.initialize();
     // It answers no pings from here on, as one behind a broken network.
     const next = await t.fresh({ initialize: false });
     await until(6000, "take-over", async () => {

@@ -34,6 +34,7 @@ export class RawSocket {
   #bytes: Buffer = Buffer.alloc(0);
   #pieces: Buffer[] = [];
   #ended = false;
+  #asked = 0;
   #wake: (() => void) | undefined;
   readonly socket: Socket;
   /** Settles when the connection is gone. */
@@ -151,6 +152,20 @@ export class RawSocket {
       if (!frame || frame.opcode === 8) return undefined;
       if (frame.opcode === 1) return JSON.parse(frame.payload.toString());
     }
+  }
+
+  /** Sends a request; its id, 1 for the first and one more for each, comes back. */
+  ask(method: string, params: object): number {
+    this.frame(JSON.stringify({ id: ++this.#asked, method, params }));
+    return this.#asked;
+  }
+
+  /** The handshake; the id of the session. */
+  async initialize(): Promise<string> {
+    this.ask("initialize", { clientName: "raw" });
+    const { sessionId } = (await this.nextJson()).result;
+    this.frame('{"method":"initialized"}');
+    return sessionId;
   }
 
   /** Status of the close frame that comes, or `"dropped"` when the connection ends without one. */

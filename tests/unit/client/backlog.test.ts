@@ -4,7 +4,11 @@ import type { Peer } from "../../../lib/jsonrpc/peer.ts";
 
 function make(windowBytes = 100): { backlog: Backlog; calls: string[]; peer: Peer } {
   const calls: string[] = [];
-  const peer = { pause: () => calls.push("pause"), resume: () => calls.push("resume") } as unknown as Peer;
+  const hold = (): (() => void) => {
+    calls.push("pause");
+    return () => void calls.push("resume");
+  };
+  const peer = { hold } as unknown as Peer;
   const backlog = new Backlog(windowBytes);
   backlog.use(peer);
   return { backlog, calls, peer };

@@ -358,15 +358,17 @@ describe("output that is too much to keep", () => {
 });
 
 describe("disposing", () => {
+  const endsSoon = (process: Process): void => {
+    setTimeout(() => {
+      process.accept(exited(2, 137));
+      process.accept(closed(3));
+    }, 5);
+  };
+
   test("kills a process that runs, drops its output and waits for its end", async () => {
     const { link, process } = make();
     process.accept(output(1, "abc"));
-    link.onTerminate = () => {
-      setTimeout(() => {
-        process.accept(exited(2, 137));
-        process.accept(closed(3));
-      }, 5);
-    };
+    link.onTerminate = () => endsSoon(process);
     await within(WAIT_MS, "end", process[Symbol.asyncDispose]());
     expect(link.calls).toEqual(["terminate"]);
     expect(link.consumedBytes).toBe(3);
@@ -385,12 +387,7 @@ describe("disposing", () => {
     process.accept(output(1));
     if (state.startsWith("waits")) goOn.resolve();
     await until(WAIT_MS, "the first event", () => kinds.length === 1);
-    link.onTerminate = () => {
-      setTimeout(() => {
-        process.accept(exited(2, 137));
-        process.accept(closed(3));
-      }, 5);
-    };
+    link.onTerminate = () => endsSoon(process);
     await within(WAIT_MS, "disposal", process[Symbol.asyncDispose]());
     goOn.resolve();
     await within(WAIT_MS, "end of the loop", loop);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Claim, OneByOne, PathOrder } from "../../../lib/fs/order.ts";
+import { type Claim, PathOrder } from "../../../lib/fs/order.ts";
 
 const looks = (path: string, tree = false): Claim => ({ path, tree, change: false });
 const changes = (path: string, tree = false): Claim => ({ path, tree, change: true });
@@ -45,20 +45,5 @@ describe("the order of requests", () => {
       }),
     ).toThrow("at once");
     expect(order.run([changes("/a")], () => "on")).toBe("on");
-  });
-
-  test("one by one is one at a time, whatever becomes of the one before", async () => {
-    const queue = new OneByOne();
-    let running = 0;
-    const run = (fails: boolean): Promise<number> =>
-      queue.run(async () => {
-        expect(++running).toBe(1);
-        await new Promise(setImmediate);
-        running--;
-        if (fails) throw new Error("no");
-        return 1;
-      });
-    const all = await Promise.allSettled([run(false), run(true), run(false)]);
-    expect(all.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
   });
 });

@@ -364,8 +364,7 @@ test("a peer hands on what the channel offers", () => {
   peer.notify("n", { a: 1 });
   peer.send("text");
   expect(channel.sent).toEqual(['{"method":"n","params":{"a":1}}', "text"]);
-  peer.pause();
-  peer.resume();
+  peer.hold()();
   peer.close({ kind: "goingAway", message: "bye" });
   expect(channel.calls).toEqual(["pause", "resume", "close goingAway"]);
   channel.receiver!.drained();

@@ -44,7 +44,10 @@ describe("a stream that is read", () => {
 });
 
 describe("a stream that is written", () => {
-  test("and fails has no file open", async () => {
+  test.each<[string, (writer: WritableStreamDefaultWriter<Uint8Array>) => Promise<void>]>([
+    ["and fails", (writer) => writer.write(new Uint8Array(10 * MIB))],
+    ["and fails in its last block", (writer) => writer.close()],
+  ])("%s has no file open", async (_, last) => {
     const disk = new FakeDisk();
     const { fs } = await open(disk);
     const controller = new AbortController();
@@ -52,21 +55,7 @@ describe("a stream that is written", () => {
     writer.closed.catch(() => {});
     await writer.write(Buffer.from("x"));
     controller.abort(new Error("enough"));
-    const write = within(WAIT_MS, "rejection", writer.write(new Uint8Array(10 * MIB)));
-    await expect(write).rejects.toThrow("enough");
-    expect(disk.calls("fs/open").length).toBe(1);
-    await allClosed(disk);
-  });
-
-  test("and fails in its last block has no file open", async () => {
-    const disk = new FakeDisk();
-    const { fs } = await open(disk);
-    const controller = new AbortController();
-    const writer = fs.writable("/g", { signal: controller.signal }).getWriter();
-    writer.closed.catch(() => {});
-    await writer.write(Buffer.from("x"));
-    controller.abort(new Error("enough"));
-    await expect(within(WAIT_MS, "rejection", writer.close())).rejects.toThrow("enough");
+    await expect(within(WAIT_MS, "rejection", last(writer))).rejects.toThrow("enough");
     expect(disk.calls("fs/open").length).toBe(1);
     await allClosed(disk);
   });

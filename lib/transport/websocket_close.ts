@@ -27,14 +27,19 @@ export function encodeClose(status: number, text: string, mask: boolean): Uint8A
 
 /** What a close frame says: how it is told here, and the status to answer it with. */
 export function readClose(payload: Uint8Array): { reason: CloseReason; answer: number } {
-  const status = payload.length >= 2 ? (payload[0]! << 8) | payload[1]! : 1005;
-  const text = payload.length > 2 ? `: ${Buffer.from(payload.subarray(2)).toString()}` : "";
-  const orderly = status === 1000 || status === 1001 || status === 1005;
+  const message = "the other side closed the connection with status";
+  if (payload.length === 0) return { reason: { kind: "normal", message: `${message} 1005` }, answer: 1000 };
+  const status = payload.length === 1 ? 0 : (payload[0]! << 8) | payload[1]!;
+  const text = Buffer.from(payload.subarray(2)).toString();
+  const kind = status === 1001 ? "goingAway" : status === 1000 ? "normal" : "lost";
   return {
-    reason: {
-      kind: status === 1001 ? "goingAway" : orderly ? "normal" : "lost",
-      message: `the other side closed the connection with status ${status}${text}`,
-    },
-    answer: status === 1005 ? 1000 : status,
+    reason: { kind, message: `${message} ${status}${text && `: ${text}`}` },
+    answer: mayBeSent(status) ? status : closeStatus.protocol,
   };
+}
+
+/** The others are not given away, or mean that there was no frame (RFC 6455, section 7.4). */
+function mayBeSent(status: number): boolean {
+  if (status < 3000) return status >= 1000 && status <= 1014 && !(status >= 1004 && status <= 1006);
+  return status < 5000;
 }

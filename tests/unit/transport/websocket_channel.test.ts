@@ -364,6 +364,14 @@ describe("the end", () => {
       1000,
     ],
     [1008, "é", { kind: "lost", message: "the other side closed the connection with status 1008: é" }, 1008],
+    [4999, "", { kind: "lost", message: "the other side closed the connection with status 4999" }, 4999],
+    // No frame may carry these, so nobody sends them back.
+    ...[0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000].map((status): (typeof theirs)[number] => [
+      status,
+      "x",
+      { kind: "lost", message: `the other side closed the connection with status ${status}: x` },
+      1002,
+    ]),
   ];
   for (const [status, text, reason, answer] of theirs) {
     test(`their close ${status ?? "without a status"} is answered with ${answer} and told as ${reason.kind}`, () => {
@@ -377,6 +385,13 @@ describe("the end", () => {
       expect(told.closes).toEqual([reason]);
     });
   }
+
+  test("their close with half a status is answered with 1002", () => {
+    const { channel, stream, told } = openChannel();
+    channel.streamHandlers.data(bare(8, new Uint8Array([3])));
+    expect(told.closes.map(({ kind }) => kind)).toEqual(["lost"]);
+    expect(closeOf(framesOf(stream, true)[0])[0]).toBe(1002);
+  });
 
   test("a connection that ends or breaks without a close frame is lost", () => {
     const one = openChannel();

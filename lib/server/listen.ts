@@ -149,6 +149,7 @@ export function serveStdio(runtime: Runtime, options: ServerOptions = {}): Strea
   const flushed = Promise.withResolvers<void>();
   const channel = new LineChannel(runtime.stdin(), runtime.stdout(), {
     label: "exec-server stdio",
+    isServer: true,
     onClose: () => flushed.resolve(),
   });
   const server = serveChannel(runtime, channel, options);

@@ -1,16 +1,20 @@
 /** Whether a connection is read: not while its owner holds it back, nor while it takes too little of what is sent. */
 
-import type { ByteStream } from "../runtime/runtime.ts";
-
 /** Of a client that has not taken so much nothing more is read: small answers are a multiple of what asks for them. */
 const MAX_UNTAKEN_BYTES = 64 * 1024 * 1024;
 
+/** What is read. */
+export interface Pausable {
+  pause(): void;
+  resume(): void;
+}
+
 export class Intake {
-  readonly #stream: ByteStream;
+  readonly #stream: Pausable;
   #isPaused = false;
   #isFull = false;
 
-  constructor(stream: ByteStream) {
+  constructor(stream: Pausable) {
     this.#stream = stream;
   }
 

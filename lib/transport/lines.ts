@@ -11,6 +11,7 @@ import {
 import { LONG_MESSAGE_BYTES } from "../jsonrpc/long_message.ts";
 import { giveBack, messageBytes } from "../jsonrpc/reusable_memory.ts";
 import type { ByteSink, ByteSource } from "../runtime/runtime.ts";
+import { Intake, type Pausable } from "./intake.ts";
 
 /** A line is above the limit. */
 export class LineTooLong extends Error {
@@ -86,6 +87,8 @@ export class LineSplitter {
 /** How a channel of lines behaves. */
 export interface LineChannelOptions {
   label: string;
+  /** A client is at the other end: one that has not taken 64 MiB is not read until it has. @default {false} */
+  isServer?: boolean;
   /** @default {67_108_864} (64 MiB) */
   maxLineBytes?: number;
   /** Called once when the channel has ended, before what was queued has been written. */
@@ -111,11 +114,14 @@ export class LineChannel implements Channel {
   #batch: string[] = [];
   #batchBytes = 0;
   #writing = 0;
-  #resumed: PromiseWithResolvers<void> | undefined;
+  readonly #isServer: boolean;
+  readonly #gate = new Gate();
+  readonly #intake = new Intake(this.#gate);
   #lastWrite: Promise<void> = Promise.resolve();
 
   constructor(source: ByteSource, sink: ByteSink, options: LineChannelOptions) {
     this.label = options.label;
+    this.#isServer = options.isServer ?? false;
     this.#source = source;
     this.#sink = sink;
     this.#splitter = new LineSplitter(options.maxLineBytes ?? MAX_MESSAGE_BYTES);
@@ -169,12 +175,11 @@ export class LineChannel implements Channel {
   }
 
   pause(): void {
-    this.#resumed ??= Promise.withResolvers<void>();
+    this.#intake.pause();
   }
 
   resume(): void {
-    this.#resumed?.resolve();
-    this.#resumed = undefined;
+    this.#intake.resume();
   }
 
   close(reason: CloseReason): void {
@@ -187,7 +192,8 @@ export class LineChannel implements Channel {
       if (this.#reason) return;
       if (bytes === null) break;
       this.#splitter.feed(bytes, (line) => this.#onLine(line));
-      while (this.#resumed) await this.#resumed.promise;
+      this.#tellUntaken();
+      while (this.#gate.opened) await this.#gate.opened;
     }
     this.#splitter.end((line) => this.#onLine(line));
   }
@@ -198,6 +204,11 @@ export class LineChannel implements Channel {
     if (line.length >= LONG_MESSAGE_BYTES && this.#receiver?.longText?.(line)) return;
     const text = decoder.decode(line);
     if (text.trim() !== "") this.#receiver?.message(text);
+  }
+
+  /** Not of a server: two who held each other back would wait for ever. */
+  #tellUntaken(): void {
+    if (this.#isServer) this.#intake.untaken(this.#reason ? 0 : this.pendingBytes);
   }
 
   #flush(): void {
@@ -222,6 +233,7 @@ export class LineChannel implements Channel {
 
   #written(bytes: Uint8Array): void {
     giveBack(bytes);
+    this.#tellUntaken();
     if (--this.#writing === 0 && this.#batch.length === 0) this.#receiver?.drained();
   }
 
@@ -234,6 +246,7 @@ export class LineChannel implements Channel {
     if (reason.kind === "lost") this.#sink.destroy();
     else this.#sink.close();
     this.resume();
+    this.#tellUntaken();
     this.#tellEnd(reason);
   }
 
@@ -244,5 +257,24 @@ export class LineChannel implements Channel {
     receiver.closed(reason);
     this.#onEnd?.();
     this.#lastWrite.then(() => this.#onClose?.(reason));
+  }
+}
+
+/** What a reader waits at. */
+class Gate implements Pausable {
+  #opens: PromiseWithResolvers<void> | undefined;
+
+  /** Settles when it is open; nothing while it is. */
+  get opened(): Promise<void> | undefined {
+    return this.#opens?.promise;
+  }
+
+  pause(): void {
+    this.#opens ??= Promise.withResolvers<void>();
+  }
+
+  resume(): void {
+    this.#opens?.resolve();
+    this.#opens = undefined;
   }
 }

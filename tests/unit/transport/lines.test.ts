@@ -60,7 +60,10 @@ describe("cutting into lines", () => {
   });
 });
 
-function openLines(maxLineBytes?: number): {
+function openLines(
+  maxLineBytes?: number,
+  isServer = false,
+): {
   channel: LineChannel;
   source: FakeSource;
   sink: FakeSink;
@@ -72,6 +75,7 @@ function openLines(maxLineBytes?: number): {
   const ends: string[] = [];
   const channel = new LineChannel(source, sink, {
     label: "exec-server stdio",
+    isServer,
     ...(maxLineBytes === undefined ? {} : { maxLineBytes }),
     onEnd: () => ends.push("end"),
     onClose: (reason) => ends.push(`close ${reason.kind}`),
@@ -157,6 +161,53 @@ describe("a channel of lines", () => {
     expect([source.unread, told.closes]).toEqual([1, []]);
     channel.resume();
     await until(WAIT_MS, "end", () => told.closes.length === 1);
+  });
+
+  test("of a client that has not taken 64 MiB nothing more is read until it has", async () => {
+    const { channel, source, sink, told } = openLines(undefined, true);
+    const answer = "x".repeat(1024 * 1024);
+    sink.open = false;
+    told.onMessage = () => channel.send(answer);
+    for (let i = 0; i < 70; i++) source.push("1\n");
+    source.push(null);
+    await until(WAIT_MS, "messages", () => told.messages.length === 64);
+    await Bun.sleep(10);
+    expect(told.messages.length).toBe(64);
+    // Who holds it back besides is asked as well.
+    channel.pause();
+    sink.open = true;
+    sink.flush();
+    await Bun.sleep(10);
+    expect(told.messages.length).toBe(64);
+    channel.resume();
+    await until(WAIT_MS, "end", () => told.closes.length === 1);
+    expect(told.messages.length).toBe(70);
+    expect(sink.taken.reduce((sum, { length }) => sum + length, 0)).toBe(70 * (answer.length + 1));
+  });
+
+  test.each([
+    ["its sink breaks", (sink: FakeSink) => sink.fail(new Error("EPIPE"))],
+    ["it is closed", (_: FakeSink, channel: LineChannel) => channel.close({ kind: "normal", message: "" })],
+  ])("one that is not read ends when %s", async (_, end) => {
+    const { channel, source, sink, told, ends } = openLines(undefined, true);
+    sink.open = false;
+    told.onMessage = () => channel.send("x".repeat(70 * 1024 * 1024));
+    source.push("1\n");
+    source.push("2\n");
+    await until(WAIT_MS, "message", () => sink.pendingBytes > 0);
+    end(sink, channel);
+    sink.flush();
+    await until(WAIT_MS, "end", () => ends.length === 2);
+    expect(told.messages).toEqual(["1"]);
+  });
+
+  test("a server that does not take what it is sent is read on", async () => {
+    const { channel, source, sink, told } = openLines();
+    sink.open = false;
+    channel.send("x".repeat(70 * 1024 * 1024));
+    source.push("1\n");
+    source.push("2\n");
+    await until(WAIT_MS, "messages", () => told.messages.length === 2);
   });
 
   test("a line that is no UTF-8 ends it", async () => {

@@ -2,17 +2,14 @@
 
 import type { FileChange } from "../protocol/fs_watch.ts";
 import { timerMs } from "../protocol/timer.ts";
-import { type FileCalls, SystemError } from "../runtime/file_calls.ts";
+import type { FileCalls } from "../runtime/file_calls.ts";
 import { AT_FDCWD } from "../runtime/file_libc.ts";
 import { ChangeLog } from "./change_log.ts";
-import { ownKind, READ_OWN_DIRECTORY } from "./directory.ts";
 import { refused } from "./errors.ts";
-import { type FileEvent, inotify, inotifyOf } from "./inotify.ts";
+import { type FileEvent, inotify } from "./inotify.ts";
 import { realPath } from "./metadata.ts";
+import { WatchedTree } from "./watched_tree.ts";
 import { joined, splitPath } from "./wire_path.ts";
-
-/** Of one watch; the system has a limit for all as well. */
-const MAX_DIRECTORIES = 50_000;
 
 /** What is told, and to whom. */
 export interface WatchReport {
@@ -44,14 +41,15 @@ export class PathWatch {
   readonly #real: string;
   /** The name that counts, where a file is watched by its directory. */
   readonly #only: string | undefined;
-  /** Ends the watch of each directory, by its path below the root, which is empty for the root. */
-  readonly #directories = new Map<string, () => void>();
+  readonly #tree: WatchedTree;
   readonly #log = new ChangeLog();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** All is watched that was there; nothing is told before. */
+  #begun = false;
   #ended = false;
   #closed = false;
 
-  /** @throws {SystemError} There is nothing, or the system allows no more watches. */
+  /** @throws {SystemError} There is nothing. */
   constructor(files: FileCalls, path: string, options: WatchOptions) {
     this.#files = files;
     this.#options = options;
@@ -60,65 +58,40 @@ export class PathWatch {
     this.#only = isDirectory ? undefined : name;
     this.#path = isDirectory ? path : directory;
     this.#real = realPath(files, this.#path);
+    this.#tree = new WatchedTree(files, this.#real, {
+      recursive: options.recursive,
+      event: (below, event) => this.#onEvent(below, event),
+      found: (below) => this.#log.add(below, "created"),
+    });
+  }
+
+  /**
+   * Changes from now on are told; settles when those of everything are.
+   * @throws {SystemError} There is nothing any more, the system allows no more watches, or it was closed meanwhile.
+   */
+  async begin(): Promise<void> {
     try {
-      this.#enter("", false);
+      await this.#tree.enter("", false);
+      if (this.#closed) throw refused("the watch was ended before it had begun");
     } catch (error) {
       this.close();
       throw error;
     }
+    this.#begun = true;
+    this.#plan();
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const release of this.#directories.values()) release();
-    this.#directories.clear();
-  }
-
-  /** Watches a directory, and those in it; `isNew` tells what is found as made. */
-  #enter(below: string, isNew: boolean): void {
-    if (this.#directories.has(below)) return;
-    if (this.#directories.size >= MAX_DIRECTORIES) {
-      throw refused(`at most ${MAX_DIRECTORIES} directories can be watched at a time`);
-    }
-    const flags = inotify.onlyDirectory | inotify.dontFollow;
-    const path = below === "" ? this.#real : joined(this.#real, below);
-    this.#directories.set(
-      below,
-      inotifyOf(this.#files).watch(path, flags, (event) => this.#onEvent(below, event)),
-    );
-    if (!this.#options.recursive) return;
-    // After the watch, so that nothing is made in between unseen.
-    const fd = this.#files.open(AT_FDCWD, path, READ_OWN_DIRECTORY);
-    try {
-      for (let batch = this.#files.readEntries(fd); batch; batch = this.#files.readEntries(fd)) {
-        for (const entry of batch) {
-          const inside = below === "" ? entry.name : `${below}/${entry.name}`;
-          if (isNew) this.#log.add(inside, "created");
-          if (ownKind(this.#files, fd, entry) === "directory") this.#enterFound(inside, isNew);
-        }
-      }
-    } finally {
-      this.#files.close(fd);
-    }
-  }
-
-  /** One that has gone already, or cannot be read, is passed over. */
-  #enterFound(below: string, isNew: boolean): void {
-    try {
-      this.#enter(below, isNew);
-    } catch (error) {
-      const passed =
-        error instanceof SystemError && ["ENOENT", "ENOTDIR", "EACCES", "ELOOP"].includes(error.code);
-      if (!passed) throw error;
-    }
+    this.#tree.leave("");
   }
 
   #onEvent(below: string, event: FileEvent): void {
     const { mask, name } = event;
     if (mask & inotify.overflow) this.#lost();
     else if (name === "") {
-      if (mask & inotify.ignored) this.#forget(below);
+      if (mask & inotify.ignored) this.#tree.forget(below);
       if (mask & gone && below === "") this.#end();
       return;
     } else if (this.#only === undefined || name === this.#only) {
@@ -142,44 +115,30 @@ export class PathWatch {
   }
 
   #onDirectory(below: string, mask: number): void {
-    if (mask & inotify.delete) this.#forget(below);
-    if (mask & inotify.movedFrom) this.#leave(below);
-    if (!(mask & appeared)) return;
+    if (mask & inotify.delete) this.#tree.forget(below);
     // An empty directory that it has taken the place of tells of its end only later.
-    if (mask & inotify.movedTo) this.#leave(below);
-    try {
-      this.#enterFound(below, true);
-    } catch {
-      // It cannot be watched, so its changes will be missed.
-      this.#log.overflow();
-    }
-  }
-
-  /** A directory has ended. What was in it has ended before, each by itself, and to look for it in all would add up. */
-  #forget(below: string): void {
-    this.#directories.get(below)?.();
-    this.#directories.delete(below);
-  }
-
-  /** A directory is elsewhere with all that is in it: nothing of it is told any more. */
-  #leave(below: string): void {
-    for (const [path, release] of this.#directories) {
-      if (path !== below && below !== "" && !path.startsWith(`${below}/`)) continue;
-      release();
-      this.#directories.delete(path);
-    }
+    if (mask & (inotify.movedFrom | inotify.movedTo)) this.#tree.leave(below);
+    if (mask & appeared) this.#enter(below, true);
   }
 
   /** The system has dropped events: directories may have been made unseen. */
   #lost(): void {
     this.#log.overflow();
     if (!this.#options.recursive) return;
-    this.#leave("");
+    this.#tree.leave("");
+    this.#enter("", false);
+  }
+
+  async #enter(below: string, isNew: boolean): Promise<void> {
     try {
-      this.#enterFound("", false);
+      await this.#tree.enter(below, isNew);
     } catch {
-      this.#end();
+      if (this.#closed) return;
+      if (this.#tree.isEmpty) this.#end();
+      // What cannot be watched has changes that will be missed.
+      else this.#log.overflow();
     }
+    this.#plan();
   }
 
   #end(): void {
@@ -188,7 +147,7 @@ export class PathWatch {
   }
 
   #plan(): void {
-    if (this.#closed || (this.#log.isEmpty && !this.#ended)) return;
+    if (!this.#begun || this.#closed || (this.#log.isEmpty && !this.#ended)) return;
     this.#timer ??= setTimeout(() => this.#tell(), timerMs(this.#options.delayMs));
   }
 

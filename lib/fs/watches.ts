@@ -40,7 +40,7 @@ export class WatchTable {
   }
 
   /** @throws {SystemError} The path is not there, or the system allows no more watches. */
-  watch(params: WatchParams, path: WirePath): Empty {
+  async watch(params: WatchParams, path: WirePath): Promise<Empty> {
     const { watchId, recursive = false, delayMs = DEFAULT_DELAY_MS } = params;
     checkId(watchId, "watch");
     if (this.#watches.has(watchId)) throw refused(`watch \`${watchId}\` already exists`);
@@ -64,6 +64,12 @@ export class WatchTable {
       },
     });
     this.#watches.set(watchId, watch);
+    try {
+      await watch.begin();
+    } catch (error) {
+      if (this.#watches.get(watchId) === watch) this.#watches.delete(watchId);
+      throw error;
+    }
     return {};
   }
 

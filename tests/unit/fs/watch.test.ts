@@ -1,6 +1,6 @@
 /** Watches of trees in which much happens at once. */
 
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { inotify } from "../../../lib/fs/inotify.ts";
 import { PathWatch, type WatchReport } from "../../../lib/fs/watch.ts";
 import type { FileCalls } from "../../../lib/runtime/file_calls.ts";
 import { currentRuntime } from "../../../lib/runtime/runtime.ts";
-import { until } from "../../support/deadline.ts";
+import { until, within } from "../../support/deadline.ts";
 
 const real = (await currentRuntime()).files();
 let root = "";
@@ -23,16 +23,24 @@ afterEach(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** Watches the whole tree. @returns What is told. */
-function watchTree(files: FileCalls): WatchReport[] {
+/** A watch of the whole tree that has not begun, and what it tells. */
+function make(files: FileCalls): { watch: PathWatch; told: WatchReport[] } {
   const told: WatchReport[] = [];
   const report = (one: WatchReport): void => void told.push(one);
-  open.push(new PathWatch(files, root, { recursive: true, delayMs: 1, ready: () => undefined, report }));
+  const watch = new PathWatch(files, root, { recursive: true, delayMs: 1, ready: () => undefined, report });
+  open.push(watch);
+  return { watch, told };
+}
+
+/** Watches the whole tree. @returns What is told. */
+async function watchTree(files: FileCalls): Promise<WatchReport[]> {
+  const { watch, told } = make(files);
+  await within(3000, "begin", watch.begin());
   return told;
 }
 
-/** The system's calls, counted; the first events that are read say besides that others were dropped. */
-function overflowing(): { files: FileCalls; calls: Record<string, number> } {
+/** The system's calls, counted; the first events that are read say, besides or instead, that others were dropped. */
+function overflowing(instead = false): { files: FileCalls; calls: Record<string, number> } {
   const calls: Record<string, number> = {};
   let isFirst = true;
   const files = new Proxy(real, {
@@ -46,7 +54,8 @@ function overflowing(): { files: FileCalls; calls: Record<string, number> } {
         const memory = args[1] as Uint8Array;
         const lost = new Int32Array([-1, inotify.overflow, 0, 0]);
         memory.set(new Uint8Array(lost.buffer));
-        return lost.byteLength + value.call(target, args[0], memory.subarray(lost.byteLength));
+        const length = value.call(target, args[0], memory.subarray(lost.byteLength));
+        return lost.byteLength + (instead ? 0 : length);
       };
     },
   });
@@ -59,7 +68,7 @@ const isTold = (told: readonly WatchReport[], changed: string): boolean =>
 test("a directory that takes the place of an empty one is watched in its stead", async () => {
   mkdirSync(path("empty"));
   mkdirSync(path("full/in"), { recursive: true });
-  const told = watchTree(real);
+  const told = await watchTree(real);
   renameSync(path("full"), path("empty"));
   await until(3000, "directory", () => isTold(told, "empty/in"));
   writeFileSync(path("empty/new"), "");
@@ -68,7 +77,7 @@ test("a directory that takes the place of an empty one is watched in its stead",
 });
 
 test("a tree that is removed and made again is watched again", async () => {
-  const told = watchTree(real);
+  const told = await watchTree(real);
   for (const round of ["one", "two"]) {
     mkdirSync(path("a/b/c"), { recursive: true });
     await until(3000, "tree", () => isTold(told, "a/b/c"));
@@ -87,21 +96,91 @@ test("after an overflow each tree is looked at once, however many watch it", asy
   const folders = 20;
   for (let i = 0; i < folders; i++) mkdirSync(path(`d${i}`));
   const { files, calls } = overflowing();
-  const told = [watchTree(files), watchTree(files), watchTree(files)];
+  const told = await Promise.all([watchTree(files), watchTree(files), watchTree(files)]);
   expect(calls.addWatch).toBe(3 * (folders + 1));
   writeFileSync(path("x"), "");
   await until(3000, "overflow", () => told.every((reports) => reports.some(({ overflow }) => overflow)));
-  expect(calls.addWatch).toBe(2 * 3 * (folders + 1));
+  await until(3000, "second look", () => calls.addWatch === 2 * 3 * (folders + 1));
   writeFileSync(path("d7/new"), "");
   await until(3000, "change", () => told.every((reports) => isTold(reports, "d7/new")));
 });
 
 test("after an overflow events come by the same descriptor, as those that are read already are of it", async () => {
   const { files, calls } = overflowing();
-  const told = watchTree(files);
+  const told = await watchTree(files);
   writeFileSync(path("x"), "");
   await until(3000, "overflow", () => told.some(({ overflow }) => overflow));
   expect([calls.watcher, calls.closeWaited]).toEqual([1, undefined]);
   open.pop()!.close();
-  expect([calls.watcher, calls.closeWaited]).toEqual([1, 1]);
+  await until(3000, "end", () => calls.closeWaited === 1);
+  expect(calls.watcher).toBe(1);
+});
+
+describe("while a large tree is looked at", () => {
+  const count = 5000;
+  /** Counts the turns that others have. */
+  const turnsUntil = async (end: Promise<unknown>): Promise<number> => {
+    let turns = 0;
+    let isOver = false;
+    const over = (): void => void (isOver = true);
+    end.then(over, over);
+    for (; !isOver; turns++) await new Promise(setImmediate);
+    return turns;
+  };
+  beforeEach(() => {
+    for (let i = 0; i < count; i++) mkdirSync(path(`d${i}`));
+  });
+
+  test("others have their turn, also when it is given up", async () => {
+    const { files, calls } = overflowing();
+    const { watch } = make(files);
+    expect(await turnsUntil(within(3000, "begin", watch.begin()))).toBeGreaterThan(2);
+    expect(calls.addWatch).toBe(count + 1);
+    watch.close();
+    expect(await turnsUntil(until(3000, "end", () => calls.closeWaited === 1))).toBeGreaterThan(0);
+    expect(calls.removeWatch).toBe(count + 1);
+  });
+
+  test("what changes is told when it has begun", async () => {
+    const { watch, told } = make(real);
+    const begun = watch.begin();
+    await new Promise(setImmediate);
+    mkdirSync(path("new/in"), { recursive: true });
+    renameSync(path("d1"), path("moved"));
+    expect(told).toEqual([]);
+    await within(3000, "begin", begun);
+    await until(3000, "directory", () => isTold(told, "new/in"));
+    writeFileSync(path("new/in/file"), "");
+    writeFileSync(path("moved/file"), "");
+    await until(3000, "files", () => isTold(told, "new/in/file") && isTold(told, "moved/file"));
+  });
+
+  test("it can be given up", async () => {
+    const { files, calls } = overflowing();
+    const { watch } = make(files);
+    const begun = watch.begin();
+    await new Promise(setImmediate);
+    watch.close();
+    await expect(within(3000, "begin", begun)).rejects.toThrow("the watch was ended before it had begun");
+    await until(3000, "end", () => calls.closeWaited === 1);
+    expect(calls.addWatch).toBeLessThan(count);
+    expect(calls.removeWatch).toBe(calls.addWatch!);
+  });
+});
+
+test("a root that has gone when events were lost is told as ended", async () => {
+  const { files } = overflowing(true);
+  mkdirSync(path("in"));
+  const told: WatchReport[] = [];
+  const report = (one: WatchReport): void => void told.push(one);
+  const watch = new PathWatch(files, path("in"), {
+    recursive: true,
+    delayMs: 1,
+    ready: () => undefined,
+    report,
+  });
+  open.push(watch);
+  await within(3000, "begin", watch.begin());
+  rmSync(path("in"), { recursive: true });
+  await until(3000, "end", () => told.some(({ ended }) => ended));
 });

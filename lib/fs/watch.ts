@@ -98,11 +98,17 @@ export class PathWatch {
       const inside = below === "" ? name : `${below}/${name}`;
       if (mask & inotify.create) this.#log.add(inside, "created");
       else if (mask & inotify.movedTo) this.#log.add(inside, "arrived");
-      else if (mask & disappeared) this.#log.add(inside, "removed");
+      else if (mask & disappeared) this.#disappeared(inside, mask);
       else if (!nameless.test(name) || this.#isThere(inside)) this.#log.add(inside, "modified");
       if (mask & inotify.isDirectory && this.#options.recursive) this.#onDirectory(inside, mask);
     }
     this.#plan();
+  }
+
+  #disappeared(below: string, mask: number): void {
+    this.#log.add(below, "removed");
+    // Two that change places go and come each, but one of them comes before the other goes.
+    if (mask & inotify.movedFrom && this.#isThere(below)) this.#log.add(below, "arrived");
   }
 
   #isThere(below: string): boolean {
@@ -118,7 +124,8 @@ export class PathWatch {
     if (mask & inotify.delete) this.#tree.forget(below);
     // An empty directory that it has taken the place of tells of its end only later.
     if (mask & (inotify.movedFrom | inotify.movedTo)) this.#tree.leave(below);
-    if (mask & appeared) this.#enter(below, true);
+    // What went may have changed places with another one, which is there already.
+    if (mask & (appeared | inotify.movedFrom)) this.#enter(below, true);
   }
 
   /** The system has dropped events: directories may have been made unseen. */

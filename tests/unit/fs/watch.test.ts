@@ -1,5 +1,6 @@
 /** Watches of trees in which much happens at once. */
 
+import { dlopen, ptr } from "bun:ffi";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -62,6 +63,17 @@ function overflowing(instead = false): { files: FileCalls; calls: Record<string,
   return { files, calls };
 }
 
+/** `mv --exchange`, which few systems have. */
+function exchange(a: string, b: string): void {
+  const { symbols, close } = dlopen("libc.so.6", {
+    renameat2: { args: ["i32", "ptr", "i32", "ptr", "u32"], returns: "i32" },
+  });
+  const [from, to] = [a, b].map((name) => Buffer.from(`${name}\0`));
+  const result = symbols.renameat2(-100, ptr(from!), -100, ptr(to!), 2);
+  close();
+  if (result !== 0) throw new Error(`${a} and ${b} cannot change places`);
+}
+
 const isTold = (told: readonly WatchReport[], changed: string): boolean =>
   told.some(({ changes }) => changes.some(([one]) => one === path(changed)));
 
@@ -74,6 +86,29 @@ test("a directory that takes the place of an empty one is watched in its stead",
   writeFileSync(path("empty/new"), "");
   writeFileSync(path("empty/in/new"), "");
   await until(3000, "files", () => isTold(told, "empty/new") && isTold(told, "empty/in/new"));
+});
+
+test("two that change places in one step are there still, and watched", async () => {
+  mkdirSync(path("one/in"), { recursive: true });
+  mkdirSync(path("two"));
+  writeFileSync(path("file"), "");
+  const told = await watchTree(real);
+  for (const [a, b] of [
+    ["one", "two"],
+    ["one", "file"],
+  ] as const) {
+    exchange(path(a), path(b));
+    await until(3000, "change", () => isTold(told, a) && isTold(told, b));
+    const kinds = told.flatMap(({ changes }) => changes);
+    expect(new Map(kinds).get(path(a))).toBe("modified");
+    expect(new Map(kinds).get(path(b))).toBe("modified");
+    told.length = 0;
+  }
+  // The first is "two" now, the second "file".
+  for (const inside of ["two/in/new", "two/new", "file/new"]) {
+    writeFileSync(path(inside), "");
+    await until(3000, inside, () => isTold(told, inside));
+  }
 });
 
 test("a tree that is removed and made again is watched again", async () => {
@@ -117,7 +152,7 @@ test("after an overflow events come by the same descriptor, as those that are re
 });
 
 describe("while a large tree is looked at", () => {
-  const count = 5000;
+  const count = 3000;
   /** Counts the turns that others have. */
   const turnsUntil = async (end: Promise<unknown>): Promise<number> => {
     let turns = 0;

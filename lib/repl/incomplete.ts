@@ -26,7 +26,7 @@ interface Heredoc {
  * what is wrong, or the user ends the text with Ctrl-C.
  */
 export function isIncomplete(text: string): boolean {
-  return scan(text) !== undefined;
+  return new CommandScan().read(text) !== undefined;
 }
 
 /** What a text waits for; undefined when it is whole. */
@@ -35,24 +35,48 @@ export interface Awaited {
   heredoc?: string;
 }
 
-/** Says what {@link isIncomplete} says, and a little more. */
-export function scan(text: string): Awaited | undefined {
-  const stack: Open[] = [];
-  const heredocs: Heredoc[] = [];
+/** How far a text has been read, and what is open there. */
+interface Progress {
+  at: number;
+  stack: Open[];
+  heredocs: Heredoc[];
   /** A command may begin here, so that reserved words count. */
-  let atCommand = true;
+  atCommand: boolean;
   /** The last thing was `|`, `&&` or `||`. */
-  let wantsMore = false;
-  let at = 0;
+  wantsMore: boolean;
+}
+
+/** Reads one command, to which lines are added until it is whole. */
+export class CommandScan {
+  readonly #progress: Progress = { at: 0, stack: [], heredocs: [], atCommand: true, wantsMore: false };
+
+  /**
+   * Says what {@link isIncomplete} says, and a little more.
+   * @param text What was given before, with more lines behind it.
+   */
+  read(text: string): Awaited | undefined {
+    return scan(text, this.#progress);
+  }
+}
+
+/** Goes on from where it was, and notes where it is. */
+function scan(text: string, progress: Progress): Awaited | undefined {
+  const { stack, heredocs } = progress;
+  let { at, atCommand, wantsMore } = progress;
   const top = (): Open | undefined => stack.at(-1);
+  /** What is at this place is to be read again when there is more. */
+  const wait = (awaited: Awaited = {}): Awaited => {
+    Object.assign(progress, { at, atCommand, wantsMore });
+    return awaited;
+  };
 
   while (at < text.length) {
     const char = text[at]!;
     const quoted = top() === '"';
     if (char === "\\") {
-      if (at + 1 >= text.length) return {};
+      if (at + 1 >= text.length) return wait();
       // A newline behind it joins the lines; at the very end the next line is still to come.
-      if (text[at + 1] === "\n" && at + 2 >= text.length) return {};
+      if (text[at + 1] === "\n" && at + 2 >= text.length) return wait();
       if (text[at + 1] !== "\n") atCommand = wantsMore = false;
       at += 2;
       continue;
@@ -98,9 +122,8 @@ export function scan(text: string): Awaited | undefined {
     }
     if (char === "'") {
       const isEscaped = text[at - 1] === "$";
-      let end = at + 1;
-      while (end < text.length && text[end] !== "'") end += isEscaped && text[end] === "\\" ? 2 : 1;
-      if (end >= text.length) return {};
+      const end = endOfQuote(text, at, isEscaped);
+      if (end === undefined) return wait();
       atCommand = wantsMore = false;
       at = end + 1;
       continue;
@@ -116,13 +139,13 @@ export function scan(text: string): Awaited | undefined {
       continue;
     }
     if (char === "\n") {
-      at++;
-      while (heredocs.length > 0) {
-        const heredoc = heredocs.shift()!;
-        const end = endOfHeredoc(text, at, heredoc);
-        if (end === undefined) return { heredoc: heredoc.delimiter };
+      for (let heredoc = heredocs[0]; heredoc; heredoc = heredocs[0]) {
+        const end = endOfHeredoc(text, at + 1, heredoc);
+        if (end === undefined) return wait({ heredoc: heredoc.delimiter });
+        heredocs.shift();
         at = end;
       }
+      at++;
       atCommand = true;
       continue;
     }
@@ -203,24 +226,43 @@ export function scan(text: string): Awaited | undefined {
     }
     atCommand = beforeCommand.has(word) || /^[A-Za-z_]\w*\+?=/.test(word);
   }
-  return stack.length > 0 || heredocs.length > 0 || wantsMore ? {} : undefined;
+  return stack.length > 0 || heredocs.length > 0 || wantsMore ? wait() : undefined;
 }
 
-/** Index behind a heredoc that begins at `at`; undefined when its end is not there. */
+/** Index of the `'` that ends what the one at `at` begins; undefined when it is not there. */
+function endOfQuote(text: string, at: number, isEscaped: boolean): number | undefined {
+  for (let from = at + 1; ; ) {
+    const end = text.indexOf("'", from);
+    if (end < 0) return undefined;
+    if (!isEscaped || backslashesBefore(text, end, at) % 2 === 0) return end;
+    from = end + 1;
+  }
+}
+
+function backslashesBefore(text: string, end: number, begin: number): number {
+  let count = 0;
+  while (end - 1 - count > begin && text[end - 1 - count] === "\\") count++;
+  return count;
+}
+
+/** Index of the line end behind a heredoc that begins at `at`, or of the end of the text; undefined when its end is not there. */
 function endOfHeredoc(text: string, at: number, { delimiter, stripTabs }: Heredoc): number | undefined {
   for (let start = at; start < text.length; ) {
     let end = text.indexOf("\n", start);
     if (end < 0) end = text.length;
     const line = text.slice(start, end);
-    if ((stripTabs ? line.replace(/^\t+/, "") : line) === delimiter) return Math.min(end, text.length);
+    if ((stripTabs ? line.replace(/^\t+/, "") : line) === delimiter) return end;
     start = end + 1;
   }
   return undefined;
 }
 
+/** The head of a function is no longer than this. */
+const HEAD_LENGTH = 256;
+
 /** `name ()` at the begin of a command. */
 function isFunctionHead(text: string, closing: number): boolean {
   return /(?:^|[\n;&|{(]\s*|\b(?:then|do|else)\s+)(?:function\s+)?[\w-]+\s*\(\s*\)$/.test(
-    text.slice(0, closing + 1),
+    text.slice(Math.max(0, closing - HEAD_LENGTH), closing + 1),
   );
 }

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { isIncomplete } from "../../../lib/repl/incomplete.ts";
+import fc from "fast-check";
+import { CommandScan, isIncomplete } from "../../../lib/repl/incomplete.ts";
 
 const whole = [
   "",
@@ -88,6 +89,46 @@ describe("isIncomplete()", () => {
         expect([begin, isIncomplete(begin)]).toEqual([begin, wantsMore]);
       }
     }
+  });
+
+  test("line by line is as all at once", () => {
+    const more = [
+      "\\",
+      "'",
+      '"',
+      "$'it\\'",
+      "`",
+      "((",
+      "))",
+      "${x",
+      "}",
+      "EOF",
+      "\tEOF",
+      "A",
+      "f()",
+      "done",
+      "fi",
+      "esac",
+    ];
+    const line = fc.array(
+      fc.constantFrom(...[...whole, ...begun].flatMap((text) => text.split("\n")), ...more),
+      {
+        maxLength: 3,
+      },
+    );
+    fc.assert(
+      fc.property(fc.array(line, { minLength: 1, maxLength: 8 }), (lines) => {
+        const command = new CommandScan();
+        let text = "";
+        for (const [i, words] of lines.entries()) {
+          text += `${i === 0 ? "" : "\n"}${words.join(" ")}`;
+          const awaited = command.read(text);
+          expect([text, awaited]).toEqual([text, new CommandScan().read(text)]);
+          if (!awaited) return;
+        }
+      }),
+      { numRuns: 5000 },
+    );
   });
 
   test("is quick for a long line", () => {

@@ -16,6 +16,8 @@ export interface ProcessRow {
 
 /** What a search asks of the table. */
 export interface ProcessTable {
+  /** A new look begins. */
+  renew(): void;
   /** Everybody, also who has ended and is not waited for yet; empty where there is no `/proc`. */
   pids(): number[];
   /** Undefined for who has ended. */
@@ -35,6 +37,7 @@ export function processTable(isListed: boolean = childrenAreListed()): ProcessTa
 }
 
 const listing: ProcessTable = {
+  renew: () => {},
   pids: pidsOfProc,
   row: rowOf,
   numbers: (pid) => numbersOf(pid) ?? rowOf(pid),
@@ -44,14 +47,13 @@ const listing: ProcessTable = {
     ),
 };
 
-/** Where the system has no list of children: everybody is asked for the parent, once for each list of everybody. */
+/** Where the system has no list of children: everybody is asked for the parent, once for each look. */
 function countingTable(): ProcessTable {
   let byParent: Map<number, number[]> | undefined;
   return {
     ...listing,
-    pids: () => {
+    renew: () => {
       byParent = undefined;
-      return pidsOfProc();
     },
     children: (pid) => {
       byParent ??= childrenByParent();

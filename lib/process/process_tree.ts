@@ -54,20 +54,20 @@ export function rootsOf(rows: readonly ProcessRow[]): TreeRoot[] {
 }
 
 /**
- * Kills the trees of these processes. They are stopped first, round by round until the table has nobody new: a parent
+ * Kills the trees of these processes. They are stopped first, round by round until nobody is new below them: a parent
  * that died before its children were found would take the trace to them along. Answers whom it has killed.
  */
 export function killTrees(roots: readonly TreeRoot[], options: SearchOptions = {}): ProcessRow[] {
   const search = new TreeSearch(roots, processTable(), options);
-  const signalFresh = (signal: NodeJS.Signals): boolean => {
-    const fresh = search.look();
+  const signalAll = (fresh: readonly ProcessRow[], signal: NodeJS.Signals): boolean => {
     for (const { pid } of fresh) signalProcess(pid, signal);
     return fresh.length > 0;
   };
-  for (let round = 0; round < MAX_ROUNDS && signalFresh("SIGSTOP"); round++);
-  for (const { pid } of search.members) signalProcess(pid, "SIGKILL");
-  // Who was being forked while its parent was stopped.
-  for (let round = 0; round < MAX_ROUNDS && signalFresh("SIGKILL"); round++);
+  signalAll(search.look(), "SIGSTOP");
+  for (let round = 1; round < MAX_ROUNDS && signalAll(search.lookBelow(), "SIGSTOP"); round++);
+  signalAll(search.members, "SIGKILL");
+  // Who was being forked while its parent was stopped, or has lost it in that moment.
+  for (let round = 0; round < MAX_ROUNDS && signalAll(search.look(), "SIGKILL"); round++);
   for (const { cgroup } of roots) cgroup?.kill();
   return search.members;
 }

@@ -53,16 +53,29 @@ export class TreeSearch {
     return [...this.#members.values()];
   }
 
-  /** Looks once more. Answers who was not known to be a member before. */
+  /** Looks at everybody once more. Answers who was not known to be a member before. */
   look(): ProcessRow[] {
     const before = this.#members.size;
+    this.#table.renew();
     const pids = this.#table.pids();
     this.#leaders ??= this.#leadersAmong(pids);
     for (const pid of pids) if (!this.#known.has(pid)) this.#lookAt(pid, this.#leaders);
     for (const { cgroup } of this.#roots) for (const pid of cgroup?.pids() ?? []) this.#add(pid);
+    this.#addChildren();
+    return this.members.slice(before);
+  }
+
+  /** Looks once more at the children of members only, who are all that comes while no member ends. Answers as above. */
+  lookBelow(): ProcessRow[] {
+    const before = this.#members.size;
+    this.#table.renew();
+    this.#addChildren();
+    return this.members.slice(before);
+  }
+
+  #addChildren(): void {
     // Who is added on the way comes up too.
     for (const pid of this.#members.keys()) for (const child of this.#table.children(pid)) this.#add(child);
-    return this.members.slice(before);
   }
 
   #lookAt(pid: number, leaders: ReadonlySet<number>): void {

@@ -34,7 +34,7 @@ describe("the process table", () => {
     process.kill(-child.pid, "SIGKILL");
     await child.exited;
     for (const table of [listed, counted]) {
-      table.pids();
+      table.renew();
       expect([table.children(child.pid), table.row(child.pid), table.numbers(child.pid)]).toEqual([
         [],
         undefined,

@@ -11,9 +11,14 @@ const row = (pid: number, parent: number, group = pid, session = group): Process
 class FakeTable implements ProcessTable {
   readonly rows: ProcessRow[];
   readonly looks: number[] = [];
+  renewals = 0;
 
   constructor(rows: ProcessRow[]) {
     this.rows = rows;
+  }
+
+  renew(): void {
+    this.renewals++;
   }
 
   pids(): number[] {
@@ -104,5 +109,17 @@ describe("a tree", () => {
     expect(numbers(trees.look())).toEqual([33, 51, 52]);
     expect(numbers(trees.members)).toEqual([30, 33, 50, 51, 52]);
     expect(fake.looks.sort()).toEqual([30, 33, 50, 51, 52, 70, 72].sort());
+  });
+
+  test("a look below finds what members have started, and asks about nobody else", () => {
+    const fake = new FakeTable([row(30, 1), row(70, 1)]);
+    const trees = new TreeSearch([root(30)], fake);
+    trees.look();
+    fake.rows.push(row(50, 30, 50), row(51, 50), row(33, 1, 30), row(71, 70));
+    expect(numbers(trees.lookBelow())).toEqual([50, 51]);
+    expect(trees.lookBelow()).toEqual([]);
+    expect(fake.looks.sort()).toEqual([30, 70]);
+    expect(fake.renewals).toBe(3);
+    expect(numbers(trees.look())).toEqual([33]);
   });
 });

@@ -14,6 +14,11 @@ const controllers: readonly Controller[] = ["memory", "pids", "cpu"];
 /** Groups that are empty again and wait for their next process. */
 const MAX_SPARE = 16;
 const CPU_PERIOD_US = 100_000;
+/** What the system takes in its files. Above the highest it refuses, or begins at zero again, and nobody gets so far. */
+const LEAST_CPU_US = 1000;
+const MOST_CPU_US = 1e12;
+const MOST_PROCESSES = 4_194_304;
+const MOST_MEMORY_BYTES = 2 ** 53;
 
 /** The groups of this program, below one folder that it can write. */
 export class Cgroups {
@@ -115,15 +120,16 @@ export class Cgroup {
   /** Not before the process is in it and we are not: they would hold us too. */
   limit({ memoryBytes, processes, cpuPercent }: StartLimits = {}): void {
     if (memoryBytes !== undefined) {
-      write(this.path, "memory.max", String(memoryBytes));
+      write(this.path, "memory.max", String(Math.min(memoryBytes, MOST_MEMORY_BYTES)));
       // All or nothing: a program that lost some of its processes is in nobody's plan.
       write(this.path, "memory.oom.group", "1");
       // Else it would swap first. Not every system counts that.
       if (has(this.path, "memory.swap.max")) write(this.path, "memory.swap.max", "0");
     }
-    if (processes !== undefined) write(this.path, "pids.max", String(processes));
+    if (processes !== undefined) write(this.path, "pids.max", String(Math.min(processes, MOST_PROCESSES)));
     if (cpuPercent !== undefined) {
-      write(this.path, "cpu.max", `${Math.max(1000, (cpuPercent * CPU_PERIOD_US) / 100)} ${CPU_PERIOD_US}`);
+      const us = Math.min(Math.max(LEAST_CPU_US, (cpuPercent * CPU_PERIOD_US) / 100), MOST_CPU_US);
+      write(this.path, "cpu.max", `${us} ${CPU_PERIOD_US}`);
     }
   }
 

@@ -17,11 +17,11 @@ import {
 import { settledWithin } from "./settled_within.ts";
 import type { TreeRoot } from "./tree_search.ts";
 
-/** How long killed descendants have to leave the process table. */
+/** How long who was killed has to go: one in the kernel's hands may stay for ever. */
 const GONE_WITHIN_MS = 1000;
 
 /**
- * Settles when every child has been reaped.
+ * Settles when every child has been reaped, or has had its time after it was killed.
  * @param leftovers Groups of closed processes that have left somebody behind.
  */
 export async function endAll(
@@ -38,7 +38,7 @@ export async function endAll(
   const held = await heldAfterAll(open);
   if (held.length > 0) killed.push(...(await killHolders(() => outputOf(held))));
   for (const process of processes) process.dispose();
-  await Promise.all(processes.map((process) => process.ended));
+  await settledWithin(Promise.all(processes.map((process) => process.ended)), GONE_WITHIN_MS);
   await untilGone(killed, GONE_WITHIN_MS);
 }
 

@@ -364,6 +364,9 @@ function holdTo(limits: StartLimits | undefined, cgroup: Cgroup | undefined, chi
     cgroup?.limit(limits);
   } catch (error) {
     child.signalGroup(nodeOs().constants.signals.SIGKILL);
+    child.stdin?.destroy();
+    child.stdout.cancel();
+    child.stderr?.cancel();
     throw error;
   }
 }

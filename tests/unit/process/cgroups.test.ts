@@ -29,6 +29,9 @@ describe("a control group", () => {
     const none = fakeGroup(files);
     new Cgroup(none, "/none").limit({ wallTimeMs: 5, outputBytes: 6 });
     expect(limitsOf(none)).toEqual(["", "", "", "", ""]);
+    const most = fakeGroup(files);
+    new Cgroup(most, "/none").limit({ memoryBytes: 2 ** 64, processes: 2 ** 64, cpuPercent: 2 ** 64 });
+    expect(limitsOf(most)).toEqual(["9007199254740992", "0", "1", "4194304", "1000000000000 100000"]);
     const little = fakeGroup({ "cpu.max": "" });
     new Cgroup(little, "/none").limit({ cpuPercent: 0 });
     expect(readFileSync(join(little, "cpu.max"), "utf8")).toBe("1000 100000");

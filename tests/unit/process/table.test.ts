@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Cgroups } from "../../../lib/process/cgroups.ts";
 import { defaultProcessLimits, type ProcessLimits, ProcessTable } from "../../../lib/process/handlers.ts";
 import type { ManagedProcess, ProcessEvent } from "../../../lib/process/process.ts";
 import { RpcError } from "../../../lib/protocol/errors.ts";
@@ -10,7 +11,10 @@ import { FakeRuntime } from "./fake_runtime.ts";
 
 const base = { argv: ["/bin/x"], cwd: "/", env: {}, tty: false };
 
-function makeTable(limits: Partial<ProcessLimits> = {}): {
+function makeTable(
+  limits: Partial<ProcessLimits> = {},
+  cgroups?: Cgroups,
+): {
   table: ProcessTable;
   fake: FakeRuntime;
   events: string[];
@@ -24,7 +28,8 @@ function makeTable(limits: Partial<ProcessLimits> = {}): {
     ready: () => undefined,
     attached: () => 1,
   };
-  const table = new ProcessTable(fake.runtime, observer, { ...defaultProcessLimits, ...limits });
+  const bounds = { ...defaultProcessLimits, ...limits };
+  const table = new ProcessTable(fake.runtime, observer, bounds, undefined, cgroups);
   const start = (processId: string, more: Partial<StartParams> = {}): FakeRuntime["last"] => {
     expect(table["process/start"]({ ...base, processId, ...more })).toEqual({
       processId,
@@ -64,6 +69,30 @@ test("the limits by default are these", () => {
 });
 
 describe("process/start", () => {
+  test("of a process that cannot be held to its limits leaves nothing open", () => {
+    const group = {
+      enclose: (spawn: () => unknown) => spawn(),
+      limit: () => {
+        throw new Error("no such controller");
+      },
+    };
+    let givenBack: unknown;
+    const cgroups = {
+      ...{ folder: "/none", controllers: new Set(["pids"]), take: () => group },
+      giveBack: (one: unknown) => {
+        givenBack = one;
+        return true;
+      },
+    } as unknown as Cgroups;
+    const { table, fake } = makeTable({}, cgroups);
+    const start = { ...base, processId: "p", pipeStdin: true, limits: { processes: 5 } };
+    expect(() => table["process/start"](start)).toThrow("no such controller");
+    const { signals, stdin, stdout, stderr } = fake.last;
+    expect([signals, stdin!.destroyed, stdout.cancelled, stderr!.cancelled]).toEqual([[9], true, true, true]);
+    expect(givenBack).toBe(group);
+    expect(table["process/list"]().processes).toEqual([]);
+  });
+
   test("hands the child what was asked for", () => {
     const { start } = makeTable();
     const { options } = start("p", {
@@ -451,6 +480,14 @@ describe("closed processes", () => {
 });
 
 describe("the end of a session", () => {
+  test("dispose does not wait for ever for a child in the kernel's hands", async () => {
+    const { table, start } = makeTable({ endGraceMs: 0 });
+    const child = start("p");
+    await within(WAIT_MS, "end", table.dispose());
+    expect(child.signals).toEqual([9]);
+    child.exit({ code: null, signal: 9 });
+  });
+
   test("dispose asks, kills every group after the grace, waits for the children and forgets all", async () => {
     const { table, start, fake, events } = makeTable({ endGraceMs: 20 });
     const running = start("running");

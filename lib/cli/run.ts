@@ -213,8 +213,11 @@ async function passOutput(
         return { status: exitStatus.unknown };
     }
   }
+  const isKnown = status !== undefined && status >= 0;
   if (status === undefined) complain("exec-server: the command has ended, but its exit status was lost");
-  return { status: status ?? exitStatus.unknown, ...(endedBy === undefined ? {} : { endedBy }) };
+  // From Codex 0.138.0 after every signal.
+  else if (!isKnown) complain("exec-server: the command has ended without an exit status");
+  return { status: isKnown ? status! : exitStatus.unknown, ...(endedBy === undefined ? {} : { endedBy }) };
 }
 
 async function passInput(

@@ -5,8 +5,8 @@ import type { SignalName } from "../protocol/process.ts";
 
 /** `exit 3`, `exit 137 (SIGKILL)`. */
 export function describeStatus(exitCode: number): string {
-  // From 0.138.0, for every signal.
-  if (exitCode < 0) return "ended by a signal";
+  // From 0.138.0 for every signal, from ours where it is not known.
+  if (exitCode < 0) return "ended without an exit status";
   const signal = signalOf(exitCode);
   return signal ? `exit ${exitCode} (${signal})` : `exit ${exitCode}`;
 }

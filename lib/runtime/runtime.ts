@@ -81,6 +81,7 @@ export interface Kernel {
 
 /** How a child ended: exactly one of the two is set. */
 export interface ExitStatus {
+  /** -1 where it is not known. */
   code: number | null;
   /** Number of the signal. */
   signal: number | null;

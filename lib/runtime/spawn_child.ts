@@ -10,6 +10,9 @@ import { fileText } from "./small_files.ts";
 
 const POLL_MS = 5;
 
+/** Somebody else in this program has waited for it, or has the system forget who ends. */
+const UNKNOWN_END: ExitStatus = { code: -1, signal: null };
+
 /** What children are made with, once for the program. */
 export interface Spawner {
   readonly libc: Libc;
@@ -78,9 +81,9 @@ async function exitOf(libc: Libc, reactor: Reactor, pid: number): Promise<ExitSt
     libc.close(fd);
   }
   const status = new Int32Array(1);
+  const reap = (): number => libc.waitpid(pid, new Uint8Array(status.buffer), WNOHANG);
+  let reaped = reap();
   // Without pidfd_open (Linux before 5.3) this loop is all there is.
-  while (libc.waitpid(pid, new Uint8Array(status.buffer), WNOHANG) === 0) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  return decodeWaitStatus(status[0]!);
+  for (; reaped === 0; reaped = reap()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  return reaped === pid ? decodeWaitStatus(status[0]!) : UNKNOWN_END;
 }

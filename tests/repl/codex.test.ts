@@ -40,7 +40,7 @@ describe.skipIf(!possible).each(versions)("on %s", (version) => {
     await terminal.keys("C-d");
     await terminal.until(/This server cannot end the input of a command/);
     await terminal.keys("C-c");
-    await terminal.until(/\^C\n(exit 130 \(SIGINT\)|ended by a signal|exit 130)\n.*\/tmp\$$/);
+    await terminal.until(/\^C\n(exit 130 \(SIGINT\)|ended without an exit status|exit 130)\n.*\/tmp\$$/);
 
     await terminal.line("echo begun; sleep 300");
     await terminal.until(/\nbegun$/);
@@ -51,7 +51,7 @@ describe.skipIf(!possible).each(versions)("on %s", (version) => {
       await terminal.keys("Enter");
       await terminal.prompt();
     }
-    expect(await terminal.screen()).toMatch(/\[1\] (exit 138 \(SIGUSR1\)|ended by a signal)/);
+    expect(await terminal.screen()).toMatch(/\[1\] (exit 138 \(SIGUSR1\)|ended without an exit status)/);
 
     await terminal.line("less /etc/passwd");
     await terminal.until(/\/etc\/passwd|\(END\)/);

@@ -31,7 +31,7 @@ export class GracefulEnd {
     const at = performance.now() + graceMs;
     const isFirst = this.#timer === undefined;
     if (!isFirst && at >= this.#killAt) return;
-    this.stop();
+    clearTimeout(this.#timer);
     this.#killAt = at;
     this.#timer = setTimeout(() => this.#options.kill(), timerMs(graceMs));
     if (!isFirst) return;

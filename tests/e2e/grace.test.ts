@@ -55,6 +55,23 @@ suite("grace", { servers: ours }, (t) => {
 
   verifies(
     "process/terminate: with a grace all is asked first, and who goes on is killed",
+    "holds",
+    async () => {
+      // Known by the output only: it has lost its parent and left the session.
+      const holder = "trap 'echo asked; exit' TERM; echo ready; while :; do sleep 0.01; done";
+      const child = await t.start(`(setsid sh -c "${holder}" &); trap '' TERM; sleep 99; exit 3`);
+      await child.says("ready");
+      await terminate(child, 30_000);
+      // A shorter time at once does not mean that it is not asked.
+      await terminate(child, 20_000);
+      await child.says("asked");
+      expect(await terminate(child, 0)).toEqual({ running: true });
+      await child.closed();
+    },
+  );
+
+  verifies(
+    "process/terminate: with a grace all is asked first, and who goes on is killed",
     "left",
     async () => {
       const script =

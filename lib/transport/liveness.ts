@@ -57,14 +57,17 @@ export class Liveness {
     this.#endProbe();
   }
 
-  /** Asks for an answer within the time. */
+  /** Asks for an answer within the time. Who cannot be heard then, or takes some of what waits, is let live. */
   probe(timeoutMs: number): void {
     if (this.#probeTimer !== undefined) return;
-    this.#options.ping();
-    this.#probeTimer = setTimeout(
-      () => this.#options.giveUp(`a ping brought no answer in ${timeoutMs} ms`),
-      timeoutMs,
-    );
+    const { pendingBytes, ping, giveUp } = this.#options;
+    ping();
+    const pending = pendingBytes();
+    this.#probeTimer = setTimeout(() => {
+      this.#endProbe();
+      if (this.#isDeaf || pendingBytes() < pending) return;
+      giveUp(`a ping brought no answer in ${timeoutMs} ms`);
+    }, timeoutMs);
   }
 
   /** Sends a ping, or gives up when the last ones brought nothing. */

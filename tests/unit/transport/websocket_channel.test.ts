@@ -597,6 +597,33 @@ describe("a probe", () => {
     expect(stream.calls).toEqual(["tellOfAll", "destroy"]);
   });
 
+  test("does not end a channel that is not read, whose answer nobody could hear", () => {
+    jest.useFakeTimers();
+    const { channel, stream, told } = openChannel();
+    channel.pause();
+    channel.probe(100);
+    jest.advanceTimersByTime(1000);
+    expect(told.closes).toEqual([]);
+    channel.resume();
+    channel.probe(100);
+    jest.advanceTimersByTime(100);
+    expect(told.closes.map(({ kind }) => kind)).toEqual(["timeout"]);
+    expect(stream.calls.at(-1)).toBe("destroy");
+  });
+
+  test("does not end a channel whose other side takes some of what waits", () => {
+    jest.useFakeTimers();
+    const { channel, stream, told } = openChannel();
+    stream.pendingBytes = 2000;
+    channel.probe(100);
+    stream.pendingBytes = 1000;
+    jest.advanceTimersByTime(1000);
+    expect(told.closes).toEqual([]);
+    channel.probe(100);
+    jest.advanceTimersByTime(100);
+    expect(told.closes.map(({ kind }) => kind)).toEqual(["timeout"]);
+  });
+
   test("leaves no timer when the channel ends first", () => {
     jest.useFakeTimers();
     const { channel, told } = openChannel();

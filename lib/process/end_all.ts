@@ -34,7 +34,7 @@ export async function endAll(
   const asked = graceMs > 0 ? await askAll(open, left, graceMs) : [];
   const stillOpen = open.filter((process) => !process.closed).map((process) => process.root);
   const roots = [...stillOpen, ...left, ...rootsOf(asked)];
-  const killed = roots.length > 0 ? killTrees(roots) : [];
+  const killed = roots.length > 0 ? await killTrees(roots) : [];
   const held = await heldAfterAll(open);
   if (held.length > 0) killed.push(...(await killHolders(() => outputOf(held))));
   for (const process of processes) process.dispose();
@@ -67,7 +67,7 @@ async function askAll(
   if (processes.length + leftovers.length === 0) return [];
   const end = performance.now() + graceMs;
   const left = (): number => Math.max(0, end - performance.now());
-  const asked = askTrees([...processes.map((process) => process.root), ...leftovers]);
+  const asked = await askTrees([...processes.map((process) => process.root), ...leftovers]);
   // Where there is no process table.
   if (asked.length === 0) for (const process of processes) process.signal(nodeOs().constants.signals.SIGTERM);
   const held = await heldAfterAll(processes);

@@ -18,6 +18,9 @@ export interface GracefulEndOptions {
 export class GracefulEnd {
   readonly #options: GracefulEndOptions;
   #asked: ProcessRow[] = [];
+  /** Settles when all have been asked, but for who holds the output. */
+  #asking: Promise<void> | undefined;
+  #isOver = false;
   #killAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #holders: ReturnType<typeof setTimeout> | undefined;
@@ -35,14 +38,25 @@ export class GracefulEnd {
     this.#killAt = at;
     this.#timer = setTimeout(() => this.#options.kill(), timerMs(graceMs));
     if (!isFirst) return;
+    this.#asking = this.#ask();
+  }
+
+  async #ask(): Promise<void> {
     const root = this.#options.root();
-    this.#asked = askTrees([root]);
+    this.#asked = await askTrees([root], () => !this.#isOver);
+    if (this.#isOver) return;
     if (this.#asked.length === 0) this.#options.ask();
     const askOthers = async (): Promise<void> => {
       const others = { onTerminal: root.isTerminal, asked: this.#asked };
       this.#asked.push(...(await askHolders(this.#options.heldFiles, others)));
     };
     this.#holders = setTimeout(askOthers, HELD_AFTER_MS);
+  }
+
+  /** The process has ended, and so has its output: nobody is killed unless who was asked is there still. */
+  async closed(): Promise<void> {
+    await this.#asking;
+    if (this.left.length === 0) this.stop();
   }
 
   /** Who was asked and is still there; who has lost its parent since is found by this only. */
@@ -52,6 +66,7 @@ export class GracefulEnd {
 
   /** Nobody will be killed. */
   stop(): void {
+    this.#isOver = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#holders);
   }

@@ -372,7 +372,7 @@ export class ManagedProcess {
   #onClosed(): void {
     this.#closed = true;
     this.#watch?.stop();
-    if (this.#gracefulEnd.left.length === 0) this.#gracefulEnd.stop();
+    this.#gracefulEnd.closed();
     const endedBy = this.#endedBy;
     this.#emit({ kind: "closed", seq: this.log.takeSeq(), ...(endedBy === undefined ? {} : { endedBy }) });
   }

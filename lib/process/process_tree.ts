@@ -16,12 +16,19 @@ export const HELD_AFTER_MS = 20;
 /**
  * Asks the trees of these processes to end, by SIGTERM. Interactive shells ignore that, so on a terminal whoever does
  * gets SIGHUP. Answers whom it has asked.
+ * @param isWanted Whether they are to be asked still, once they are found: who is being killed has been stopped.
  */
-export function askTrees(roots: readonly TreeRoot[]): ProcessRow[] {
+export async function askTrees(
+  roots: readonly TreeRoot[],
+  isWanted: () => boolean = () => true,
+): Promise<ProcessRow[]> {
   const asked = new Map<number, ProcessRow>();
   for (const onTerminal of [true, false]) {
     const some = roots.filter(({ isTerminal }) => isTerminal === onTerminal);
-    for (const row of some.length > 0 ? new TreeSearch(some, processTable()).look() : []) {
+    if (some.length === 0) continue;
+    const rows = await new TreeSearch(some, processTable()).look();
+    if (!isWanted()) break;
+    for (const row of rows) {
       if (asked.has(row.pid)) continue;
       asked.set(row.pid, row);
       ask(row.pid, onTerminal);
@@ -57,17 +64,20 @@ export function rootsOf(rows: readonly ProcessRow[]): TreeRoot[] {
  * Kills the trees of these processes. They are stopped first, round by round until nobody is new below them: a parent
  * that died before its children were found would take the trace to them along. Answers whom it has killed.
  */
-export function killTrees(roots: readonly TreeRoot[], options: SearchOptions = {}): ProcessRow[] {
+export async function killTrees(
+  roots: readonly TreeRoot[],
+  options: SearchOptions = {},
+): Promise<ProcessRow[]> {
   const search = new TreeSearch(roots, processTable(), options);
   const signalAll = (fresh: readonly ProcessRow[], signal: NodeJS.Signals): boolean => {
     for (const { pid } of fresh) signalProcess(pid, signal);
     return fresh.length > 0;
   };
-  signalAll(search.look(), "SIGSTOP");
-  for (let round = 1; round < MAX_ROUNDS && signalAll(search.lookBelow(), "SIGSTOP"); round++);
+  signalAll(await search.look(), "SIGSTOP");
+  for (let round = 1; round < MAX_ROUNDS && signalAll(await search.lookBelow(), "SIGSTOP"); round++);
   signalAll(search.members, "SIGKILL");
   // Who was being forked while its parent was stopped, or has lost it in that moment.
-  for (let round = 0; round < MAX_ROUNDS && signalAll(search.look(), "SIGKILL"); round++);
+  for (let round = 0; round < MAX_ROUNDS && signalAll(await search.look(), "SIGKILL"); round++);
   for (const { cgroup } of roots) cgroup?.kill();
   return search.members;
 }

@@ -1,7 +1,12 @@
 /** Finds everything that a process has started, also what has left its group. */
 
 import process from "node:process";
+import { turnOfOthers } from "../runtime/turn.ts";
 import type { ProcessRow, ProcessTable } from "./process_table.ts";
+
+/** So many are looked at, or asked for their children, before others may have a turn: some tenths of a millisecond. */
+const AT_ONCE = 256;
+const PARENTS_AT_ONCE = 16;
 
 /** What is known of a process whose tree is to go. */
 export interface TreeRoot {
@@ -53,29 +58,41 @@ export class TreeSearch {
     return [...this.#members.values()];
   }
 
-  /** Looks at everybody once more. Answers who was not known to be a member before. */
-  look(): ProcessRow[] {
+  /**
+   * Looks at everybody once more. Answers who was not known to be a member before. Of many processes others have their
+   * turn meanwhile; a number that has become somebody else's by then is that of somebody else.
+   */
+  async look(): Promise<ProcessRow[]> {
     const before = this.#members.size;
     this.#table.renew();
     const pids = this.#table.pids();
     this.#leaders ??= this.#leadersAmong(pids);
-    for (const pid of pids) if (!this.#known.has(pid)) this.#lookAt(pid, this.#leaders);
+    for (const [i, pid] of pids.entries()) {
+      const turn = i % AT_ONCE === AT_ONCE - 1 ? turnOfOthers() : undefined;
+      if (turn) await turn;
+      if (!this.#known.has(pid)) this.#lookAt(pid, this.#leaders);
+    }
     for (const { cgroup } of this.#roots) for (const pid of cgroup?.pids() ?? []) this.#add(pid);
-    this.#addChildren();
+    await this.#addChildren();
     return this.members.slice(before);
   }
 
   /** Looks once more at the children of members only, who are all that comes while no member ends. Answers as above. */
-  lookBelow(): ProcessRow[] {
+  async lookBelow(): Promise<ProcessRow[]> {
     const before = this.#members.size;
     this.#table.renew();
-    this.#addChildren();
+    await this.#addChildren();
     return this.members.slice(before);
   }
 
-  #addChildren(): void {
+  async #addChildren(): Promise<void> {
+    let asked = 0;
     // Who is added on the way comes up too.
-    for (const pid of this.#members.keys()) for (const child of this.#table.children(pid)) this.#add(child);
+    for (const pid of this.#members.keys()) {
+      const turn = ++asked % PARENTS_AT_ONCE === 0 ? turnOfOthers() : undefined;
+      if (turn) await turn;
+      for (const child of this.#table.children(pid)) this.#add(child);
+    }
   }
 
   #lookAt(pid: number, leaders: ReadonlySet<number>): void {

@@ -36,7 +36,7 @@ const notes: readonly (readonly [prefix: string, note: string])[] = [
   ["start.rss_MB", "most of it are the pages of the executable, which is the engine: see the control"],
   [
     "ends.",
-    "ours looks three times for all that the process has started, wherever it is: 2.3 ms at 1,000 processes once that is compiled, which takes some hundred ends, and two to three times as much before; the real server signals the group",
+    "ours looks twice at all processes for those that this one has started, wherever they are: 1.6 ms at 1,000 processes once that is compiled, which takes some hundred ends, and two to three times as much before, with a turn for others after each millisecond; the real server signals the group",
   ],
   [
     "fs.raw",

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { killTogether, leads } from "../../../lib/process/kill_together.ts";
 import { currentRuntime } from "../../../lib/runtime/runtime.ts";
-import { within } from "../../support/deadline.ts";
+import { until, within } from "../../support/deadline.ts";
 
 test("all that are asked for in one turn are killed, with those who have left their group", async () => {
   const runtime = await currentRuntime();
@@ -26,7 +26,7 @@ test("all that are asked for in one turn are killed, with those who have left th
     );
   }
   expect(done).toEqual([]);
-  await Promise.resolve();
+  await until(5000, "kills", () => done.length > 0);
   expect(done).toEqual([0, 1, 2]);
   const ends = await within(5000, "end of the children", Promise.all(children.map(({ exited }) => exited)));
   expect(ends.map(({ signal }) => signal)).toEqual([9, 9, 9]);

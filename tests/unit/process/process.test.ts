@@ -228,9 +228,9 @@ describe("what holds output back", () => {
   });
 });
 
-/** Kills are carried out at the end of the turn, those of several processes together. */
-async function turn(): Promise<void> {
-  await Promise.resolve();
+/** A process that has been signalled so often. */
+async function signalled(child: FakeChild, times: number): Promise<void> {
+  await until(WAIT_MS, `${times} signals`, () => child.signals.length >= times);
 }
 
 describe("killing", () => {
@@ -239,7 +239,7 @@ describe("killing", () => {
   test("terminate kills the group of a running process only", async () => {
     const { child, process } = start();
     expect(process.terminate()).toBe(true);
-    await turn();
+    await signalled(child, 1);
     expect(child.signals).toEqual([9]);
     child.end({ code: null, signal: 9 });
     await until(WAIT_MS, "closed", () => process.closed);
@@ -249,43 +249,43 @@ describe("killing", () => {
   });
 
   test("with a grace it is asked, and killed only when it goes on", async () => {
-    jest.useFakeTimers();
     const { child, process } = start();
-    expect(process.terminate(1000)).toBe(true);
-    jest.advanceTimersByTime(900);
+    expect(process.terminate(50)).toBe(true);
+    await signalled(child, 1);
     expect(child.signals).toEqual([15]);
-    jest.advanceTimersByTime(200);
-    await turn();
+    await signalled(child, 2);
     expect(child.signals).toEqual([15, 9]);
     child.end({ code: null, signal: 9 });
     const obedient = start();
     obedient.child.mortal = true;
-    obedient.process.terminate(1000);
-    for (let i = 0; i < 20; i++) await Promise.resolve();
-    expect([obedient.process.closed, obedient.process.exitCode]).toEqual([true, 143]);
-    jest.advanceTimersByTime(200);
-    expect(jest.getTimerCount()).toBe(0);
+    obedient.process.terminate(100);
+    await until(WAIT_MS, "end", () => obedient.process.closed);
+    expect(obedient.process.exitCode).toBe(143);
+    await Bun.sleep(150);
     expect(obedient.child.signals).toEqual([15]);
   });
 
   test("of several graces the one that ends first counts, and a kill at once ends all", async () => {
-    jest.useFakeTimers();
     const { child, process } = start();
-    process.terminate(10_000);
-    process.terminate(500);
-    process.terminate(20_000);
-    jest.advanceTimersByTime(490);
-    expect(child.signals).toEqual([15]);
-    jest.advanceTimersByTime(20);
-    await turn();
+    process.terminate(60_000);
+    process.terminate(50);
+    process.terminate(70_000);
+    await signalled(child, 2);
     expect(child.signals).toEqual([15, 9]);
     const other = start();
-    other.process.terminate(10_000);
+    other.process.terminate(60_000);
+    await signalled(other.child, 1);
     other.process.terminate();
-    await turn();
+    await signalled(other.child, 2);
     expect(other.child.signals).toEqual([15, 9]);
-    expect(jest.getTimerCount()).toBe(0);
-    for (const one of [child, other.child]) one.end({ code: null, signal: 9 });
+    // Whoever is being killed is asked for nothing.
+    const third = start();
+    third.process.terminate(60_000);
+    third.process.terminate();
+    await signalled(third.child, 1);
+    await Bun.sleep(10);
+    expect(third.child.signals).toEqual([9]);
+    for (const one of [child, other.child, third.child]) one.end({ code: null, signal: 9 });
   });
 
   test("output that is there after a kill is still read", async () => {
@@ -313,9 +313,10 @@ describe("killing", () => {
   });
 
   test("somebody who goes on writing there is heard until he is silent for 100 ms", async () => {
-    jest.useFakeTimers();
     const { child, process, log } = start();
     process.terminate();
+    await signalled(child, 1);
+    jest.useFakeTimers();
     child.exit({ code: null, signal: 9 });
     for (let i = 0; i < 10; i++) await Promise.resolve();
     for (let i = 0; i < 5; i++) {

@@ -499,6 +499,7 @@ describe("the end of a session", () => {
     const end = table.dispose().then(() => {
       disposed = true;
     });
+    await until(WAIT_MS, "question", () => running.signals.length === 1);
     expect([running.signals, exited.signals]).toEqual([[15], []]);
     await until(WAIT_MS, "kill", () => running.signals.length === 2);
     expect([running.signals, exited.signals]).toEqual([[15, 9], [9]]);

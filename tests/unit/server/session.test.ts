@@ -163,6 +163,7 @@ describe("sessions", () => {
     store.detach(session, session.attachment!);
     await until(WAIT_MS, "end", () => fake.last.signals.length > 0);
     expect(performance.now() - from).toBeGreaterThanOrEqual(75);
+    await until(WAIT_MS, "end", () => fake.last.signals.length > 0);
     expect(fake.last.signals).toEqual([15]);
     expect(known(store, session)).toBe(false);
   });
@@ -188,7 +189,7 @@ describe("sessions", () => {
     }
   });
 
-  test("are over at the boundary, also when the timer is late", () => {
+  test("are over at the boundary, also when the timer is late", async () => {
     const { store, fake } = makeStore(60_000);
     const [late, early] = [store.create(attachment()), store.create(attachment())];
     for (const session of [late, early]) {
@@ -207,6 +208,7 @@ describe("sessions", () => {
     } finally {
       now.mockRestore();
     }
+    await until(WAIT_MS, "end", () => fake.children[0]!.signals.length > 0);
     expect(fake.children.map(({ signals }) => signals.length > 0)).toEqual([true, false]);
   });
 
@@ -215,6 +217,7 @@ describe("sessions", () => {
     const session = store.create(attachment());
     session.processes["process/start"](start);
     store.detach(session, session.attachment!);
+    await until(WAIT_MS, "end", () => fake.last.signals.length > 0);
     expect(fake.last.signals).toEqual([15]);
     expect(known(store, session)).toBe(false);
   });

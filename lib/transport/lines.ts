@@ -111,6 +111,8 @@ export class LineChannel implements Channel {
   readonly #onClose: ((reason: CloseReason) => void) | undefined;
   #receiver: ChannelReceiver | undefined;
   #reason: CloseReason | undefined;
+  /** Of messages that are sent as texts, what is on its way to the other side. */
+  #textBytes = 0;
   #batch: string[] = [];
   #batchBytes = 0;
   #writing = 0;
@@ -206,9 +208,9 @@ export class LineChannel implements Channel {
     if (text.trim() !== "") this.#receiver?.message(text);
   }
 
-  /** Not of a server: two who held each other back would wait for ever. */
+  /** Not of a server: two who held each other back would wait for ever. One long message of bytes is no queue. */
   #tellUntaken(): void {
-    if (this.#isServer) this.#intake.untaken(this.#reason ? 0 : this.pendingBytes);
+    if (this.#isServer) this.#intake.untaken(this.#reason ? 0 : this.#textBytes + this.#batchBytes);
   }
 
   #flush(): void {
@@ -216,13 +218,14 @@ export class LineChannel implements Channel {
     const bytes = Buffer.from(`${this.#batch.join("\n")}\n`);
     this.#batch = [];
     this.#batchBytes = 0;
-    this.#write(bytes);
+    this.#textBytes += bytes.length;
+    this.#write(bytes, bytes.length);
   }
 
-  #write(bytes: Uint8Array): void {
+  #write(bytes: Uint8Array, textBytes = 0): void {
     this.#writing++;
     this.#lastWrite = this.#sink.write(bytes).then(
-      () => this.#written(bytes),
+      () => this.#written(bytes, textBytes),
       (error) =>
         this.#end({
           kind: "lost",
@@ -231,8 +234,9 @@ export class LineChannel implements Channel {
     );
   }
 
-  #written(bytes: Uint8Array): void {
+  #written(bytes: Uint8Array, textBytes: number): void {
     giveBack(bytes);
+    this.#textBytes -= textBytes;
     this.#tellUntaken();
     if (--this.#writing === 0 && this.#batch.length === 0) this.#receiver?.drained();
   }

@@ -185,6 +185,16 @@ describe("a channel of lines", () => {
     expect(sink.taken.reduce((sum, { length }) => sum + length, 0)).toBe(70 * (answer.length + 1));
   });
 
+  test("a client may have any length of one message before it", async () => {
+    const { channel, source, sink, told } = openLines(undefined, true);
+    sink.open = false;
+    channel.sendBase64("", new Uint8Array(70 * 1024 * 1024), "");
+    source.push("1\n");
+    source.push("2\n");
+    await until(WAIT_MS, "messages", () => told.messages.length === 2);
+    expect(channel.pendingBytes).toBeGreaterThan(64 * 1024 * 1024);
+  });
+
   test.each([
     ["its sink breaks", (sink: FakeSink) => sink.fail(new Error("EPIPE"))],
     ["it is closed", (_: FakeSink, channel: LineChannel) => channel.close({ kind: "normal", message: "" })],

@@ -11,6 +11,9 @@ import { joined } from "./wire_path.ts";
 /** Of one watch; the system has a limit for all as well. */
 const MAX_DIRECTORIES = 50_000;
 
+/** So many are watched before others may have a turn, and a small tree at once. */
+const AT_ONCE = 256;
+
 /** How a tree is watched, and who is told. Paths are below the root, which is empty itself. */
 export interface WatchedTreeOptions {
   recursive: boolean;
@@ -43,8 +46,9 @@ export class WatchedTree {
   }
 
   /**
-   * Watches a directory and those in it. What comes meanwhile is watched too before this settles, unless another call
-   * is at it already: then it settles at once. One that has gone, or cannot be read, is passed over, but for the root.
+   * Watches a directory and those in it; a small tree before this returns. What comes meanwhile is watched too before
+   * this settles, unless another call is at it already: then it settles at once. One that has gone, or cannot be read, is
+   * passed over, but for the root.
    * @throws {SystemError} There is no root, or no more can be watched; what is left then is not.
    */
   async enter(below: string, isNew: boolean): Promise<void> {
@@ -52,12 +56,7 @@ export class WatchedTree {
     if (this.#isEntering) return;
     this.#isEntering = true;
     try {
-      // Who is added on the way comes up too.
-      for (const next of this.#waiting.keys()) {
-        const turn = turnOfOthers(LONG_SLICE_MS);
-        if (turn) await turn;
-        await this.#enterNext(next);
-      }
+      for (const turn of this.#steps()) await turn;
     } catch (error) {
       this.#waiting.clear();
       throw error;
@@ -66,7 +65,18 @@ export class WatchedTree {
     }
   }
 
-  async #enterNext(below: string): Promise<void> {
+  /** Gives what is to be waited for on the way, so that others have their turn. */
+  *#steps(): Generator<Promise<void>, void> {
+    let entered = 0;
+    // Who is added on the way comes up too.
+    for (const next of this.#waiting.keys()) {
+      yield* this.#enterNext(next);
+      const turn = ++entered % AT_ONCE === 0 ? turnOfOthers(LONG_SLICE_MS) : undefined;
+      if (turn) yield turn;
+    }
+  }
+
+  *#enterNext(below: string): Generator<Promise<void>, void> {
     const isNew = this.#waiting.get(below);
     this.#waiting.delete(below);
     if (isNew === undefined || this.#watched.has(below)) return;
@@ -76,7 +86,7 @@ export class WatchedTree {
     try {
       const path = below === "" ? this.#root : joined(this.#root, below);
       const isWatched = this.#watch(below, path);
-      if (this.#options.recursive) await this.#read(below, path, isNew, isWatched);
+      if (this.#options.recursive) yield* this.#read(below, path, isNew, isWatched);
     } catch (error) {
       const passed =
         error instanceof SystemError && ["ENOENT", "ENOTDIR", "EACCES", "ELOOP"].includes(error.code);
@@ -97,7 +107,12 @@ export class WatchedTree {
   }
 
   /** After it is watched, so that nothing is made in between unseen. */
-  async #read(below: string, path: string, isNew: boolean, isWatched: () => boolean): Promise<void> {
+  *#read(
+    below: string,
+    path: string,
+    isNew: boolean,
+    isWatched: () => boolean,
+  ): Generator<Promise<void>, void> {
     const fd = this.#files.open(AT_FDCWD, path, READ_OWN_DIRECTORY);
     try {
       for (let batch = this.#files.readEntries(fd); batch; batch = this.#files.readEntries(fd)) {
@@ -109,8 +124,8 @@ export class WatchedTree {
             this.#waiting.set(inside, isNew);
           }
         }
-        const turn = turnOfOthers(LONG_SLICE_MS);
-        if (turn) await turn;
+        const turn = batch.length >= AT_ONCE ? turnOfOthers(LONG_SLICE_MS) : undefined;
+        if (turn) yield turn;
         if (!isWatched()) return;
       }
     } finally {

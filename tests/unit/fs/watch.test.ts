@@ -77,6 +77,15 @@ function exchange(a: string, b: string): void {
 const isTold = (told: readonly WatchReport[], changed: string): boolean =>
   told.some(({ changes }) => changes.some(([one]) => one === path(changed)));
 
+test("a small tree is watched at once, as what is asked next may change it", async () => {
+  mkdirSync(path("in/deep"), { recursive: true });
+  const { watch, told } = make(real);
+  const begun = watch.begin();
+  writeFileSync(path("in/deep/new"), "");
+  await within(3000, "begin", begun);
+  await until(3000, "file", () => isTold(told, "in/deep/new"));
+});
+
 test("a directory that takes the place of an empty one is watched in its stead", async () => {
   mkdirSync(path("empty"));
   mkdirSync(path("full/in"), { recursive: true });

@@ -102,7 +102,8 @@ describe.each(places)("on %s", (id, missing) => {
   });
 
   on("a program that does not exist is our failure, and is named", async () => {
-    const outcome = await run(["-e", id, "-n", "no-such-program"]);
+    // In a folder that may not be looked into it might be.
+    const outcome = await run(["-e", id, "-n", "--env", "PATH=/usr/bin:/bin", "no-such-program"]);
     expect(outcome.status).toBe(255);
     expect(outcome.stderr).toContain('Cannot start "no-such-program"');
     expect(outcome.stderr).toContain("os error 2");

@@ -188,7 +188,8 @@ describe("codex exec works on our server", () => {
         const turns = [
           { command: "echo in > inside && cat inside" },
           { command: `echo out > ${join(folder, "outside")}` },
-          { command: "echo > /dev/tcp/127.0.0.1/9" },
+          // Whatever the shell of the user is.
+          { command: "bash -c 'echo > /dev/tcp/127.0.0.1/9'" },
         ];
         const { outputs } = await exec(codex!, work, turns, {
           confinement: ["--sandbox", "workspace-write"],

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { environmentInfo } from "../../../lib/server/info.ts";
 import { InfoTexts } from "../../../lib/server/info_texts.ts";
 
@@ -65,7 +66,7 @@ describe("the texts of what a machine is", () => {
     const folder = mkdtempSync(join(tmpdir(), "info-test-"));
     try {
       process.chdir(folder);
-      expect(JSON.parse(texts.ofHandshake(false)).cwd).toBe(`file://${process.cwd()}`);
+      expect(JSON.parse(texts.ofHandshake(false)).cwd).toBe(pathToFileURL(process.cwd()).href);
       await turn();
       rmSync(folder, { recursive: true });
       now.mockReturnValue(119);
@@ -75,7 +76,7 @@ describe("the texts of what a machine is", () => {
       process.chdir(before);
       expect(JSON.parse(texts.ofHandshake(false)).cwd).toBeNull();
       now.mockReturnValue(139);
-      expect(JSON.parse(texts.ofHandshake(false)).cwd).toBe(`file://${before}`);
+      expect(JSON.parse(texts.ofHandshake(false)).cwd).toBe(pathToFileURL(before).href);
     } finally {
       now.mockRestore();
       process.chdir(before);

@@ -59,7 +59,9 @@ describe("launching a program", () => {
   });
 
   test("one that is missing is ERR_SPAWN with the name, the folder and the system's words", () => {
-    const options = { program: "no-such-program-here", args: [], cwd: "/" };
+    // In a folder that may not be looked into it might be.
+    const env = { PATH: "/usr/bin:/bin" };
+    const options = { program: "no-such-program-here", args: [], cwd: "/", env };
     expect(() => launchCommand(runtime, options)).toThrow(
       new ExecServerError(
         "ERR_SPAWN",

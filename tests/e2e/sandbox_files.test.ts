@@ -62,7 +62,8 @@ const read = (t: Harness, name: string, sandbox: object): Promise<unknown> =>
   ask(t, "fs/readFile", name, sandbox);
 
 suite("sandboxed files", {
-  servers: (server) => noBubblewrap === undefined && server.id !== "codex-0.138.0",
+  servers: (server) => server.id !== "codex-0.138.0",
+  missing: noBubblewrap,
   transports: ["websocket"],
   launch: launchForSandboxes(),
 }, (t) => {
@@ -179,7 +180,7 @@ suite("sandboxed files", {
   });
 });
 
-suite("sandboxed files, ours", { servers: (server) => noBubblewrap === undefined && ours(server) }, (t) => {
+suite("sandboxed files, ours", { servers: ours, missing: noBubblewrap }, (t) => {
   endHelpers(t);
 
   verifies("sandboxed files: a workspace that was replaced is written as it is now", async () => {

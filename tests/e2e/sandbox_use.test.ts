@@ -182,7 +182,7 @@ describe.skipIf(noBubblewrap !== undefined)("on the command line", () => {
 });
 
 suite("sandbox of the client", {
-  servers: () => noBubblewrap === undefined,
+  missing: noBubblewrap,
   transports: ["websocket"],
   launch: launchForSandboxes(),
 }, (t) => {

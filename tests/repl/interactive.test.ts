@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runtimes, Setup } from "./setup.ts";
+import { runtimes, Setup, shellName } from "./setup.ts";
 import { missing, type TmuxTerminal } from "./tmux.ts";
 
 setDefaultTimeout(60_000);
@@ -19,7 +19,8 @@ afterAll(() => setup[Symbol.asyncDispose]());
 describe.skipIf(!possible).each(Object.keys(runtimes))("at a terminal on %s", (runtime) => {
   test("lines, Ctrl-C, a full-screen program, and the terminal as it was", async () => {
     await using terminal = await setup.terminal({ runtime });
-    await terminal.until(/^exec-server .* · local · bash · :help for help\nlocal:~\/work\$/);
+    const banner = new RegExp(`^exec-server .* · local · ${shellName} · :help for help\nlocal:~/work\\$`);
+    await terminal.until(banner);
     expect(await terminal.run("cd /tmp; export A=kept")).toBe("");
     expect(await terminal.run("echo $A; pwd")).toBe("kept\n/tmp");
     expect(await terminal.run("(exit 3)")).toBe("exit 3");

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { within } from "../support/deadline.ts";
-import { runtimes, Setup } from "./setup.ts";
+import { runtimes, Setup, shellName } from "./setup.ts";
 
 setDefaultTimeout(30_000);
 let setup: Setup;
@@ -77,7 +77,7 @@ test("a script can change the environment and use commands; no style in pipes", 
   const { stdout, stderr, status } = await setup.script(
     ":use box\necho on $0\n:use pipe\necho pipe\n:nope\n: a builtin\n:env\n",
   );
-  expect(stdout.toString()).toStartWith("on bash\npipe\n  local  connected  this machine\n  box ");
+  expect(stdout.toString()).toStartWith(`on ${shellName}\npipe\n  local  connected  this machine\n  box `);
   expect(stderr.toString()).toBe('exec-server: There is no command ":nope": did you mean ":pipe"?\n');
   expect(stdout.includes(0x1b)).toBe(false);
   expect(status).toBe(0);

@@ -4,10 +4,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { environmentInfo } from "../../lib/server/info.ts";
 import { root, TmuxTerminal } from "./tmux.ts";
 
 const entry = join(root, "tests", "support", "repl_main.ts");
 const deno = join(root, "tests", "peers", "node_modules", ".bin", "deno");
+
+/** The shell that the prompt has here, by its name. */
+export const shellName: string = environmentInfo().shell.name;
 
 /** Commands that run a program of ours, by runtime. */
 export const runtimes: Readonly<Record<string, readonly string[]>> = {

@@ -24,6 +24,8 @@ import {
 export interface SuiteOptions {
   /** @default Every server. */
   servers?: (server: Server) => boolean;
+  /** Why it cannot run on this machine, or for this user. */
+  missing?: string | undefined;
   /** @default Both. */
   transports?: readonly Transport[];
   /** For the peers, where a transport makes no difference. @default As `transports`. */
@@ -55,11 +57,12 @@ export function verifies(
 export function suite(title: string, options: SuiteOptions, body: (t: Harness) => void): void {
   for (const server of servers) {
     if (options.servers && !options.servers(server)) continue;
+    const missing = options.missing ?? server.missing;
     const { transports = ["websocket", "stdio"], peerTransports = transports } = options;
     for (const transport of server.ours ? transports : peerTransports) {
       const name = `${title}: ${server.id} over ${transport}`;
-      if (server.missing !== undefined) {
-        test.skip(`${name}: ${server.missing}`, () => {});
+      if (missing !== undefined) {
+        test.skip(`${name}: ${missing}`, () => {});
         continue;
       }
       describe(name, () => {

@@ -3,6 +3,7 @@
 import type { FileInfo } from "../client/fs/entries.ts";
 import { FsError } from "../client/fs/error.ts";
 import { isCut } from "../client/fs/link.ts";
+import { looksSame, statIfThere } from "./same.ts";
 import { isSamePlace, type Location, locationText } from "./target.ts";
 
 /** Files up to this size go by one request each way. */
@@ -43,6 +44,11 @@ export async function copyFile(job: FileJob): Promise<void> {
     if (keepBytes === info.size) return;
   }
   const isSmall = keepBytes === 0 && info.size !== null && info.size <= SMALL_BYTES;
+  // A small file is here as a whole before it is written.
+  if (!isSmall && keepBytes === 0 && (await isItself(job))) {
+    job.onSkip(info.size ?? 0);
+    return;
+  }
   for (let begins = 1; ; begins++) {
     let done = 0;
     const onBytes = (bytes: number): void => {
@@ -121,17 +127,34 @@ async function verify({ from, to, signal, onWarning }: FileJob): Promise<void> {
   });
 }
 
+/**
+ * Whether the destination is the source, or as good as that: two environments may lead to one file, by whatever names, and
+ * a file that is copied onto itself would be emptied before it is read.
+ * @throws {FsError} It may be, and the servers cannot tell.
+ */
+async function isItself({ from, to, info, signal }: FileJob): Promise<boolean> {
+  const options = signal ? { signal } : {};
+  const there = await statIfThere(to, options);
+  if (!there || !looksSame(there, info)) return false;
+  const ends = [from, to];
+  const can = await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")));
+  if (can.includes(false)) {
+    const text = `"${locationText(to)}" has the same size and time and may be the same file: remove it if it is another`;
+    throw new FsError(`Cannot copy "${locationText(from)}": ${text}`, {
+      code: "EEXIST",
+      path: from.path,
+      operation: "fs/copy",
+    });
+  }
+  const [source, copy] = await Promise.all(ends.map(({ place, path }) => place.fs.hash(path, options)));
+  return source!.sha256 === copy!.sha256;
+}
+
 /** How many bytes of the destination are those of the source, in whole blocks unless it is all. */
 async function goodBytes({ from, to, info, signal, onWarning }: FileJob): Promise<number> {
   const options = signal ? { signal } : {};
-  let there: FileInfo;
-  try {
-    there = await to.place.fs.stat(to.path, options);
-  } catch (error) {
-    if (error instanceof FsError) return 0;
-    throw error;
-  }
-  if (!there.isFile || there.size === 0) return 0;
+  const there = await statIfThere(to, options);
+  if (!there?.isFile || there.size === 0) return 0;
   const ends = [from, to];
   const can = await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")));
   if (there.size === null || info.size === null || can.includes(false)) {

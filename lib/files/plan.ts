@@ -4,6 +4,7 @@ import type { FileInfo } from "../client/fs/entries.ts";
 import { FsError } from "../client/fs/error.ts";
 import { baseName, joinPath, parentPath } from "../client/fs/path.ts";
 import { ExecServerError } from "../protocol/errors.ts";
+import { looksSame, statIfThere } from "./same.ts";
 import { isSamePlace, type Location, located, locationText, type Place } from "./target.ts";
 import { kindFor, scanTree, type TreeEntry } from "./tree.ts";
 
@@ -89,7 +90,7 @@ async function planSource(
     items.push({ kind, from: { place, path }, to, info, isNew: false });
     return;
   }
-  if (isSamePlace(place, to.place)) await refuseInside(source, to, call);
+  await refuseInside(source, to, info, call);
   const isNew = (await find(to.place, target, options)) === undefined;
   for await (const entry of scanTree(place.fs, path, info, { follow, ...call })) {
     if ("error" in entry) {
@@ -119,20 +120,26 @@ async function refuseSame(
   call: { signal?: AbortSignal },
 ): Promise<void> {
   const there = await find(to.place, to.path, call);
-  // Two environments may lead to one machine.
-  if (!there?.isFile || there.size !== info.size || there.mtime?.getTime() !== info.mtime?.getTime()) return;
+  if (!there || !looksSame(there, info)) return;
   const [a, b] = await Promise.all([source, to].map(({ place, path }) => place.fs.realPath(path, call)));
   if (a !== b) return;
   throw refusal(locationText(source), source.path, `"${locationText(to)}" is the same file`, "EEXIST");
 }
 
+/** A tree that goes into itself, or is its own destination. */
 async function refuseInside(
   source: Location,
   to: PlanItem["to"],
+  info: FileInfo,
   call: { signal?: AbortSignal },
 ): Promise<void> {
-  const { fs } = source.place;
-  const real = await fs.realPath(source.path, call);
+  const real = await source.place.fs.realPath(source.path, call);
+  const { fs } = to.place;
+  if (!isSamePlace(source.place, to.place)) {
+    // The same name on another machine is another directory.
+    const there = await statIfThere({ place: to.place, path: real }, call);
+    if (!there || !looksSame(there, info)) return;
+  }
   let above = to.path;
   while (above !== "/" && !(await fs.exists(above, call))) above = parentPath(above);
   const target = await fs.realPath(above, call);

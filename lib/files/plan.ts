@@ -44,7 +44,7 @@ export async function planCopy(
       `"${locationText(destination)}" is no directory: several files need one`,
     );
   }
-  const items: PlanItem[] = [];
+  const items = new Items(options);
   for (const source of sources) {
     try {
       await planSource(items, source, destination, { intoDirectory, there }, options);
@@ -53,11 +53,40 @@ export async function planCopy(
       options.onFailure(locationText(source), located(error, source));
     }
   }
-  return items;
+  return items.all;
+}
+
+/** What has been planned: no two things in one place, of which only one would be there in the end. */
+class Items {
+  readonly all: PlanItem[] = [];
+  readonly #options: PlanOptions;
+  readonly #byTarget = new Map<string, PlanItem>();
+
+  constructor(options: PlanOptions) {
+    this.#options = options;
+  }
+
+  /** False where something else goes there, which is told. */
+  add(item: PlanItem): boolean {
+    const { from, to, kind } = item;
+    const before = this.#byTarget.get(to.path);
+    if (!before) {
+      this.#byTarget.set(to.path, item);
+      this.all.push(item);
+      return true;
+    }
+    // Directories become one, and who names a thing twice means it once.
+    if (kind === "directory" && before.kind === kind) return true;
+    if (isSamePlace(from.place, before.from.place) && from.path === before.from.path) return true;
+    const text = locationText(from);
+    const why = `"${locationText(before.from)}" already goes to "${locationText(to)}"`;
+    this.#options.onFailure(text, refusal(text, from.path, why, "EEXIST"));
+    return false;
+  }
 }
 
 async function planSource(
-  items: PlanItem[],
+  items: Items,
   source: Location,
   destination: Location,
   { intoDirectory, there }: { intoDirectory: boolean; there: FileInfo | undefined },
@@ -87,11 +116,13 @@ async function planSource(
   }
   if (kind !== "directory") {
     if (kind === "file") await refuseSame(source, to, info, call);
-    items.push({ kind, from: { place, path }, to, info, isNew: false });
+    items.add({ kind, from: { place, path }, to, info, isNew: false });
     return;
   }
   await refuseInside(source, to, info, call);
   const isNew = (await find(to.place, target, options)) === undefined;
+  /** Directories that are not copied, nor what is in them. */
+  const left = new Set<string>();
   for await (const entry of scanTree(place.fs, path, info, { follow, ...call })) {
     if ("error" in entry) {
       const failed = { place, path: entry.path };
@@ -99,7 +130,10 @@ async function planSource(
     } else if (entry.kind === "other") {
       const of = locationText({ place, path: entry.path });
       options.onFailure(of, refusal(of, entry.path, "it is no file, directory or link"));
-    } else items.push({ ...planned(entry, source, to), isNew });
+    } else if (left.has(parentPath(entry.path)) || !items.add({ ...planned(entry, source, to), isNew })) {
+      if (entry.relative === "") return;
+      left.add(entry.path);
+    }
   }
 }
 

@@ -282,6 +282,28 @@ test.skipIf("missing" in codex169)(
   },
 );
 
+test("of two things that go to one place the second is refused, with all that is in it", async () => {
+  const folder = fresh();
+  const make = (path: string, text: string): void => {
+    mkdirSync(join(folder, path, ".."), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  make("a/same", "first");
+  make("a/x/of a", "1");
+  make("b/same", "second");
+  make("b/x/of b", "2");
+  make("c/x", "a file");
+  make("d/same/in a directory", "4");
+  mkdirSync(join(folder, "out"));
+  const sources = ["a/same", "a/x", "b/same", "b/x", "c/x", "d/same", "a/same"];
+  const { status, stderr } = await run(["cp", "-r", ...sources, `socket:${folder}/out`], { cwd: folder });
+  expect(status).toBe(1);
+  const refused = [...stderr.matchAll(/Cannot copy "[^"]*\/([a-d]\/[^"]*)": "[^"]*" already goes to/g)];
+  expect(refused.map(([, path]) => path)).toEqual(["b/same", "c/x", "d/same"]);
+  expect(readFileSync(join(folder, "out/same"), "utf8")).toBe("first");
+  expect(readdirSync(join(folder, "out/x")).sort()).toEqual(["of a", "of b"]);
+});
+
 test("-p keeps modes and times, and says where it cannot", async () => {
   const folder = fresh();
   const top = sample(folder, true);

@@ -50,6 +50,8 @@ async function main() {
     );
   }
 
+  // Tests look at the modes of what programs make, whatever this user has set.
+  process.umask(0o022);
   const env = {
     ...process.env,
     DENO_NO_UPDATE_CHECK: "1",

@@ -18,7 +18,7 @@ export type Place =
   | { kind: "deny"; path: string; isFolder: boolean; passable: boolean }
   /** Is missing, and nobody may make it. */
   | { kind: "hold"; path: string }
-  /** A folder on the way to one of the above that could otherwise be put aside, with all that holds in it. */
+  /** Something on the way to one of the above that could otherwise be put aside, with all that holds in it. */
   | { kind: "pin"; path: string };
 
 /** A policy on this disk. */
@@ -149,10 +149,12 @@ function placesOf(
     const { kind } = found.get(rule) ?? { kind: disk.kindOf(path) };
     if (kind === "missing") {
       if (access === "write" || rule.skipMissing || around !== "write") continue;
-      const held = firstMissing(path, disk);
-      if (held !== undefined && disk.isWritable(nodePath().posix.dirname(held))) {
-        places.set(held, { kind: "hold", path: held });
-        pin(places, policy, nodePath().posix.dirname(held));
+      const { missing, inTheWay } = firstMissing(path, disk);
+      // Nothing can be made in a file, but in a folder in place of it.
+      if (inTheWay !== undefined) pin(places, policy, inTheWay);
+      else if (disk.isWritable(nodePath().posix.dirname(missing))) {
+        places.set(missing, { kind: "hold", path: missing });
+        pin(places, policy, nodePath().posix.dirname(missing));
       }
       continue;
     }
@@ -171,22 +173,21 @@ function placesOf(
   );
 }
 
-/** Folders between a writable root and a narrower rule are held in place. */
+/** Whatever lies between a narrower rule and the top of what is writable is held in place, roots within others too. */
 function pin(places: Map<string, Place>, policy: Policy, folder: string): void {
-  const root =
-    policy.rules.findLast((rule) => rule.access === "write" && isWithin(folder, rule.path))?.path ?? "/";
-  for (let path = folder; path !== root && path !== "/"; path = nodePath().posix.dirname(path)) {
+  const { dirname } = nodePath().posix;
+  for (let path = folder; path !== "/" && accessAt(policy, dirname(path)) === "write"; path = dirname(path)) {
     if (!places.has(path)) places.set(path, { kind: "pin", path });
   }
 }
 
-/** The outermost missing folder of a path; undefined when something else than a folder is in the way. */
-function firstMissing(path: string, disk: Disk): string | undefined {
+/** The outermost missing folder of a path, and what stands in the way of making it that is no folder. */
+function firstMissing(path: string, disk: Disk): { missing: string; inTheWay?: string } {
   let missing = path;
   for (let folder = nodePath().posix.dirname(path); ; folder = nodePath().posix.dirname(folder)) {
     const kind = disk.kindOf(folder);
-    if (kind === "folder") return missing;
-    if (kind !== "missing" || folder === "/") return undefined;
+    if (kind === "folder" || folder === "/") return { missing };
+    if (kind !== "missing") return { missing, inTheWay: folder };
     // A file on the way answers "missing" for what is beneath it.
     missing = folder;
   }

@@ -183,6 +183,36 @@ asEachUser("files", (get) => {
     expect(readFileSync(join(a.work, "one/two/f"), "utf8")).toBe("fine\n");
   });
 
+  test("a root within another is not put aside, as what holds in it would go along", async () => {
+    const a = get();
+    await a.prepare("mkdir -p root/.git plain");
+    const root = join(a.work, "root");
+    const roots = [special("root", "read"), special("project_roots", "write"), at(root, "write")];
+    const told = await a.run(
+      "mv root r; mkdir -p root/.git root/.codex; echo x > root/.git/config; mv plain p; echo ok > root/new; cat root/new",
+      managed(a.work, roots),
+    );
+    expect(told.stdout).toBe("ok\n");
+    expect(readdirSync(a.work).sort()).toEqual(["p", "root"]);
+    expect(readdirSync(root).sort()).toEqual([".git", "new"]);
+    expect(readdirSync(join(root, ".git"))).toEqual([]);
+  });
+
+  test("a file in the way of a missing name stays a file, that can be written", async () => {
+    const a = get();
+    await a.prepare("mkdir sub; echo old > sub/file");
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(join(a.work, "sub/file/deep/name"), "deny"),
+    ]);
+    await a.run(
+      "echo new > sub/file; rm sub/file; mv sub/file f; mv sub s; mkdir -p sub/file/deep/name",
+      sandbox,
+    );
+    expect(readFileSync(join(a.work, "sub/file"), "utf8")).toBe("new\n");
+  });
+
   test("a writable folder within a denied one can be reached, and nothing else of it", async () => {
     const a = get();
     await a.prepare("mkdir -p box/open box/shut; echo secret > box/shut/file; echo mine > box/open/file");

@@ -132,6 +132,28 @@ const rows: [name: string, disk: Record<string, string>, rules: Rules, places: s
     ["/ws/file write"],
   ],
   [
+    "a file in the way of a missing name stays, with the folders above it",
+    { "/ws/a/file": "file" },
+    [
+      ["/", "read"],
+      ["/ws", "write"],
+      ["/ws/a/file/b/c", "deny"],
+    ],
+    ["/ws write", "/ws/a pin", "/ws/a/file pin"],
+  ],
+  [
+    "a root within another stays where something in it is held",
+    { "/ws/a/root/.git/HEAD": "file", "/ws/a/other/x": "file" },
+    [
+      ["/", "read"],
+      ["/ws", "write"],
+      ["/ws/a/root", "write"],
+      ["/ws/a/root/.git", "read"],
+      ["/ws/a/other", "write"],
+    ],
+    ["/ws write", "/ws/a pin", "/ws/a/root pin", "/ws/a/root/.git read"],
+  ],
+  [
     "denied files and folders, with a way through to what is allowed",
     { "/a/file": "file", "/b/in/x": "file", "/c/x": "file" },
     [

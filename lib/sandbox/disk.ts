@@ -1,5 +1,6 @@
 /** What grounding a policy asks of the disk. An interface, so that a test can be the disk. */
 
+import process from "node:process";
 import { nodeFs } from "../runtime/node_modules.ts";
 
 export type FileKind = "folder" | "file" | "link" | "other" | "missing" | "unreachable";
@@ -9,7 +10,7 @@ export interface Disk {
   kindOf(path: string): FileKind;
   /** Where a link leads. */
   linkTarget(path: string): string;
-  /** Whether we could make something in a folder. */
+  /** Whether we could make something in a folder, once we have changed its mode where it is ours. */
   isWritable(folder: string): boolean;
   /** The beginning of a small file; empty when it cannot be read. */
   head(path: string): string;
@@ -34,8 +35,8 @@ export const realDisk: Disk = {
     try {
       nodeFs().accessSync(folder, nodeFs().constants.W_OK);
       return true;
-    } catch {
-      return false;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === "EACCES" && isOurs(folder);
     }
   },
   head: (path) => {
@@ -52,3 +53,21 @@ export const realDisk: Disk = {
     }
   },
 };
+
+/** Whether what is in a folder can be reached by its name, once we have changed the mode where the folder is ours. */
+export function mayBeEntered(folder: string): boolean {
+  try {
+    nodeFs().accessSync(folder, nodeFs().constants.X_OK);
+    return true;
+  } catch {
+    return isOurs(folder);
+  }
+}
+
+function isOurs(path: string): boolean {
+  try {
+    return nodeFs().statSync(path).uid === process.geteuid?.();
+  } catch {
+    return false;
+  }
+}

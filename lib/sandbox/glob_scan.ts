@@ -1,6 +1,7 @@
 /** What is on the disk and matches patterns, asked again and again: only folders that have changed are read again. */
 
 import { nodeFs } from "../runtime/node_modules.ts";
+import { mayBeEntered } from "./disk.ts";
 import type { Glob } from "./glob.ts";
 
 /** Bounds of a search. */
@@ -54,7 +55,8 @@ export class GlobScan {
   }
 
   /**
-   * What is there now and matches, the outermost only.
+   * What is there now and matches, the outermost only. A folder that cannot be listed is told as a whole where whom we start
+   * could reach what is in it.
    * @throws {ScanTooLarge}
    */
   matches(): string[] {
@@ -83,7 +85,7 @@ export class GlobScan {
     return [...found].sort();
   }
 
-  /** Undefined where it is missing, or not ours to read: whom we start cannot read it either. */
+  /** Undefined where it is missing, or out of reach for whom we start too. */
   #look(
     folder: string,
     wanted: readonly Glob[],
@@ -100,7 +102,8 @@ export class GlobScan {
       return settled && stampOf(folder).stamp === stamp ? { ...listing, stamp } : listing;
     } catch (error) {
       if (error instanceof ScanTooLarge) throw error;
-      return undefined;
+      const isShut = (error as NodeJS.ErrnoException).code === "EACCES" && mayBeEntered(folder);
+      return isShut ? { stamp: undefined, names: 0, found: [folder], folders: [] } : undefined;
     }
   }
 

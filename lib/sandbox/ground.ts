@@ -45,6 +45,7 @@ const ownFolders = ["/proc", "/dev"];
 
 /** Where a path leads. */
 export interface Found {
+  /** A link where they lead in a circle. */
   kind: FileKind;
   /** Without links, as far as it exists. */
   path: string;
@@ -52,10 +53,17 @@ export interface Found {
   links: { path: string; target: string }[];
 }
 
+/** Whether a path leads to nothing that we could look at. */
+function isNowhere({ kind }: Found): boolean {
+  return kind === "unreachable" || kind === "link";
+}
+
 /** @throws {CannotEnforce} With the reason. */
 export function groundPolicy(policy: Policy, disk: Disk): Grounded {
   const base = accessAt(policy, "/");
   const found = new Map<Rule, Found>();
+  /** Where what may not be written cannot be looked at. */
+  const unseen: Found[] = [];
   const rules: Rule[] = [];
   for (const rule of [...policy.rules, ...worktreeRules(policy, disk)]) {
     if (rule.path === "/") {
@@ -63,24 +71,29 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
       continue;
     }
     const real = follow(rule.path, disk);
-    if (real.kind === "unreachable") continue;
+    if (isNowhere(real)) {
+      if (rule.access !== "write") unseen.push(real);
+      continue;
+    }
     const grounded = { ...rule, path: real.path };
     found.set(grounded, real);
     rules.push(grounded);
   }
   const ordered = orderRules(rules);
-  const writableLinks = (rule: Rule): string[] =>
-    (found.get(rule)?.links ?? [])
+  const writableLinks = (real: Found | undefined): string[] =>
+    (real?.links ?? [])
       .map(({ path }) => path)
       .filter((path) => accessAt({ ...policy, rules: ordered }, nodePath().posix.dirname(path)) === "write");
   const kept = ordered.filter((rule) => {
-    if (writableLinks(rule).length === 0) return true;
+    if (writableLinks(found.get(rule)).length === 0) return true;
     // Anybody can lead it elsewhere; what is there would become writable.
     return rule.access !== "write";
   });
   // A writable folder that is not there gives nothing, and has no names to protect.
   const there = kept.filter((rule) => rule.access !== "write" || found.get(rule)?.kind !== "missing");
-  const heldLinks = [...new Set(there.flatMap(writableLinks))];
+  const realPaths = [...there.map((rule) => found.get(rule)), ...unseen];
+  const heldLinks = [...new Set(realPaths.flatMap(writableLinks))];
+  refuseUnseen({ ...policy, rules: there }, unseen, disk);
   const places = placesOf({ ...policy, rules: there }, found, disk, heldLinks);
   const masks = maskedGlobs(policy, there, places, disk);
   const links = there
@@ -93,6 +106,16 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
     links: [...byPath.values()],
     newNames: newNamesOf(policy, there, heldLinks, disk),
   };
+}
+
+/** Who may open a folder up again would find there what nothing holds. */
+function refuseUnseen(policy: Policy, unseen: readonly Found[], disk: Disk): void {
+  for (const { kind, path } of unseen) {
+    const folder = nodePath().posix.dirname(path);
+    // Links that lead in a circle are held themselves.
+    if (kind === "link" || accessAt(policy, folder) !== "write" || !disk.isWritable(folder)) continue;
+    throw new CannotEnforce(`"${path}" cannot be looked at, and could be made accessible`);
+  }
 }
 
 /** A worktree's `.git` is a file that names the folder. */
@@ -197,7 +220,7 @@ function firstMissing(path: string, disk: Disk): { missing: string; inTheWay?: s
 function realPattern(pattern: string, disk: Disk): string {
   const { base } = compileGlob(pattern);
   const real = follow(base, disk);
-  if (base === "/" || real.kind === "unreachable") return pattern;
+  if (base === "/" || isNowhere(real)) return pattern;
   return `${escapeGlob(real.path)}${pattern.slice(base.length)}`;
 }
 
@@ -221,13 +244,21 @@ function matchesNow(policy: Policy): string[] {
 
 function maskedGlobs(policy: Policy, rules: readonly Rule[], places: readonly Place[], disk: Disk): Place[] {
   if (policy.denyGlobs.length === 0) return [];
-  return matchesNow(policy).flatMap((match): Place[] => {
+  const masks = new Map<string, Place>();
+  for (const match of matchesNow(policy)) {
     const real = follow(match, disk);
-    const hidden = accessAt({ ...policy, rules }, real.path) === "deny";
-    const masked = places.some((place) => place.kind === "deny" && isWithin(real.path, place.path));
-    if (hidden || masked || real.kind === "missing" || real.kind === "unreachable") return [];
-    return [{ kind: "deny", path: real.path, isFolder: real.kind === "folder", passable: false }];
-  });
+    const folder = nodePath().posix.dirname(real.path);
+    // Who opens the folder up reaches it.
+    const isShut = real.kind === "unreachable" && disk.isWritable(folder);
+    if (!isShut && (real.kind === "missing" || isNowhere(real))) continue;
+    const path = isShut ? folder : real.path;
+    const hidden = accessAt({ ...policy, rules }, path) === "deny";
+    const masked = places.some((place) => place.kind === "deny" && isWithin(path, place.path));
+    if (hidden || masked) continue;
+    const isFolder = isShut || real.kind === "folder";
+    masks.set(path, { kind: "deny", path, isFolder, passable: false });
+  }
+  return [...masks.values()];
 }
 
 /** Follows all links of a path, as the system does. */
@@ -251,7 +282,7 @@ export function follow(path: string, disk: Disk): Found {
       real = next;
       continue;
     }
-    if (links.length >= MAX_LINKS) return { kind: "unreachable", path: next, links };
+    if (links.length >= MAX_LINKS) return { kind, path: next, links };
     const target = disk.linkTarget(next);
     links.push({ path: next, target });
     if (target.startsWith("/")) real = "/";

@@ -150,6 +150,19 @@ asEachUser("files", (get) => {
     expect(told.stdout).toBe("open\n");
   });
 
+  test("a folder that cannot be looked through is denied as a whole where something in it may match", async () => {
+    const a = get();
+    for (const mode of ["000", "100", "300", "400", "600"]) {
+      await a.clear();
+      await a.prepare(`mkdir -p shut/deep; echo secret | tee shut/.env > shut/deep/.env; chmod ${mode} shut`);
+      const told = await a.run(
+        "cat shut/.env; chmod 700 shut; cat shut/.env shut/deep/.env; echo ok",
+        managed(a.work, [special("root", "read"), special("project_roots", "write"), glob("**/.env")]),
+      );
+      expect(told.stdout).toBe("ok\n");
+    }
+  });
+
   test("a folder with the time of one that stands for a missing name is no such folder, and hides nothing", async () => {
     const a = get();
     const sandbox = managed(a.work, [
@@ -211,6 +224,39 @@ asEachUser("files", (get) => {
       sandbox,
     );
     expect(readFileSync(join(a.work, "sub/file"), "utf8")).toBe("new\n");
+  });
+
+  test("a protected link that leads in a circle stays one", async () => {
+    const a = get();
+    await a.prepare("ln -s .codex .codex; ln -s b .git; ln -s .git b");
+    const told = await a.run("rm .codex .git b; mkdir .codex .git; mv .git g; echo ok > fine; cat fine");
+    expect(told.stdout).toBe("ok\n");
+    expect(["b", ".codex", ".git"].map((name) => readlinkSync(join(a.work, name)))).toEqual([
+      ".git",
+      ".codex",
+      "b",
+    ]);
+  });
+
+  test("what its owner may open up is held all the same, or nothing is started", async () => {
+    const a = get();
+    await a.prepare("mkdir shut full; echo secret > shut/file; chmod 0 shut; chmod 555 full");
+    const rules = [special("root", "read"), special("project_roots", "write")];
+    const held: [name: string, command: string][] = [
+      ["shut/file", "chmod 700 shut; cat shut/file"],
+      ["full/name", "chmod 700 full; mkdir full/name"],
+    ];
+    for (const [name, command] of held) {
+      const sandbox = managed(a.work, [...rules, at(join(a.work, name), "deny")]);
+      const started = a.run(command, sandbox).then(
+        ({ stdout }) => stdout,
+        (error) => `${error.message}`,
+      );
+      // The administrator sees through modes.
+      expect(await started).toMatch(a.user === "root" ? /^$/ : /sandbox: .*(cannot be looked at|EACCES)/);
+    }
+    expect(existsSync(join(a.work, "full/name"))).toBe(false);
+    await a.prepare("chmod 700 shut full");
   });
 
   test("a writable folder within a denied one can be reached, and nothing else of it", async () => {

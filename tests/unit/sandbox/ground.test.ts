@@ -239,6 +239,15 @@ describe("places", () => {
     test(name, () => expect(groundPolicy(policyOf(rules), diskOf(disk)).places.map(show)).toEqual(places));
   }
 
+  test("what we may not look at in a folder that we may not change is left", () => {
+    const policy = policyOf([
+      ["/", "write"],
+      ["/home/shut/x", "deny"],
+    ]);
+    const disk = { "/home/shut/x": "unreachable" };
+    expect(groundPolicy(policy, diskOf(disk, ["/home/shut"])).places).toEqual([]);
+  });
+
   test("a name that we could not make is not held: neither can who we start", () => {
     const policy = policyOf([
       ["/", "write"],
@@ -274,6 +283,16 @@ describe("places", () => {
       [["/proc/sys", "write"]],
       "a sandbox has a /proc of its own",
     ],
+    [
+      "what we may not look at in a folder that could be opened up",
+      { "/ws/shut/x": "unreachable" },
+      [
+        ["/", "read"],
+        ["/ws", "write"],
+        ["/ws/shut/x", "deny"],
+      ],
+      '"/ws/shut/x" cannot be looked at',
+    ],
   ];
   for (const [name, disk, rules, why] of refused) {
     test(`refuses ${name}`, () => expect(() => groundPolicy(policyOf(rules), diskOf(disk))).toThrow(why));
@@ -296,6 +315,13 @@ describe("what no mount can hold", () => {
     );
     expect(newNames).toEqual({ denied: [], heldLinks: ["/ws/.git", "/ws/a/b"] });
     expect(places.map(show)).toEqual(["/ws write", "/ws/a pin", "/ws/a/c pin", "/ws/a/c/secret deny file"]);
+  });
+
+  test("links that lead in a circle", () => {
+    const disk = { "/ws/.git": "-> a/b", "/ws/a/b": "-> ../.git" };
+    const { newNames, places } = grounded([...writable, ["/ws/.git", "read"]], disk);
+    expect(newNames?.heldLinks).toEqual(["/ws/.git", "/ws/a/b"]);
+    expect(places.map(show)).toEqual(["/ws write", "/ws/a pin"]);
   });
 
   test("what a worktree's link leads to names a folder as well", () => {

@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { isAlive } from "./lock.mjs";
 import { builtPath, root } from "./paths.mjs";
 import { isMain, runMain, seconds, ToolError } from "./report.mjs";
 import { setup } from "./setup.mjs";
@@ -96,14 +97,6 @@ function clearAbandoned() {
     const pid = /^\.build-(\d+)$/.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid)))
       rmSync(join(dist, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid) {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error.code === "EPERM";
   }
 }
 

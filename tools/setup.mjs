@@ -11,6 +11,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { exclusively } from "./lock.mjs";
 import { bunPath, codexPath, denoPath, mcpPeers, peers, root } from "./paths.mjs";
 import { isMain, progress, runMain, ToolError } from "./report.mjs";
 
@@ -37,13 +38,22 @@ export function setupPeers() {
 }
 
 function install(folder, what, complete) {
-  const modules = join(folder, "node_modules");
-  const stamp = join(modules, ".exec-server-setup");
-  if (read(stamp) === state(folder) && complete()) return;
+  const isDone = () => read(stampOf(folder)) === state(folder) && complete();
+  if (isDone()) return;
+  const onWait = (pid) => process.stderr.write(`Waiting for another set-up here (process ${pid}) …\n`);
+  exclusively("setup", onWait, () => isDone() || installAnew(folder, what, complete));
+}
+
+function stampOf(folder) {
+  return join(folder, "node_modules", ".exec-server-setup");
+}
+
+function installAnew(folder, what, complete) {
   if (!(asLocked(folder) && complete())) {
     const done = progress(`Installing ${what} …`);
-    // Not on top of what is there: npm takes a package for installed when its package.json is.
-    rmSync(modules, { recursive: true, force: true });
+    // Not on top of what is there: npm takes a package for installed when its package.json is. One that has just been
+    // interrupted may be at it still.
+    rmSync(join(folder, "node_modules"), { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     npmInstall(folder);
     if (!complete()) {
       throw new ToolError(
@@ -52,19 +62,23 @@ function install(folder, what, complete) {
     }
     done();
   }
-  writeFileSync(stamp, state(folder)); // Last, so that an interrupted install is begun again.
+  writeFileSync(stampOf(folder), state(folder)); // Last, so that an interrupted install is begun again.
 }
 
 function npmInstall(folder) {
   const terminal = process.stderr.isTTY === true;
   const flags = "--no-save --no-audit --no-fund --no-update-notifier --loglevel=error".split(" ");
   const wanted = ["--include=dev", "--include=optional", `--prefix=${folder}`];
+  // Ctrl-C is for npm as well, which takes a while to clear up: nobody else may begin before.
+  const stay = () => {};
+  process.on("SIGINT", stay);
   const result = spawnSync("npm", ["install", ...flags, ...wanted], {
     cwd: folder,
     shell: process.platform === "win32",
     stdio: terminal ? ["ignore", "ignore", "inherit"] : ["ignore", "pipe", "pipe"],
     maxBuffer: 64 * 1024 * 1024,
   });
+  process.off("SIGINT", stay);
   if (result.status === 0) return;
   if (!terminal) process.stderr.write(`${result.stdout ?? ""}${result.stderr ?? ""}`);
   const why =

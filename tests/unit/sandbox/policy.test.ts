@@ -98,6 +98,22 @@ describe("patterns", () => {
     });
   }
 
+  test("are matched in one pass, whatever the pattern and the name", () => {
+    const name = "a".repeat(255);
+    const folders = "/a".repeat(100);
+    const rows: [pattern: string, path: string, end: string][] = [
+      ["/**/*a*a*a*a*b", `/${name}`, "b"],
+      ["/**/a/**/a/**/a/**/b", folders, "/b"],
+      ["/{*,*a}{*,*a}{*,*a}b", `/${name}`, "b"],
+      ["/a**a**a**b", folders, "/b"],
+    ];
+    for (const [pattern, path, end] of rows) {
+      const glob = compileGlob(pattern);
+      expect([path, `${path}${end}`].map((each) => glob.matches(each))).toEqual([false, true]);
+      expect(glob.endsIn(`${name}b`)).toBe(!pattern.endsWith("/b"));
+    }
+  });
+
   test("of a name, or of a depth, tell rightly that no path with it can match", () => {
     const part = fc.constantFrom(
       ...["a", "b", ".", "*", "?", "**", "/", "[ab]", "[!a", "]", "{a,b/a}", "{", "}", ",", "\\\\", "\n"],

@@ -2,13 +2,13 @@
 
 import type { FlagSpec, Parsed } from "../flags/flags.ts";
 import { ExecServerError } from "../protocol/errors.ts";
-import { nodeFs } from "../runtime/node_modules.ts";
 import {
   type Authenticator,
   capabilityToken,
   signedBearerToken,
   tokenDigest,
 } from "../server/credentials.ts";
+import { readText } from "./text_file.ts";
 
 export const authFlags = {
   "ws-auth": {
@@ -114,7 +114,8 @@ function name(flags: AuthFlags, flag: "ws-issuer" | "ws-audience"): string | und
 function readSecret(what: string, path: string): string {
   let text = "";
   try {
-    text = nodeFs().readFileSync(path, "utf8").trim();
+    // As the peer trims: a byte order mark is a part of it.
+    text = readText(path).replace(/^\p{White_Space}+|\p{White_Space}+$/gu, "");
   } catch (error) {
     refuse(`Cannot read the ${what} file "${path}": ${(error as Error).message}`);
   }

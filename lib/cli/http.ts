@@ -11,6 +11,7 @@ import { isHttpToken } from "../protocol/http_token.ts";
 import { timerMs } from "../protocol/timer.ts";
 import { currentRuntime, type Runtime } from "../runtime/runtime.ts";
 import { complain, exitStatus, OutputFailed, outputFailure } from "./output.ts";
+import { readText } from "./text_file.ts";
 
 export const httpFlags = {
   environment: {
@@ -139,7 +140,7 @@ function isUrl(word: string): boolean {
 /** Errors do not show the line: it may be a secret. */
 function headerLines(text: string): HttpRequestHeader[] {
   const path = text.startsWith("@") ? text.slice(1) : undefined;
-  const lines = path === undefined ? [text] : readText(path).split(/\r?\n/);
+  const lines = path === undefined ? [text] : headerFile(path).split(/\r?\n/);
   return lines.flatMap((line, at) => {
     if (path !== undefined && line.trim() === "") return [];
     const header = /^([^\s:]+):[ \t]*(.*?)[ \t]*$/.exec(line);
@@ -158,9 +159,9 @@ function lentHeader(text: string): HttpRequestHeader {
   );
 }
 
-function readText(path: string): string {
+function headerFile(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readText(path);
   } catch (error) {
     throw new ExecServerError("ERR_USAGE", `Cannot read "${path}": ${(error as Error).message}`);
   }

@@ -20,9 +20,9 @@ const address = ["--listen", "ws://127.0.0.1:0"];
 /** 0.138.0 has no such flags. */
 const knowsAuth = (server: Server): boolean => server.id !== "codex-0.138.0";
 
-function file(t: Harness, name: string, text: string): string {
+function file(t: Harness, name: string, content: string | Uint8Array): string {
   const path = join(t.folder.work, name);
-  writeFileSync(path, text);
+  writeFileSync(path, content);
   return path;
 }
 
@@ -43,6 +43,16 @@ suite("auth at start", { transports: ["stdio"], servers: knowsAuth }, (t) => {
       file(t, "d", ` ${SECRET.slice(0, 31)}\n`),
     ],
     "a missing secret file": () => [...signed, "--ws-shared-secret-file", "no-such-file"],
+    "a secret that is no text": (t) => [
+      ...signed,
+      "--ws-shared-secret-file",
+      file(t, "g", new Uint8Array(32).fill(0xff)),
+    ],
+    "a token that is no text": (t) => [
+      ...mode,
+      "--ws-token-file",
+      file(t, "h", Buffer.from(`${TOKEN}\xff`, "latin1")),
+    ],
     "a secret without the mode": (t) => ["--ws-shared-secret-file", file(t, "e", SECRET)],
     "an issuer without the mode": () => ["--ws-issuer", "a"],
     "an audience in the other mode": () => [...mode, "--ws-token-sha256", digest, "--ws-audience", "a"],

@@ -135,6 +135,12 @@ test("headers come from a file, and from a variable that the server lends", asyn
     false,
     true,
   ]);
+  writeFileSync(path, Buffer.from("X-Secret: \xe9\n", "latin1"));
+  expect(await http(["-H", `@${path}`, origin.url("/latin")])).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining("it is not UTF-8"),
+  });
+  expect(origin.seen.some(({ line }) => line.includes("/latin"))).toBe(false);
 });
 
 test("a redirect is followed, or is the answer", async () => {

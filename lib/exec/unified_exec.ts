@@ -16,7 +16,7 @@ export interface ExecTarget {
 
 /** Settings of a {@link UnifiedExec}. */
 export interface UnifiedExecOptions {
-  /** Commands at a time. @default {64} */
+  /** Commands at a time. Above it the oldest that has ended is forgotten, with output that nobody asked for. @default {64} */
   maxSessions?: number;
   /** For the answer to a start, connecting included, and to a write. @default {60_000} */
   callTimeoutMs?: number;
@@ -117,6 +117,8 @@ export class UnifiedExec implements AsyncDisposable {
   readonly #trailingOutputMs: number;
   /** Oldest first. */
   readonly #sessions = new Map<number, ExecSession>();
+  /** Ended and forgotten for the sake of others, but something that they have left behind may go on. */
+  readonly #forgotten = new Set<ExecSession>();
   readonly #stop = new AbortController();
   #starting = 0;
   #lastId = 0;
@@ -220,7 +222,8 @@ export class UnifiedExec implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#stop.abort(new ExecServerError("ERR_CLOSED", "Cannot go on: the unified exec was closed"));
-    const sessions = [...this.#sessions.values()];
+    const sessions = [...this.#sessions.values(), ...this.#forgotten];
+    this.#forgotten.clear();
     await Promise.all(sessions.map((session) => session.terminate(KILL_MS).catch(() => {})));
     this.#sessions.clear();
   }
@@ -294,14 +297,19 @@ export class UnifiedExec implements AsyncDisposable {
     if (session) return session;
     throw new ExecServerError(
       "ERR_UNKNOWN_SESSION",
-      `No session ${sessionId}: it was told of to its end, or never was`,
+      `No session ${sessionId}: it was told of to its end, had ended and was forgotten to make room, or never was`,
     );
   }
 
-  /** @throws {ExecServerError} `ERR_TOO_MANY_SESSIONS` */
+  /**
+   * Forgets the oldest that have ended, first of all those of which nothing is left.
+   * @throws {ExecServerError} `ERR_TOO_MANY_SESSIONS`
+   */
   #makeRoom(): void {
+    for (const session of this.#forgotten) if (session.isOver) this.#forgotten.delete(session);
     while (this.#sessions.size + this.#starting >= this.#maxSessions) {
-      const ended = [...this.#sessions.values()].find(({ state }) => state.hasExited);
+      const sessions = [...this.#sessions.values()];
+      const ended = sessions.find(({ isOver }) => isOver) ?? sessions.find(({ state }) => state.hasExited);
       if (!ended) {
         throw new ExecServerError(
           "ERR_TOO_MANY_SESSIONS",
@@ -309,6 +317,7 @@ export class UnifiedExec implements AsyncDisposable {
         );
       }
       this.#sessions.delete(ended.options.id);
+      if (!ended.isOver) this.#forgotten.add(ended);
     }
   }
 

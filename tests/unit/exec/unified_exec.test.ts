@@ -356,6 +356,27 @@ describe("the sessions", () => {
     expect(exec.list().length).toBe(64);
   });
 
+  test("of which something is left are forgotten last, and it ends with the others", async () => {
+    const target = new FakeTarget();
+    const exec = new UnifiedExec(target, { maxSessions: 2 });
+    const start = async (): Promise<number> =>
+      (await exec.execCommand({ command: ["x"], yieldTimeMs: 0 })).sessionId!;
+    const isThere = (id: number): boolean => exec.list().some(({ sessionId }) => sessionId === id);
+    const [first, second] = [await start(), await start()];
+    const [lingering, over] = target.processes as [FakeProcess, FakeProcess];
+    lingering.tell({ kind: "exited", seq: 0, exitCode: 0, sandboxDenied: false });
+    over.exit(0);
+    await until(WAIT_MS, "ends", () => exec.list().every(({ state }) => state.hasExited));
+    const third = await start();
+    expect([first, second, third].map(isThere)).toEqual([true, false, true]);
+    await start();
+    expect(isThere(first)).toBe(false);
+    const refused = await exec.writeStdin({ sessionId: first }).catch((error: Error) => error);
+    expect((refused as Error).message).toContain("forgotten to make room");
+    await exec.close();
+    expect(target.processes.map(({ terminations }) => terminations)).toEqual([1, 0, 1, 1]);
+  });
+
   test("count starts that are not answered", async () => {
     const exec = new UnifiedExec({ start: () => new Promise(() => {}) }, { maxSessions: 1 });
     const first = exec.execCommand({ command: ["x"] });

@@ -26,6 +26,7 @@ export class Liveness {
   #timer: ReturnType<typeof setInterval> | undefined;
   /** Runs while an answer is asked for. */
   #probeTimer: ReturnType<typeof setTimeout> | undefined;
+  #probeMs = 0;
 
   constructor(options: LivenessOptions) {
     this.#options = options;
@@ -38,7 +39,10 @@ export class Liveness {
 
   set isDeaf(isDeaf: boolean) {
     this.#isDeaf = isDeaf;
-    if (!isDeaf) this.#quietPings = 0;
+    if (isDeaf) return;
+    this.#quietPings = 0;
+    // What came meanwhile is only read now.
+    if (this.#probeTimer !== undefined) this.#awaitLife();
   }
 
   start(): void {
@@ -60,14 +64,21 @@ export class Liveness {
   /** Asks for an answer within the time. Who cannot be heard then, or takes some of what waits, is let live. */
   probe(timeoutMs: number): void {
     if (this.#probeTimer !== undefined) return;
-    const { pendingBytes, ping, giveUp } = this.#options;
-    ping();
+    this.#options.ping();
+    this.#probeMs = timeoutMs;
+    this.#awaitLife();
+  }
+
+  /** From now on, whatever has been waited already. */
+  #awaitLife(): void {
+    const { pendingBytes, giveUp } = this.#options;
     const pending = pendingBytes();
+    clearTimeout(this.#probeTimer);
     this.#probeTimer = setTimeout(() => {
       this.#endProbe();
       if (this.#isDeaf || pendingBytes() < pending) return;
-      giveUp(`a ping brought no answer in ${timeoutMs} ms`);
-    }, timeoutMs);
+      giveUp(`a ping brought no answer in ${this.#probeMs} ms`);
+    }, this.#probeMs);
   }
 
   /** Sends a ping, or gives up when the last ones brought nothing. */

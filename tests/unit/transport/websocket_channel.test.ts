@@ -611,6 +611,22 @@ describe("a probe", () => {
     expect(stream.calls.at(-1)).toBe("destroy");
   });
 
+  test("of a channel that is read again gives it all of the time from then on", () => {
+    jest.useFakeTimers();
+    const { channel, told } = openChannel();
+    for (const answers of [true, false]) {
+      channel.pause();
+      channel.probe(100);
+      jest.advanceTimersByTime(99);
+      channel.resume();
+      jest.advanceTimersByTime(99);
+      expect(told.closes).toEqual([]);
+      if (answers) channel.streamHandlers.data(bare(10, ""));
+      jest.advanceTimersByTime(1);
+    }
+    expect(told.closes.map(({ kind }) => kind)).toEqual(["timeout"]);
+  });
+
   test("does not end a channel whose other side takes some of what waits", () => {
     jest.useFakeTimers();
     const { channel, stream, told } = openChannel();

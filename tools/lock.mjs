@@ -1,10 +1,12 @@
 /** One at a time, over all processes that work in this folder. */
 
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./paths.mjs";
 
 const POLL_MS = 200;
+/** Within this time all have come who saw that the last holder has ended. */
+const SETTLE_MS = 300;
 
 /** Whether a process of this number is there. */
 export function isAlive(pid) {
@@ -22,14 +24,10 @@ export function isAlive(pid) {
 export function exclusively(name, onWait, act) {
   const path = join(root, "dist", `.${name}.lock`);
   mkdirSync(join(root, "dist"), { recursive: true });
-  for (let waits = false; !take(path); waits = true) {
+  for (let isFirst = true; !take(path); isFirst = false) {
     const holder = holderOf(path);
-    if (holder !== undefined && isAlive(holder)) {
-      if (!waits) onWait(holder);
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
-    } else {
-      dropOf(path, holder);
-    }
+    if (isFirst && holder !== undefined) onWait(holder);
+    sleep(POLL_MS);
   }
   try {
     return act();
@@ -38,17 +36,31 @@ export function exclusively(name, onWait, act) {
   }
 }
 
+/** Whether we have it now. It appears with our number in it, so that nobody takes it for abandoned. */
 function take(path) {
+  const own = `${path}-${process.pid}`;
+  writeFileSync(own, String(process.pid));
   try {
-    writeFileSync(path, String(process.pid), { flag: "wx" });
+    linkSync(own, path);
     return true;
   } catch (error) {
-    if (error.code === "EEXIST") return false;
-    throw error;
+    if (error.code !== "EEXIST") throw error;
+    return takeOver(path, own);
+  } finally {
+    rmSync(own, { force: true });
   }
 }
 
-/** Undefined when there is none, or one that is just beginning. */
+/** From a holder that has ended. Of several who do so the last one has it. */
+function takeOver(path, own) {
+  const holder = holderOf(path);
+  if (holder === undefined || isAlive(holder) || holderOf(path) !== holder) return false;
+  renameSync(own, path);
+  sleep(SETTLE_MS);
+  return holderOf(path) === process.pid;
+}
+
+/** Undefined when there is none. */
 function holderOf(path) {
   try {
     return Number(readFileSync(path, "utf8")) || undefined;
@@ -57,15 +69,6 @@ function holderOf(path) {
   }
 }
 
-/** By another name first: of several who wait only one has it then, and sees whether it was another holder's. */
-function dropOf(path, holder) {
-  const own = `${path}-${process.pid}`;
-  try {
-    renameSync(path, own);
-  } catch {
-    return;
-  }
-  const dropped = holderOf(own);
-  if (dropped !== undefined && dropped !== holder && isAlive(dropped)) renameSync(own, path);
-  else rmSync(own);
+function sleep(ms) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConfinedServer, cannotBe, type User } from "./confined_server.ts";
+import { isRoot } from "./ordinary_user.ts";
 import type { RawProcess } from "./raw_process.ts";
 import { noBubblewrap, workspaceWrite } from "./sandbox.ts";
 
@@ -88,6 +89,8 @@ export class Attempt {
   async clear(): Promise<void> {
     for (const process of this.#running.splice(0)) await process.end();
     for (const folder of [this.work, this.outside]) {
+      // What was shut is opened: only root could remove it as it is.
+      if (!isRoot) Bun.spawnSync(["chmod", "-R", "u+rwx", folder], { stderr: "ignore" });
       for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true });
     }
     writeFileSync(this.victim, "safe");

@@ -14,6 +14,7 @@ import { type Disk, type FileKind, realDisk } from "./disk.ts";
 interface Held {
   users: number;
   fd: number;
+  kernel: Kernel;
 }
 
 const held = new Map<string, Held>();
@@ -43,7 +44,10 @@ export function hasPlaceholders(): boolean {
 
 /** Somebody makes the folder that stands for a missing one: it stays. */
 export function adoptPlaceholder(path: string): void {
-  if (!held.delete(path)) return;
+  const found = held.get(path);
+  if (!found) return;
+  held.delete(path);
+  found.kernel.close(found.fd);
   const seconds = (performance.timeOrigin + performance.now()) / 1000;
   nodeFs().utimesSync(path, seconds, seconds);
 }
@@ -143,7 +147,7 @@ function hold(kernel: Kernel, path: string): void {
     if (fd < 0) continue;
     const locked = kernel.call(flockNumber, fd, LOCK_SHARED | DO_NOT_WAIT) === 0;
     if (locked && isMarked(path)) {
-      held.set(path, { users: (known?.users ?? 0) + 1, fd });
+      held.set(path, { users: (known?.users ?? 0) + 1, fd, kernel });
       return;
     }
     kernel.close(fd);

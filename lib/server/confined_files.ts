@@ -5,6 +5,7 @@
 
 import process from "node:process";
 import { RpcError, rpcCode } from "../protocol/errors.ts";
+import type { DirectoryEntry, WalkEntry } from "../protocol/fs_tree.ts";
 import type { Handlers } from "../protocol/methods.ts";
 import { pathFromWire } from "../protocol/path_uri.ts";
 import { type Sandbox, sandbox as sandboxSchema } from "../protocol/sandbox.ts";
@@ -63,6 +64,9 @@ interface Kept {
   idle: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** These tell names. */
+const lists = new Set(["fs/readDirectory", "fs/walk"]);
+
 type Params = Record<string, unknown> & { sandbox?: unknown };
 type Method = keyof Handlers;
 
@@ -109,7 +113,8 @@ class ConfinedFiles implements OpenService {
   request(method: Method, params: unknown): unknown {
     if (pure.has(method)) return this.#inner.request(method, params);
     if (ofHandles.has(method)) return this.#ofHandle(method, params as Params);
-    return this.#confined(method, params as Params);
+    const answer = this.#confined(method, params as Params);
+    return hasPlaceholders() && lists.has(method) ? withoutPlaceholders(params as Params, answer) : answer;
   }
 
   dispose(): void {
@@ -126,7 +131,7 @@ class ConfinedFiles implements OpenService {
   }
 
   #confined(method: Method, params: Params): unknown {
-    if (hasPlaceholders()) this.#mindPlaceholder(method, params);
+    if (hasPlaceholders() && this.#mindsPlaceholder(method, params)) return {};
     if ((params.sandbox === undefined || params.sandbox === null) && this.#ceiling === unrestricted)
       return this.#inner.request(method, params);
     const { sandbox, ...rest } = params;
@@ -144,16 +149,20 @@ class ConfinedFiles implements OpenService {
     return helper.call(method as "fs/readFile", rest as never);
   }
 
-  /** What only stands for a missing name is missing, unless somebody who may makes it now. */
-  #mindPlaceholder(method: string, { path: wire, sandbox }: Params): void {
+  /** What only stands for a missing name is missing, unless somebody who may makes it now. True: that is all. */
+  #mindsPlaceholder(method: string, { path: wire, sandbox, force }: Params): boolean {
     const path = typeof wire === "string" ? nativePath(wire) : undefined;
-    if (path === undefined || !isPlaceholder(path)) return;
+    if (path === undefined || !isPlaceholder(path)) return false;
+    const mayChange = (): boolean => hasAllFiles(this.#policyOf(sandbox));
     if (method === "fs/createDirectory") {
-      if (!hasAllFiles(this.#policyOf(sandbox))) throw systemError(rpcCode.internal, "EROFS", wire);
+      if (!mayChange()) throw systemError(rpcCode.internal, "EROFS", wire);
       adoptPlaceholder(path);
-    } else if (looks.has(method)) {
-      throw systemError(rpcCode.notFound, "ENOENT", wire);
+      return true;
     }
+    const removes = method === "fs/remove" && mayChange();
+    if (removes && force !== false) return true;
+    if (removes || looks.has(method)) throw systemError(rpcCode.notFound, "ENOENT", wire);
+    return false;
   }
 
   #policyOf(value: unknown): Policy {
@@ -256,6 +265,18 @@ function readOnly(policy: Policy): Policy {
     ...policy,
     rules: policy.rules.map((rule) => (rule.access === "write" ? { ...rule, access: "read" } : rule)),
   };
+}
+
+/** An answer that tells names, without those that only stand for missing ones. */
+async function withoutPlaceholders({ path }: Params, answer: unknown): Promise<unknown> {
+  const told = (await answer) as { entries: Partial<DirectoryEntry & WalkEntry>[] };
+  const folder = nativePath(path as string) ?? "/";
+  const entries = told.entries.filter((entry) => {
+    const found =
+      entry.path === undefined ? nodePath().join(folder, entry.fileName ?? "") : nativePath(entry.path);
+    return found === undefined || !isPlaceholder(found);
+  });
+  return { ...told, entries };
 }
 
 /** A helper denies what matches when it begins; what is named is looked at here. */

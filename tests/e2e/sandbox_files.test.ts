@@ -30,6 +30,27 @@ const EROFS = "-32603 (os error 30)";
 const ENOENT = "-32004 (os error 2)";
 const EACCES = "-32600 (os error 13)";
 
+/** The hidden names of the workspace; both ways to list it tell the same. */
+async function hiddenNames(t: Harness, sandbox: object): Promise<string[]> {
+  const path = pathToFileURL(t.folder.work).href;
+  const client = await t.client();
+  const list = await client.ask("fs/readDirectory", { path, sandbox });
+  const options = {
+    maxDepth: 1,
+    maxDirectories: 10,
+    maxEntries: 100,
+    followDirectorySymlinks: false,
+    pruneHiddenDirectories: false,
+  };
+  const walk = await client.ask("fs/walk", { path, sandbox, options });
+  const [listed, walked] = [
+    list.result.entries.map(({ fileName }: { fileName: string }) => fileName),
+    walk.result.entries.map(({ path }: { path: string }) => path.slice(path.lastIndexOf("/") + 1)),
+  ].map((names: string[]) => names.filter((name) => name.startsWith(".")));
+  expect(walked).toEqual(listed!);
+  return listed!;
+}
+
 /** Code and number of the error, or what the answer holds. */
 async function ask(
   t: Harness,
@@ -203,7 +224,20 @@ suite("sandboxed files, ours", { servers: ours, missing: noBubblewrap }, (t) => 
       const free = { permissions: { type: "disabled" } };
       expect(await write(t, "keeps-it-busy", workspaceWrite(t.folder.work))).toBe("done");
       expect(await ask(t, "fs/getMetadata", ".git", free)).toBe(ENOENT);
-      expect(await ask(t, "fs/createDirectory", ".git", free)).toBe("done");
+      for (const sandbox of [
+        free,
+        workspaceWrite(t.folder.work),
+        managed(t.folder.work, [special("project_roots", "read")]),
+      ]) {
+        expect(await hiddenNames(t, sandbox)).toEqual([]);
+      }
+      const strict = { recursive: false, force: false };
+      expect(await ask(t, "fs/remove", ".git", free, strict)).toBe(ENOENT);
+      expect(await ask(t, "fs/remove", ".git", free)).toBe("done");
+      expect(await ask(t, "fs/remove", ".git", workspaceWrite(t.folder.work))).not.toBe("done");
+      expect(existsSync(join(t.folder.work, ".git"))).toBe(true);
+      expect(await ask(t, "fs/createDirectory", ".git", free, strict)).toBe("done");
+      expect(await hiddenNames(t, free)).toEqual([".git"]);
       expect(await ask(t, "fs/getMetadata", ".git", free)).toBe("done");
       await until(
         5000,

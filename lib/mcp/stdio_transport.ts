@@ -83,10 +83,13 @@ export class McpStdioTransport implements McpTransport {
   #onLine(text: string): void {
     if (text.trim() === "") return;
     const message = parseLine(text);
-    if (message) this.onmessage?.(message);
-    else
-      this.onerror?.(
-        new Error(`The MCP server wrote a line of ${text.length} characters that is no message`),
-      );
+    try {
+      if (!message)
+        throw new Error(`The MCP server wrote a line of ${text.length} characters that is no message`);
+      this.onmessage?.(message);
+    } catch (error) {
+      // As the SDK's own transport has it: who cannot deal with one message gets the next.
+      this.onerror?.(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 }

@@ -282,6 +282,27 @@ if (!isMissing) {
       );
     });
 
+    verifies(
+      "mcp: lines that are no messages are told and skipped, a last one needs no end",
+      "so is one that its receiver fails at",
+      async () => {
+        const transport = program(`printf '{"a":1}\n{"a":2}\n'`);
+        const messages: unknown[] = [];
+        const errors: string[] = [];
+        const closed = Promise.withResolvers<void>();
+        transport.onmessage = (message) => {
+          messages.push(message);
+          if (message.a === 1) throw new Error("not this one");
+        };
+        transport.onerror = (error) => errors.push(error.message);
+        transport.onclose = closed.resolve;
+        await transport.start();
+        await within(5000, "end", closed.promise);
+        expect(messages).toEqual([{ a: 1 }, { a: 2 }]);
+        expect(errors).toEqual(["not this one"]);
+      },
+    );
+
     verifies("mcp: close ends a program that does not want to", async () => {
       const transport = program('trap "" TERM; echo \'{"ready":1}\'; while :; do sleep 1; done');
       const ready = Promise.withResolvers<void>();

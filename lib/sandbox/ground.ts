@@ -60,7 +60,6 @@ function isNowhere({ kind }: Found): boolean {
 
 /** @throws {CannotEnforce} With the reason. */
 export function groundPolicy(policy: Policy, disk: Disk): Grounded {
-  const base = accessAt(policy, "/");
   const found = new Map<Rule, Found>();
   /** Where what may not be written cannot be looked at. */
   const unseen: Found[] = [];
@@ -90,8 +89,17 @@ export function groundPolicy(policy: Policy, disk: Disk): Grounded {
     return rule.access !== "write";
   });
   // A writable folder that is not there gives nothing, and has no names to protect.
-  const there = kept.filter((rule) => rule.access !== "write" || found.get(rule)?.kind !== "missing");
-  const realPaths = [...there.map((rule) => found.get(rule)), ...unseen];
+  const there = kept
+    .filter((rule) => rule.access !== "write" || found.get(rule)?.kind !== "missing")
+    .map((rule): Rule => {
+      if (!policy.looksOnly || rule.access !== "write") return rule;
+      const looked = { ...rule, access: "read" as const };
+      const real = found.get(rule);
+      if (real) found.set(looked, real);
+      return looked;
+    });
+  const base = accessAt({ ...policy, rules: there }, "/");
+  const realPaths = policy.looksOnly ? [] : [...there.map((rule) => found.get(rule)), ...unseen];
   const heldLinks = [...new Set(realPaths.flatMap(writableLinks))];
   refuseUnseen({ ...policy, rules: there }, unseen, disk);
   const places = placesOf({ ...policy, rules: there }, found, disk, heldLinks);

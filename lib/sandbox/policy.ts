@@ -20,6 +20,8 @@ export interface Policy {
   /** How many folders deep matches are looked for. */
   readonly globScanMaxDepth: number;
   readonly network: boolean;
+  /** Nothing is written, though it could be: what decides where links may lead is what the rules say. */
+  readonly looksOnly?: boolean;
 }
 
 /** Everything is allowed. */
@@ -111,9 +113,9 @@ export function intersect(a: Policy, b: Policy): Policy {
 }
 
 /** The same text for the same policy. */
-export function policyKey({ rules, denyGlobs, globScanMaxDepth, network }: Policy): string {
+export function policyKey({ rules, denyGlobs, globScanMaxDepth, network, looksOnly }: Policy): string {
   const told = rules.map(({ path, access, skipMissing }) => [path, access, skipMissing]);
-  return JSON.stringify([told, [...denyGlobs].sort(), `${globScanMaxDepth}`, network]);
+  return JSON.stringify([told, [...denyGlobs].sort(), `${globScanMaxDepth}`, network, looksOnly === true]);
 }
 
 /** The folder that a worktree's `.git` file names; undefined for any other text. */

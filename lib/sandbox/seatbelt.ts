@@ -31,8 +31,8 @@ export function seatbeltArguments(policy: Policy): string[] {
     const name = `RULE_${i}`;
     parameters.push(`-D${name}=${path}`);
     const place = `(subpath (param "${name}"))`;
-    if (access === "write") lines.push(`(allow file-read* file-write* ${place})`);
-    else if (access === "read") lines.push(`(allow file-read* ${place})`, `(deny file-write* ${place})`);
+    if (access === "write" && !policy.looksOnly) lines.push(`(allow file-read* file-write* ${place})`);
+    else if (access !== "deny") lines.push(`(allow file-read* ${place})`, `(deny file-write* ${place})`);
     else lines.push(`(deny file-read* file-write* ${place})`);
   }
   for (const pattern of policy.denyGlobs) {

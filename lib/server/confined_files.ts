@@ -144,7 +144,8 @@ class ConfinedFiles implements OpenService {
       throw new RpcError(rpcCode.invalidRequest, `filesystem sandbox cannot be enforced for ${method}`);
     }
     refuseDenied(policy, rest);
-    const helper = this.#helperFor(isLook ? readOnly(policy) : policy);
+    // What only looks needs no way to write, and holds no names.
+    const helper = this.#helperFor(isLook ? { ...policy, looksOnly: true } : policy);
     if (method === "fs/open") return this.#open(helper, rest);
     return helper.call(method as "fs/readFile", rest as never);
   }
@@ -230,7 +231,8 @@ class ConfinedFiles implements OpenService {
     clearTimeout(kept.idle);
     this.#helpers.delete(key);
     this.#helpers.set(key, kept);
-    const canWrite = kept.helper.policy.rules.some(({ access }) => access === "write");
+    const { rules, looksOnly } = kept.helper.policy;
+    const canWrite = !looksOnly && rules.some(({ access }) => access === "write");
     kept.idle = setTimeout(() => this.#letGo(key, kept), canWrite ? WRITER_IDLE_MS : READER_IDLE_MS);
   }
 
@@ -257,14 +259,6 @@ function isWatch(method: string): boolean {
     method === "fs/unwatch" ||
     method.startsWith("fs/search")
   );
-}
-
-/** What only looks needs no way to write, and holds no names. */
-function readOnly(policy: Policy): Policy {
-  return {
-    ...policy,
-    rules: policy.rules.map((rule) => (rule.access === "write" ? { ...rule, access: "read" } : rule)),
-  };
 }
 
 /** An answer that tells names, without those that only stand for missing ones. */

@@ -244,6 +244,26 @@ asEachUser("file requests", (get) => {
     await expectNames(a, ["sub"]);
   });
 
+  test("a link that could lead anywhere opens nothing to who only looks, as to a process", async () => {
+    const a = get();
+    await a.prepare(
+      "mkdir box shut; echo secret > shut/file; echo open > box/file; ln -s ../shut/file box/link",
+    );
+    const inWork = (name: string): string => join(a.work, name);
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      at(inWork("box"), "write"),
+      at(inWork("box/link"), "write"),
+      at(inWork("shut"), "deny"),
+    ]);
+    expect((await a.run("cat box/link shut/file box/file", sandbox)).stdout).toBe("open\n");
+    const read = ["box/link", "shut/file", "box/file"].map((name) =>
+      request(a, "fs/readFile", inWork(name), sandbox),
+    );
+    const told = (await Promise.all(read)).map((answer) => (refusals.includes(answer) ? "refused" : answer));
+    expect(told).toEqual(["refused", "refused", "done"]);
+  });
+
   test("a hard link that was there before cannot be held by a path", async () => {
     const a = get();
     linkSync(a.victim, join(a.work, "linked-before"));

@@ -248,6 +248,28 @@ describe("places", () => {
     expect(groundPolicy(policy, diskOf(disk, ["/home/shut"])).places).toEqual([]);
   });
 
+  test("who only looks sees what a process sees, and holds nothing", () => {
+    const disk = diskOf({
+      "/ws/link": "-> /shut/file",
+      "/shut/file": "file",
+      "/ws/x/file": "file",
+      "/ws/own": "-> x",
+    });
+    const policy = policyOf([
+      ["/", "read"],
+      ["/ws", "write"],
+      ["/ws/link", "write"],
+      ["/ws/.git", "read"],
+      ["/ws/own/file", "deny"],
+      ["/shut", "deny"],
+    ]);
+    const { base, places, newNames } = groundPolicy({ ...policy, looksOnly: true }, disk);
+    expect([base, newNames]).toEqual(["read", undefined]);
+    expect(places.map(show)).toEqual(["/shut deny folder", "/ws/x/file deny file"]);
+    const all = policyOf([["/", "write"]], { looksOnly: true });
+    expect(groundPolicy(all, disk).base).toBe("read");
+  });
+
   test("a name that we could not make is not held: neither can who we start", () => {
     const policy = policyOf([
       ["/", "write"],

@@ -119,6 +119,11 @@ export class NameCalls {
     if (mask === undefined) return "goOn";
     for (let i = 0; place && i < MAX_LINKS; i++) {
       if (place.name.endsWith("/")) return "goOn";
+      const behind = flags & (O_EXCL | this.#noFollow) ? undefined : this.#behindHeld(task, place);
+      if (behind) {
+        place = behind;
+        continue;
+      }
       const refused = this.#refuse(place.path);
       if (refused) return refused;
       const wanted = (flags | O_CREAT | O_EXCL | O_CLOEXEC | this.#noFollow) >>> 0;
@@ -134,6 +139,13 @@ export class NameCalls {
       place = task.placeBehind(place, target);
     }
     return "goOn";
+  }
+
+  /** A link that stays leads to what may be written all the same. */
+  #behindHeld(task: AskingTask, place: PlaceOfName): PlaceOfName | undefined {
+    if (this.#rules.verdict(decoded(place.path)) !== "held") return undefined;
+    const target = task.linkAt(place);
+    return target === undefined ? undefined : task.placeBehind(place, target);
   }
 
   #openat2(task: AskingTask, dir: number, address: number, howAddress: number): Answer {

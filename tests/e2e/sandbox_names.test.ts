@@ -234,6 +234,21 @@ asEachUser("new names", (get) => {
     expect(readFileSync(join(a.work, "key"), "utf8")).toBe("secret\n");
   });
 
+  test("a link that stays is written through to where that is allowed", async () => {
+    const a = get();
+    await a.prepare("echo old > file; ln -s file link");
+    const roots = [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(join(a.work, "link"), "write"),
+    ];
+    const told = await a.run(
+      "echo new >> link; cat file; rm link; ln -sfn x link; (set -C; echo x > link) || readlink link",
+      managed(a.work, roots),
+    );
+    expect(told.stdout).toBe("old\nnew\nfile\n");
+  });
+
   test("a match that somebody outside makes cannot be moved, linked or written anew", async () => {
     // Opening it is told in docs/sandbox.md as what is not protected.
     const a = get();

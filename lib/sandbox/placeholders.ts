@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { nodeFs } from "../runtime/node_modules.ts";
+import { nodeFs, nodePath } from "../runtime/node_modules.ts";
 import type { Child, Kernel, Runtime } from "../runtime/runtime.ts";
 import { type Disk, type FileKind, realDisk } from "./disk.ts";
 
@@ -167,12 +167,33 @@ function release(kernel: Kernel, path: string): void {
   const isOurs = (): boolean => kernel.call(flockNumber, fd, LOCK_EXCLUSIVE | DO_NOT_WAIT) === 0;
   if (isOurs() || (kernel.call(flockNumber, fd, UNLOCK) === 0 && isOurs())) {
     try {
-      if (hasMark(path)) nodeFs().rmdirSync(path);
+      removeFolder(fd, nodePath().basename(path));
     } catch {
       // Somebody has put something into it: it is not ours any more.
     }
   }
   kernel.close(fd);
+}
+
+/** By way of the folder above: a confined process may have shut those that lead there, and that one, which is then ours. */
+function removeFolder(fd: number, name: string): void {
+  const above = `/proc/self/fd/${fd}/..`;
+  const path = `${above}/${name}`;
+  const remove = (): void => {
+    if (hasMark(path)) nodeFs().rmdirSync(path);
+  };
+  try {
+    remove();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+    const mode = nodeFs().statSync(above).mode & 0o7777;
+    nodeFs().chmodSync(above, mode | 0o300);
+    try {
+      remove();
+    } finally {
+      nodeFs().chmodSync(above, mode);
+    }
+  }
 }
 
 /** Numbers of the children of a process. */

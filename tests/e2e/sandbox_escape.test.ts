@@ -83,6 +83,24 @@ asEachUser("files", (get) => {
     a.expectOutsideUntouched();
   });
 
+  test("what stands for missing names goes though the process has shut the folders", async () => {
+    const a = get();
+    await a.prepare("mkdir -p sub/inner");
+    const sandbox = managed(a.work, [
+      special("root", "read"),
+      special("project_roots", "write"),
+      at(join(a.work, "sub/inner/name"), "deny"),
+    ]);
+    await a.run("chmod 0 sub/inner; chmod 0 sub; chmod 500 .", sandbox);
+    expect(lstatSync(a.work).mode & 0o777).toBe(0o500);
+    await a.prepare("chmod 755 . sub; stat -c %a sub/inner > told; chmod 755 sub/inner");
+    expect(readFileSync(join(a.work, "told"), "utf8")).toBe("0\n");
+    expect([a.work, join(a.work, "sub/inner")].map((folder) => readdirSync(folder).sort())).toEqual([
+      ["sub", "told"],
+      [],
+    ]);
+  });
+
   test("two sandboxes hold a missing name together, and the last one gives it back", async () => {
     const a = get();
     const first = await a.server.start("read -r line; mkdir .git && echo made", {

@@ -12,7 +12,7 @@ import { type ListenerOptions, listen, type ServerOptions, serveStdio } from "..
 import { authFlags, readAuthentication } from "./auth_flags.ts";
 import { httpOptions, httpPolicyFlags } from "./http_policy.ts";
 import { parseListenUrl } from "./listen_url.ts";
-import { complain, exitStatus } from "./output.ts";
+import { complain, exitStatus, OutputFailed } from "./output.ts";
 
 export const serveFlags = {
   listen: {
@@ -90,14 +90,25 @@ export async function serve(args: readonly string[]): Promise<number> {
     return exitStatus.ok;
   }
   const listener = await listen(runtime, listenerOptions(flags, options, address, authenticate));
-  // Not by `print`, which loads a module of Node.
-  console.log(listener.url);
+  await announce(runtime, listener.url);
   // The first client asks for this at once.
   setImmediate(environmentInfo);
   const signal = await stop;
   if (flags.verbose) complain(`${signal}: ending`);
   await listener.close();
   return exitStatus.ok;
+}
+
+/**
+ * Not by `print`, which loads a module of Node, nor by `console.log`, which does not tell that nobody has been told.
+ * @throws {OutputFailed}
+ */
+async function announce(runtime: Runtime, url: string): Promise<void> {
+  try {
+    await runtime.stdout().write(new TextEncoder().encode(`${url}\n`));
+  } catch (error) {
+    throw new OutputFailed(error);
+  }
 }
 
 /** @throws {ExecServerError} `ERR_USAGE`; `ERR_LISTEN`: it cannot be enforced here. */

@@ -33,7 +33,7 @@ const BROKEN_PIPE = 128 + 13;
  * terminals, it prompts; otherwise it runs a script. Closes the environments it has used.
  *
  * @returns The exit status: that of the last line or of `exit`; 255 when the environment of a script cannot be
- *   reached; 128 + n after signal n.
+ *   reached or its output not be written; 128 + n after signal n.
  * @throws {ExecServerError} `ERR_UNKNOWN_ENVIRONMENT`, `ERR_NO_DEFAULT_ENVIRONMENT`; nothing was started.
  */
 export async function runRepl(options: ReplOptions): Promise<number> {
@@ -88,8 +88,13 @@ async function runScript(
   const signals = { SIGINT: stop(130), SIGTERM: stop(143), SIGHUP: stop(129) };
   for (const [name, listener] of Object.entries(signals)) process.on(name, listener);
   // A program that writes for ever would not end by itself, as its own output is taken.
-  session.screen.onBroken = () => {
-    session.quit(BROKEN_PIPE);
+  session.screen.onBroken = (stream, error) => {
+    const hasGone = (error as NodeJS.ErrnoException).code === "EPIPE";
+    if (!hasGone) {
+      const name = stream === "stdout" ? "output" : "error";
+      session.screen.say(`Cannot write standard ${name}: ${error.message}`);
+    }
+    session.quit(hasGone ? BROKEN_PIPE : OWN_FAILURE);
     session.endForeground();
     source.cancel();
   };
@@ -100,6 +105,7 @@ async function runScript(
       await session.run(text);
       if (session.ended) break;
     }
+    await session.screen.flush();
     return session.exitStatus;
   } finally {
     for (const [name, listener] of Object.entries(signals)) process.removeListener(name, listener);

@@ -30,10 +30,10 @@ const redOff = "\x1b[39m";
 export class Screen {
   readonly style: Style;
   readonly isTerminal: boolean;
-  /** Standard output is gone, as after `| head`. */
+  /** What is output cannot be written: its reader is gone, as after `| head`, or there is no room. */
   broken = false;
   /** Called when it is. */
-  onBroken: (() => void) | undefined;
+  onBroken: ((stream: "stdout" | "stderr", error: Error) => void) | undefined;
   overlay: Overlay | undefined;
   readonly #options: ScreenOptions;
   readonly #encoder = new TextEncoder();
@@ -58,7 +58,7 @@ export class Screen {
   /** Output of a command, byte for byte. Settles when it has been taken. */
   output(stream: OutputStream, bytes: Uint8Array): Promise<void> {
     if (stream === "stderr" && (!this.isTerminal || this.#options.stderrElsewhere))
-      return this.#write("stderr", bytes);
+      return this.#write("stderr", bytes, true);
     if (!this.isTerminal) return this.#write("stdout", bytes);
     const red = stream === "stderr" && this.style.colours;
     if (red !== this.#inRed) this.#write("stdout", this.#encoder.encode(red ? redOn : redOff));
@@ -127,11 +127,12 @@ export class Screen {
     await this.#last;
   }
 
-  #write(where: "stdout" | "stderr", bytes: Uint8Array): Promise<void> {
-    const written = this.#options[where].write(bytes).catch(() => {
-      if (where !== "stdout" || this.broken) return;
+  /** @param isOutput Of a command: the loss of what we say ourselves is not told, as there is nowhere to tell it. */
+  #write(where: "stdout" | "stderr", bytes: Uint8Array, isOutput = where === "stdout"): Promise<void> {
+    const written = this.#options[where].write(bytes).catch((error) => {
+      if (!isOutput || this.broken) return;
       this.broken = true;
-      this.onBroken?.();
+      this.onBroken?.(where, error);
     });
     // Not `all`: its result would keep that of the one before, and so those of all writes that there were.
     this.#last = this.#last.then(() => written);

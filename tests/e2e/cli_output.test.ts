@@ -53,10 +53,12 @@ describe("no room for the output", () => {
     [1, "search", "root", "/etc/passwd"],
     [255, "run", "--", "echo", "text"],
     [255, "run", "--", "yes"],
+    [1, "serve"],
   ];
   for (const [status, ...command] of commands) {
     test(`${command.join(" ")} fails with ${status} and says why`, async () => {
-      const found = await shell('"$@" > /dev/full', command);
+      // One that does not fail would serve for ever.
+      const found = await shell('timeout 20 "$@" > /dev/full', command);
       expect([found.status, found.stdout]).toEqual([status, ""]);
       expect(found.stderr).toEndWith(noRoom("output"));
     });
@@ -65,6 +67,21 @@ describe("no room for the output", () => {
   test("run: the errors of the command are results, too", async () => {
     const command = ["run", "--", "sh", "-c", "echo text >&2; exit 3"];
     expect((await shell('"$@" 2> /dev/full', command)).status).toBe(255);
+  });
+
+  const script = (lines: string, to: string) =>
+    shell(`printf '${lines}\\n' | "$@" ${to}; echo "\${PIPESTATUS[1]}" >&2`, ["repl"]);
+
+  test("a script of the prompt ends with 255 and says why", async () => {
+    for (const line of ["echo text", "yes", ":cat /etc/passwd", ":help"]) {
+      const { stdout, stderr } = await script(`${line}\\necho second >&2`, "> /dev/full");
+      expect([line, stdout, stderr]).toEqual([line, "", `${noRoom("output")}255\n`]);
+    }
+  });
+
+  test("a script of the prompt: the errors of its commands are results, too", async () => {
+    const { stdout, stderr } = await script("echo text >&2\\necho second", "2> /dev/full");
+    expect([stdout, stderr]).toEqual(["", "255\n"]);
   });
 
   test("where standard error has no room, the status tells", async () => {
@@ -80,6 +97,11 @@ describe("a reader that goes ends a command as SIGPIPE would, without a word", (
     ["cat"],
     ["run", "--", "yes"],
   ];
+  test("serve, before anybody was told its address", async () => {
+    const line = `exec 3> >(:); wait $!; timeout 20 "$@" >&3; echo $?`;
+    expect((await shell(line, ["serve"])).stdout).toBe("141\n");
+  });
+
   for (const command of commands) {
     test(command.join(" "), async () => {
       const path = ["search", "cat"].includes(command[0]!) ? [large] : [];

@@ -115,7 +115,7 @@ Usage: exec-server [COMMAND] [FLAGS]
   mcp [-e ID] -- CMD …    Run an MCP server in an environment, for a host here
   http [-e ID] URL        Make one HTTP request from an environment
   cp [-r] SRC… DST        Copy files and trees; either side may be ENV:path
-  ls, cat, rm, mkdir, stat, search, watch …  
+  ls, cat, rm, mkdir, stat, search, watch …
                           Work with the files of an environment
   env list | check [ID…]  Show the environments, or try them
   serve --listen URL      Run the server (also without the word "serve")

@@ -35,7 +35,7 @@ export async function main(args: readonly string[]): Promise<number> {
       print(`exec-server ${version}`);
       return exitStatus.ok;
     }
-    if (first === "help" || first === "--help" || first === "-h") return await help(args[1]);
+    if (asksForHelp(first)) return await help(asksForHelp(args[1]) ? undefined : args[1]);
     if (first === undefined) return await (await commands.repl!())([]);
     // So that the program can stand where `codex exec-server` stood.
     const name = commandOf(first);
@@ -60,6 +60,10 @@ function commandOf(first: string | undefined): string | undefined {
   if (first === undefined) return undefined;
   const name = first.startsWith("-") ? "serve" : first;
   return Object.hasOwn(commands, name) ? name : undefined;
+}
+
+function asksForHelp(word: string | undefined): boolean {
+  return word === "help" || word === "--help" || word === "-h";
 }
 
 async function help(command: string | undefined): Promise<number> {

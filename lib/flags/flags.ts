@@ -165,9 +165,10 @@ function toNumber(name: string, value: unknown): number {
 /** `: did you mean "--listen"?` where something known is close. */
 export function suggestion(given: string, known: readonly string[]): string {
   const word = given.replace(/^-+/, "");
-  const dashes = given.startsWith("--") ? "--" : "";
+  const dashes = given.startsWith("-") ? "--" : "";
   let best = "";
-  let bestDistance = Math.max(2, Math.ceil(word.length / 3)) + 1;
+  // Something of the word must be left.
+  let bestDistance = Math.min(Math.max(2, Math.ceil(word.length / 3)) + 1, word.length);
   for (const name of known) {
     const distance = editDistance(word, name);
     if (distance < bestDistance) {
@@ -178,14 +179,19 @@ export function suggestion(given: string, known: readonly string[]): string {
   return best === "" ? "" : `: did you mean "${dashes}${best}"?`;
 }
 
+/** Two letters that have changed places are one mistake. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = isSwap ? before[j - 2]! + 1 : change;
+      next.push(Math.min(change, swap, row[j]! + 1, next[j - 1]! + 1));
     }
+    before = row;
     row = next;
   }
   return row[b.length]!;

@@ -132,7 +132,7 @@ test("CODEX_EXEC_SERVER_URL is the one environment where there is no file, and i
 describe("the command line", () => {
   test("--version and help", async () => {
     expect(await call(["--version"])).toMatchObject({ status: 0, stdout: "exec-server 0.1.0\n", stderr: "" });
-    for (const args of [["--help"], ["help"], ["-h"]]) {
+    for (const args of [["--help"], ["help"], ["-h"], ["help", "help"], ["help", "-h"]]) {
       const { status, stdout } = await call(args);
       expect(status).toBe(0);
       expect(stdout).toContain("Usage: exec-server [COMMAND] [FLAGS]");

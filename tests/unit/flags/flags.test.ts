@@ -1,7 +1,7 @@
 /** Flags, where `parseArgs` alone would guess. */
 
 import { describe, expect, test } from "bun:test";
-import { type FlagSpec, HelpRequested, parseFlags } from "../../../lib/flags/flags.ts";
+import { type FlagSpec, HelpRequested, parseFlags, suggestion } from "../../../lib/flags/flags.ts";
 
 const specs = {
   name: { type: "string", short: "e", value: "ID", help: "" },
@@ -58,6 +58,7 @@ describe("parseFlags", () => {
   const mistakes: [args: string[], text: string][] = [
     [["--nam", "x"], 'Unknown flag "--nam": did you mean "--name"?'],
     [["-x"], 'Unknown flag "-x"'],
+    [["-name", "x"], 'Unknown flag "-name": did you mean "--name"?'],
     [["--constructor"], 'Unknown flag "--constructor"'],
     [["--name"], '"--name" needs a value: --name ID'],
     [["--name", "--"], '"--name" needs a value'],
@@ -74,5 +75,23 @@ describe("parseFlags", () => {
     expect(() => parse(["--help"])).toThrow(HelpRequested);
     expect(() => parse(["-h"])).toThrow(HelpRequested);
     expect(parse(["ls", "--help"], true).rest).toEqual(["ls", "--help"]);
+  });
+});
+
+describe("suggestion()", () => {
+  const known = ["http", "help", "cp", "ls", "serve"];
+  const close: [given: string, named: string][] = [
+    ["hlep", "help"],
+    ["sl", "ls"],
+    ["srv", "serve"],
+    ["seerv", "serve"],
+    ["-hepl", "--help"],
+  ];
+  test.each(close)("%j is close to %j", (given, named) => {
+    expect(suggestion(given, known)).toBe(`: did you mean "${named}"?`);
+  });
+
+  test.each(["", "-", "-h", "x", "mv", "quit"])("%j is close to nothing", (given) => {
+    expect(suggestion(given, known)).toBe("");
   });
 });

@@ -24,6 +24,7 @@ const table: readonly (readonly [number, string, string])[] = [
   [22, "EINVAL", "Invalid argument"],
   [23, "ENFILE", "Too many open files in system"],
   [24, "EMFILE", "No file descriptors available"],
+  [25, "ENOTTY", "Not a tty"],
   [26, "ETXTBSY", "Text file busy"],
   [27, "EFBIG", "File too large"],
   [28, "ENOSPC", "No space left on device"],

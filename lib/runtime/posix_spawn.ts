@@ -33,7 +33,6 @@ export interface SpawnedFds {
 }
 
 const EINVAL = 22;
-const EMFILE = 24;
 /** glibc needs 80 and 336 bytes, musl less. */
 const FILE_ACTIONS_BYTES = 256;
 const ATTRIBUTES_BYTES = 512;
@@ -131,17 +130,12 @@ interface Ends {
 }
 
 function terminalActions(libc: Libc, actions: Uint8Array, open: number[], size: TerminalSize): Ends {
-  const master = libc.posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (master < 0) throw spawnError(EMFILE);
+  const master = orThrow(libc, () => libc.posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   open.push(master);
   const name = new Uint8Array(128);
-  if (
-    libc.grantpt(master) !== 0 ||
-    libc.unlockpt(master) !== 0 ||
-    libc.ptsname_r(master, name, name.length) !== 0
-  ) {
-    throw spawnError(5);
-  }
+  orThrow(libc, () => libc.grantpt(master));
+  orThrow(libc, () => libc.unlockpt(master));
+  check(libc.ptsname_r(master, name, name.length));
   setTerminalSize(libc, master, size);
   // File actions run after setsid, so this open gives the child its controlling terminal.
   check(libc.posix_spawn_file_actions_addopen(actions, 0, name, O_RDWR, 0));
@@ -154,7 +148,7 @@ function terminalActions(libc: Libc, actions: Uint8Array, open: number[], size: 
 function pipeActions(libc: Libc, actions: Uint8Array, open: number[], stdin: "null" | "pipe"): Ends {
   const pipe = (): [read: number, write: number] => {
     const ends = new Int32Array(2);
-    if (libc.pipe2(new Uint8Array(ends.buffer), O_CLOEXEC) !== 0) throw spawnError(EMFILE);
+    orThrow(libc, () => libc.pipe2(new Uint8Array(ends.buffer), O_CLOEXEC));
     open.push(ends[0]!, ends[1]!);
     return [ends[0]!, ends[1]!];
   };
@@ -174,8 +168,7 @@ function passOn(libc: Libc, actions: Uint8Array, open: number[], sources: readon
   for (const [i, source] of sources.entries()) {
     let fd = source;
     if (source < end) {
-      fd = libc.fcntl(source, F_DUPFD_CLOEXEC, end);
-      if (fd < 0) throw spawnError(EMFILE);
+      fd = orThrow(libc, () => libc.fcntl(source, F_DUPFD_CLOEXEC, end));
       open.push(fd);
     }
     check(libc.posix_spawn_file_actions_adddup2(actions, fd, FIRST_EXTRA_FD + i));
@@ -184,6 +177,16 @@ function passOn(libc: Libc, actions: Uint8Array, open: number[], sources: readon
 
 function check(errno: number): void {
   if (errno !== 0) throw spawnError(errno);
+}
+
+/** What the call answers. One that fails is made again: `errno` has to be looked for at first, which may set it. */
+function orThrow(libc: Libc, call: () => number): number {
+  const result = call();
+  if (result >= 0) return result;
+  libc.errno();
+  const again = call();
+  if (again < 0) throw spawnError(libc.errno());
+  return again;
 }
 
 function spawnError(errno: number): SpawnError {

@@ -1,6 +1,9 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { waitOnBun } from "../../../lib/runtime/bun_epoll.ts";
 import { openLibc } from "../../../lib/runtime/bun_process.ts";
-import { currentRuntime } from "../../../lib/runtime/runtime.ts";
+import type { Libc } from "../../../lib/runtime/libc.ts";
+import { currentRuntime, type SpawnOptions } from "../../../lib/runtime/runtime.ts";
+import { createSpawner, spawnChild } from "../../../lib/runtime/spawn_child.ts";
 import { within } from "../../support/deadline.ts";
 
 test.skipIf(process.platform !== "linux")(
@@ -17,3 +20,27 @@ test.skipIf(process.platform !== "linux")(
     child.stderr!.cancel();
   },
 );
+
+const program: SpawnOptions = { file: "/bin/sh", argv: ["sh"], env: {}, cwd: "/", stdin: "null" };
+
+/** The system's library, with some calls in place of its own. */
+function spawnWith(calls: Partial<Libc>, options: Partial<SpawnOptions> = {}): ReturnType<typeof spawnChild> {
+  const libc = { ...openLibc(), ...calls };
+  return spawnChild(createSpawner(libc, waitOnBun(libc)), { ...program, ...options });
+}
+
+describe.skipIf(process.platform !== "linux")("what the system says of pipes and terminals is told", () => {
+  /** Descriptors of which every call fails with EBADF. */
+  const none = -1;
+
+  test("a terminal that cannot be opened", () => {
+    const failing = { posix_openpt: () => openLibc().fcntl(none, 0, 0) };
+    const terminal = { columns: 80, rows: 24 };
+    expect(() => spawnWith(failing, { terminal })).toThrow("Bad file descriptor (os error 9)");
+  });
+
+  test("a pipe that cannot be made", () => {
+    const calls: Partial<Libc> = { pipe2: () => openLibc().fcntl(none, 0, 0) };
+    expect(() => spawnWith(calls)).toThrow("Bad file descriptor (os error 9)");
+  });
+});

@@ -6,7 +6,7 @@
 import process from "node:process";
 import { nodeOs } from "./node_modules.ts";
 import { errnoByName, osErrorText } from "./os_error.ts";
-import { signalGroup } from "./posix_spawn.ts";
+import { groupOf } from "./posix_spawn.ts";
 import {
   type ByteSink,
   type ByteSource,
@@ -36,13 +36,14 @@ function spawnPipes(options: SpawnOptions): Child {
       stderr: "pipe",
     }),
   );
+  const exited = exitOf(child);
   return {
     pid: child.pid,
     stdin: child.stdin ? new FileSink(child.stdin) : null,
     stdout: new StreamSource(child.stdout),
     stderr: new StreamSource(child.stderr),
-    exited: exitOf(child),
-    signalGroup: (signal) => signalChild(child.pid, signal),
+    exited,
+    signalGroup: signaller(child.pid, exited),
     resize: () => {},
     outputFiles: () => [],
   };
@@ -64,6 +65,7 @@ function spawnTerminal(options: SpawnOptions): Child {
   );
   const terminal = child.terminal!;
   output.onCancel = () => terminal.close();
+  const exited = exitOf(child);
   return {
     pid: child.pid,
     stdin: {
@@ -78,8 +80,8 @@ function spawnTerminal(options: SpawnOptions): Child {
     },
     stdout: output,
     stderr: null,
-    exited: exitOf(child),
-    signalGroup: (signal) => signalChild(child.pid, signal),
+    exited,
+    signalGroup: signaller(child.pid, exited),
     outputFiles: () => [],
     resize: ({ columns, rows }) => {
       if (!terminal.closed) terminal.resize(columns, rows);
@@ -120,7 +122,7 @@ function spawnBunPty(options: SpawnOptions): Child {
     stdout: output,
     stderr: null,
     exited: exit.promise,
-    signalGroup: (signal) => signalChild(pty.pid, signal),
+    signalGroup: signaller(pty.pid, exit.promise),
     outputFiles: () => [],
     resize: ({ columns, rows }) => pty.resize(columns, rows),
   };
@@ -162,13 +164,19 @@ async function exitOf(child: Bun.Subprocess): Promise<ExitStatus> {
 }
 
 /** Windows has no groups: there the process itself is ended. */
-function signalChild(pid: number, signal: number): boolean {
-  if (process.platform !== "win32") return signalGroup(pid, signal);
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
-  }
+function signaller(pid: number, exited: Promise<unknown>): Child["signalGroup"] {
+  let isWaitedFor = false;
+  exited.then(() => {
+    isWaitedFor = true;
+  });
+  if (process.platform !== "win32") return groupOf(pid, () => isWaitedFor);
+  return (signal) => {
+    try {
+      return !isWaitedFor && process.kill(pid, signal);
+    } catch {
+      return false;
+    }
+  };
 }
 
 class StreamSource implements ByteSource {

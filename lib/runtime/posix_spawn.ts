@@ -212,13 +212,27 @@ export function decodeWaitStatus(status: number): ExitStatus {
   return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
 }
 
-/** False when the group has no process left. */
-export function signalGroup(group: number, signal: number): boolean {
+/**
+ * Signals the group of a child; false when it has no process left.
+ * @param isWaitedFor Whether the child has ended and has been waited for.
+ */
+export function groupOf(pid: number, isWaitedFor: () => boolean): (signal: number) => boolean {
+  let isLeft = true;
+  return (signal) => {
+    // A number that is in use again was free: nobody is left of the group, and who is called so now is a stranger.
+    if (isLeft && isWaitedFor() && reaches(pid, 0)) isLeft = false;
+    if (isLeft) isLeft = reaches(-pid, signal);
+    return isLeft;
+  };
+}
+
+/** Whether there is somebody to send it to. */
+function reaches(target: number, signal: number): boolean {
   try {
-    process.kill(-group, signal);
+    process.kill(target, signal);
     return true;
   } catch (error) {
-    // EPERM: there are some, and none of them is ours to signal.
+    // EPERM: there is, and not ours to signal.
     return (error as { code?: string }).code === "EPERM";
   }
 }

@@ -4,7 +4,7 @@ import { type EpollWait, Reactor } from "./epoll.ts";
 import { FdSink } from "./fd_sink.ts";
 import { FdSource } from "./fd_source.ts";
 import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
-import { decodeWaitStatus, posixSpawn, SharedFd, setTerminalSize, signalGroup } from "./posix_spawn.ts";
+import { decodeWaitStatus, groupOf, posixSpawn, SharedFd, setTerminalSize } from "./posix_spawn.ts";
 import type { Child, ExitStatus, SpawnOptions } from "./runtime.ts";
 import { fileText } from "./small_files.ts";
 
@@ -41,10 +41,12 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
     reactor.forget(fd);
     libc.close(fd);
   };
-  const exited = exitOf(libc, reactor, pid);
+  let waitedFor = false;
+  const exited = exitOf(libc, reactor, pid, () => {
+    waitedFor = true;
+  });
   const master = options.terminal ? new SharedFd(() => close(stdout)) : undefined;
   // The master is reader, writer and the handle for resizing: it is closed when both streams are done with it.
-  let groupLeft = true;
   const release = (fd: number): (() => void) => (master ? master.share() : () => close(fd));
   const sourceOf = (fd: number): FdSource =>
     new FdSource(libc, reactor, fd, { release: release(fd), isTerminal: master !== undefined });
@@ -60,8 +62,7 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
     stdout: output,
     stderr: errors,
     exited,
-    // Once the group is empty its number is free for another.
-    signalGroup: (signal) => groupLeft && (groupLeft = signalGroup(pid, signal)),
+    signalGroup: groupOf(pid, () => waitedFor),
     outputFiles: () => {
       if (master) return master.open ? [terminal!] : [];
       return [output, errors].flatMap((pipe) => pipe?.fileName() ?? []);
@@ -72,8 +73,13 @@ export function spawnChild({ libc, reactor }: Spawner, options: SpawnOptions): C
   };
 }
 
-/** Settles when the process has ended: its pidfd becomes readable then. */
-async function exitOf(libc: Libc, reactor: Reactor, pid: number): Promise<ExitStatus> {
+/** Settles when the process has ended: its pidfd becomes readable then. From `onWaitedFor` on its number is free. */
+async function exitOf(
+  libc: Libc,
+  reactor: Reactor,
+  pid: number,
+  onWaitedFor: () => void,
+): Promise<ExitStatus> {
   const fd = libc.syscall(SYS_PIDFD_OPEN, pid, 0, 0, 0, 0);
   if (fd >= 0) {
     await reactor.readable(fd);
@@ -85,5 +91,6 @@ async function exitOf(libc: Libc, reactor: Reactor, pid: number): Promise<ExitSt
   let reaped = reap();
   // Without pidfd_open (Linux before 5.3) this loop is all there is.
   for (; reaped === 0; reaped = reap()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  onWaitedFor();
   return reaped === pid ? decodeWaitStatus(status[0]!) : UNKNOWN_END;
 }

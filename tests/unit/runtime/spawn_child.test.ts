@@ -21,6 +21,7 @@ test.skipIf(process.platform !== "linux")(
   },
 );
 
+const SIGKILL = 9;
 const program: SpawnOptions = { file: "/bin/sh", argv: ["sh"], env: {}, cwd: "/", stdin: "null" };
 
 /** The system's library, with some calls in place of its own. */
@@ -28,6 +29,34 @@ function spawnWith(calls: Partial<Libc>, options: Partial<SpawnOptions> = {}): R
   const libc = { ...openLibc(), ...calls };
   return spawnChild(createSpawner(libc, waitOnBun(libc)), { ...program, ...options });
 }
+
+test.skipIf(process.platform !== "linux")(
+  "a child that was waited for has no group any more when its number is in use again",
+  async () => {
+    const stranger = (await currentRuntime()).spawn({ ...program, argv: ["sh", "-c", "echo; sleep 60"] });
+    await within(5000, "start", stranger.stdout.read());
+    const child = spawnWith({
+      // As if it had ended, and the stranger had been given its number at once.
+      posix_spawn: (pid) => {
+        new DataView(pid.buffer).setInt32(0, stranger.pid, true);
+        return 0;
+      },
+      waitpid: () => stranger.pid,
+      syscall: () => -1,
+    });
+    await within(5000, "end", child.exited);
+    expect(child.signalGroup(SIGKILL)).toBe(false);
+    expect(stranger.signalGroup(SIGKILL)).toBe(true);
+    expect(await within(5000, "end of the stranger", stranger.exited)).toEqual({
+      code: null,
+      signal: SIGKILL,
+    });
+    for (const { stdout, stderr } of [child, stranger]) {
+      stdout.cancel();
+      stderr!.cancel();
+    }
+  },
+);
 
 describe.skipIf(process.platform !== "linux")("what the system says of pipes and terminals is told", () => {
   /** Descriptors of which every call fails with EBADF. */

@@ -16,6 +16,9 @@ import {
   type SpawnOptions,
 } from "./runtime.ts";
 
+/** Of an end that is not told. */
+const UNKNOWN_CODE = -1;
+
 /** Who makes the terminals: Bun's own are exact, those of `bun-pty` are there on Windows too. */
 export type TerminalMaker = "bun" | "bun-pty";
 
@@ -160,7 +163,8 @@ async function exitOf(child: Bun.Subprocess): Promise<ExitStatus> {
   // The name of a signal; the types allow a number too.
   const name = child.signalCode as NodeJS.Signals | null;
   const signal = name === null ? null : (nodeOs().constants.signals[name] ?? null);
-  return signal === null ? { code: child.exitCode ?? 0, signal: null } : { code: null, signal };
+  // Bun tells nothing of an end by a signal that has no name, as those for real time.
+  return signal === null ? { code: child.exitCode ?? UNKNOWN_CODE, signal: null } : { code: null, signal };
 }
 
 /** Windows has no groups: there the process itself is ended. */

@@ -55,6 +55,11 @@ describe("pipes", () => {
     expect(await child.exited).toEqual({ code: null, signal: 15 });
   });
 
+  test("an end that is not told is not taken for success: signal 34 has no name", async () => {
+    const child = spawnFallback(shell("kill -34 $$"));
+    expect(await child.exited).toEqual({ code: -1, signal: null });
+  });
+
   test("a missing program and a missing folder are errors of the system", () => {
     expect(() => spawnFallback({ ...shell(""), file: "/no/such" })).toThrow(SpawnError);
     expect(() => spawnFallback(shell("", { cwd: "/no/such" }))).toThrow(

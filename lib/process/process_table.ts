@@ -74,13 +74,16 @@ function childrenByParent(): Map<number, number[]> {
   return byParent;
 }
 
-/** A line of `/proc/PID/stat`; undefined for a zombie, which is no more than a row. */
+/**
+ * A line of `/proc/PID/stat`; undefined for a zombie, which is no more than a row. One that has threads besides its first
+ * lives: only that one has ended.
+ */
 export function parseStat(line: string): ProcessRow | undefined {
   // The name is in parentheses and may hold anything, parentheses too.
   const pid = Number.parseInt(line, 10);
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
   const [state, parent, group, session] = fields;
-  if (state === "Z" || state === "X") return undefined;
+  if (state === "X" || (state === "Z" && !(Number(fields[17]) > 1))) return undefined;
   return {
     pid,
     parent: Number(parent),

@@ -60,5 +60,11 @@ describe("the process table", () => {
   test("zombies are not there", () => {
     expect(parseStat(`42 (sh) Z 7 8 9 ${rest}`)).toBeUndefined();
     expect(parseStat(`42 (sh) X 7 8 9 ${rest}`)).toBeUndefined();
+    expect(parseStat("42 (sh) Z 7 8 9 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0")).toBeUndefined();
+  });
+
+  test("one whose first thread has ended is there while others run", () => {
+    const row = { pid: 42, parent: 7, group: 8, session: 9, startTime: 777 };
+    expect(parseStat("42 (sh) Z 7 8 9 0 -1 0 0 0 0 0 0 0 0 0 20 0 2 0 777 0 0")).toEqual(row);
   });
 });

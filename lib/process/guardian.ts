@@ -24,6 +24,8 @@ const script = `
 exec >/dev/null 2>&1
 trap '' HUP INT TERM
 read -r line
+# Nothing is left to do where the journal has gone before the pipe has ended.
+[ -e "$1" ] || exit
 pids=" " homes=
 while read -r what pid held; do
   if [ "$what" = home ]; then homes="$homes $pid"; continue; fi
@@ -56,7 +58,8 @@ while [ "$again" ]; do
     found=
     case "$members" in *" $2 "* | *" $4 "*) found=yes ;; esac
     case "$roots" in *" $3 "* | *" $4 "*) found=yes ;; esac
-    [ "$found" ] && [ "$1" != Z ] || continue
+    # One with several threads lives though its first has ended.
+    [ "$found" ] && { [ "$1" != Z ] || [ "\${18}" -gt 1 ]; } || continue
     members="$members$pid " again=yes
     kill -STOP "$pid"
   done

@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, jest, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Guardian } from "../../../lib/process/guardian.ts";
+import { type Child, currentRuntime, type Runtime } from "../../../lib/runtime/runtime.ts";
+import { within } from "../../support/deadline.ts";
 import { FakeRuntime } from "./fake_runtime.ts";
 
 // It looks processes up in /proc and is not started without one.
@@ -102,5 +106,24 @@ describe.skipIf(!existsSync("/proc/self/stat"))("the guardian", () => {
     expect(fake.guardians).toHaveLength(2);
     expect(journal(fake)).toBe("run 5 pipe:[1]\nend 5\n");
     guardian.gone(5);
+  });
+
+  test("looks at nobody when nothing is left to guard", async () => {
+    const runtime = await currentRuntime();
+    const folder = mkdtempSync(join(tmpdir(), "exec-server-test-"));
+    writeFileSync(join(folder, "readlink"), `#!/bin/sh\necho >>${folder}/looks\n`, { mode: 0o755 });
+    let shell: Child | undefined;
+    const guardian = new Guardian({
+      spawn: (options) => {
+        shell = runtime.spawn({ ...options, env: { PATH: folder } });
+        return shell;
+      },
+    } as Runtime);
+    guardian.enter();
+    guardian.prepare();
+    guardian.leave();
+    expect(await within(5000, "end of the shell", shell!.exited)).toMatchObject({ signal: null });
+    expect(existsSync(join(folder, "looks"))).toBe(false);
+    rmSync(folder, { recursive: true });
   });
 });

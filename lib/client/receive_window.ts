@@ -5,10 +5,13 @@ import { Backlog } from "./backlog.ts";
 
 /** Acknowledged in pieces of this part of the window, so that the server never runs dry. */
 const PART = 4;
+/** And after so many pieces, however small: the server bounds those too. */
+const PIECES = 4096;
 
 /** What has been taken since the last acknowledgement. */
 interface Taken {
   bytes: number;
+  pieces: number;
   seq: number;
 }
 
@@ -40,12 +43,14 @@ export class ReceiveWindow {
 
   /** The reader of a process has taken so much output, the piece with this number last. */
   consumed(processId: string, bytes: number, seq: number): void {
-    const taken = this.#taken.get(processId) ?? { bytes: 0, seq: 0 };
+    const taken = this.#taken.get(processId) ?? { bytes: 0, pieces: 0, seq: 0 };
     taken.bytes += bytes;
+    taken.pieces++;
     taken.seq = Math.max(taken.seq, seq);
     this.#taken.set(processId, taken);
-    if (taken.bytes < this.bytes / PART) return;
+    if (taken.bytes < this.bytes / PART && taken.pieces < PIECES) return;
     taken.bytes = 0;
+    taken.pieces = 0;
     this.#acknowledge(processId, taken.seq);
   }
 

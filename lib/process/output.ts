@@ -28,7 +28,8 @@ export interface RetentionLimits {
   maxChunks?: number;
 }
 
-const MAX_CHUNKS = 50_000;
+/** How many pieces are kept unless something else is said. */
+export const MAX_CHUNKS = 50_000;
 /** How many given-up pieces are remembered by their offset, 16 bytes each. */
 const MAX_REMEMBERED = 65_536;
 

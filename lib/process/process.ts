@@ -12,7 +12,7 @@ import { GracefulEnd } from "./graceful_end.ts";
 import { killTogether, leads } from "./kill_together.ts";
 import { endKilled } from "./killed_end.ts";
 import { LimitWatch } from "./limit_watch.ts";
-import { OutputLog, type RetentionLimits } from "./output.ts";
+import { MAX_CHUNKS, OutputLog, type RetentionLimits } from "./output.ts";
 import { settledWithin } from "./settled_within.ts";
 import type { TreeRoot } from "./tree_search.ts";
 
@@ -36,6 +36,8 @@ export interface ProcessOptions {
 
 /** Larger pieces are cut, so that others on the connection get their turn. */
 const MAX_CHUNK_BYTES = 128 * 1024;
+/** Below the retention by what readers may add to it, so that nothing unacknowledged is given up. */
+const WINDOW_PART = 0.75;
 /** Input that may wait for the child while writes are still answered at once. */
 const ANSWER_BELOW_BYTES = 1024 * 1024;
 /** How long the end of a confined process waits for its output to be read. */
@@ -65,10 +67,12 @@ export class ManagedProcess {
   #closed = false;
   #killed = false;
   #stdinClosed: boolean;
-  /** Output up to here, in bytes, has been acknowledged. */
+  /** Output up to here, in bytes, has been acknowledged, and up to this number. */
   #acknowledged = 0;
-  /** Held back above so much that is not acknowledged. */
-  #windowBytes: number;
+  #acknowledgedSeq = 0;
+  /** Held back above so much, or so many pieces, that is not acknowledged. */
+  #windowBytes = Number.POSITIVE_INFINITY;
+  #windowPieces = Number.POSITIVE_INFINITY;
   #windowOpened: PromiseWithResolvers<void> | undefined;
   /** Sources that wait for the child rather than for the observer. */
   #reading = 0;
@@ -95,12 +99,11 @@ export class ManagedProcess {
     this.#observer = observer;
     this.#options = options;
     this.log = new OutputLog(options.retention);
-    // Below the retention by what readers may add to it, so that nothing unacknowledged is given up.
-    const { outputWindowBytes } = options;
-    this.#windowBytes =
-      outputWindowBytes === undefined
-        ? Number.POSITIVE_INFINITY
-        : Math.min(outputWindowBytes, options.retention.maxBytes * 0.75);
+    const { outputWindowBytes, retention } = options;
+    if (outputWindowBytes !== undefined) {
+      this.#windowBytes = Math.min(outputWindowBytes, retention.maxBytes * WINDOW_PART);
+      this.#windowPieces = (retention.maxChunks ?? MAX_CHUNKS) * WINDOW_PART;
+    }
     if (options.isConfined) this.#denial = new DenialWatch(options.wasDenied);
     this.#stdinClosed = child.stdin === null;
     const { limits } = options;
@@ -264,6 +267,7 @@ export class ManagedProcess {
   /** It is to end, and nobody will read it: nothing holds its output back any more. */
   release(): void {
     this.#windowBytes = Number.POSITIVE_INFINITY;
+    this.#windowPieces = Number.POSITIVE_INFINITY;
     this.acknowledge(0);
   }
 
@@ -292,6 +296,7 @@ export class ManagedProcess {
   /** The client is done with all output up to this number. */
   acknowledge(seq: number): void {
     this.#acknowledged = Math.max(this.#acknowledged, this.log.offsetAfter(seq));
+    this.#acknowledgedSeq = Math.max(this.#acknowledgedSeq, Math.min(seq, this.log.nextSeq - 1));
     if (this.#windowIsFull()) return;
     this.#windowOpened?.resolve();
     this.#windowOpened = undefined;
@@ -343,7 +348,8 @@ export class ManagedProcess {
   }
 
   #windowIsFull(): boolean {
-    return this.log.totalBytes - this.#acknowledged > this.#windowBytes;
+    const pieces = this.log.nextSeq - 1 - this.#acknowledgedSeq;
+    return this.log.totalBytes - this.#acknowledged > this.#windowBytes || pieces > this.#windowPieces;
   }
 
   #windowReady(): Promise<void> | undefined {

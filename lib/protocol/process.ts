@@ -74,9 +74,9 @@ export interface StartParams {
   /** Ours (`processResize`): first size of the terminal. @default {columns: 80, rows: 24} */
   terminalSize?: TerminalSizeParams;
   /**
-   * Ours (`processOutputWindow`): the process is held back while more than this many bytes of its output are not
-   * yet acknowledged by `process/consumed`, also while nobody is attached; so nothing is lost as long as the window
-   * is below what the server retains, to which it is cut.
+   * Ours (`processOutputWindow`): the process is held back while more than this many bytes of its output, or three
+   * quarters of the pieces that the server retains, are not yet acknowledged by `process/consumed`, also while nobody is
+   * attached; so nothing is lost as long as the window is below what the server retains, to which it is cut.
    */
   outputWindowBytes?: number;
   /** Ours (`processLimits`): what it may use. */

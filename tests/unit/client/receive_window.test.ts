@@ -27,6 +27,15 @@ describe("where the server knows the window", () => {
     expect(calls.slice(1)).toEqual([["process/consumed", { processId: "b", seq: 2 }]]);
   });
 
+  test("small pieces are acknowledged before the server has kept as many as it can", () => {
+    const { window, calls } = make(1_000_000);
+    for (let seq = 1; seq <= 10_000; seq++) window.consumed("a", 1, seq);
+    expect(calls).toEqual([
+      ["process/consumed", { processId: "a", seq: 4096 }],
+      ["process/consumed", { processId: "a", seq: 8192 }],
+    ]);
+  });
+
   test("the next connection is told again how far the readers are", () => {
     const { window, calls, peer } = make(100);
     window.consumed("a", 50, 7);

@@ -207,6 +207,23 @@ describe("what holds output back", () => {
     expect(process.log.slice(0, 1e9).lostBytes).toBe(0);
   });
 
+  test("so are the pieces that it lets through, however small they are", async () => {
+    const retention = { maxBytes: 1_000_000, maxChunks: 8 };
+    const { child, process, log } = start({ outputWindowBytes: 1_000_000, retention });
+    for (let i = 0; i < 20; i++) child.stdout.push("x");
+    await settle();
+    expect(log()).toHaveLength(7);
+    process.acknowledge(3);
+    await settle();
+    expect(log()).toHaveLength(10);
+    expect(process.log.slice(3, 1e9).lostBytes).toBe(0);
+    process.acknowledge(1000);
+    await settle();
+    expect(log()).toHaveLength(17);
+    process.release();
+    await until(WAIT_MS, "all", () => log().length === 20);
+  });
+
   test("the window counts both streams", async () => {
     const { child, log } = start({ outputWindowBytes: 4 });
     child.stdout.push("abc");

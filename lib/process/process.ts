@@ -359,7 +359,9 @@ export class ManagedProcess {
   }
 
   #onExit(status: ExitStatus): void {
-    if (this.#options.cgroup?.outOfMemory()) this.#endedBy ??= "memory";
+    // Without a limit of its own it was another's, such as the machine's, or that of who was in the group before.
+    const { limits, cgroup } = this.#options;
+    if (limits?.memoryBytes !== undefined && cgroup?.outOfMemory()) this.#endedBy ??= "memory";
     this.#exitCode = status.signal === null ? status.code! : 128 + status.signal;
     if (status.signal !== null) this.#signal = signalName(status.signal);
     this.#child.stdin?.destroy();

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, jest, test } from "bun:test";
+import type { Cgroup } from "../../../lib/process/cgroups.ts";
 import {
   ManagedProcess,
   type ProcessEvent,
@@ -486,4 +487,14 @@ describe("input", () => {
       6,
     ]);
   });
+});
+
+test("it has ended by its memory only where that was limited", async () => {
+  const cgroup = { outOfMemory: () => true, pids: () => [], kill: () => {} } as unknown as Cgroup;
+  for (const limits of [undefined, { wallTimeMs: 60_000 }, { memoryBytes: 1e6 }]) {
+    const { child, process } = start({ cgroup, limits });
+    child.end({ code: null, signal: 9 });
+    await until(WAIT_MS, "closed", () => process.closed);
+    expect(process.endedBy).toBe(limits?.memoryBytes === undefined ? undefined : "memory");
+  }
 });

@@ -17,6 +17,17 @@ export function isAlive(pid) {
   }
 }
 
+/** When a process began, as the system counts; "" where it does not tell. */
+function startOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name of the program, in brackets, may hold anything.
+    return stat.slice(stat.lastIndexOf(")")).split(" ")[20] ?? "";
+  } catch {
+    return "";
+  }
+}
+
 /**
  * Does something while nobody else does anything of that name. A holder that has ended holds no longer.
  * @param onWait Called once, with the holder's process number, when there is one.
@@ -26,7 +37,7 @@ export function exclusively(name, onWait, act) {
   mkdirSync(join(root, "dist"), { recursive: true });
   for (let isFirst = true; !take(path); isFirst = false) {
     const holder = holderOf(path);
-    if (isFirst && holder !== undefined) onWait(holder);
+    if (isFirst && holder !== undefined) onWait(holder.pid);
     sleep(POLL_MS);
   }
   try {
@@ -36,10 +47,10 @@ export function exclusively(name, onWait, act) {
   }
 }
 
-/** Whether we have it now. It appears with our number in it, so that nobody takes it for abandoned. */
+/** Whether we have it now. It appears with our name in it, so that nobody takes it for abandoned. */
 function take(path) {
   const own = `${path}-${process.pid}`;
-  writeFileSync(own, String(process.pid));
+  writeFileSync(own, ownName());
   try {
     linkSync(own, path);
     return true;
@@ -54,19 +65,32 @@ function take(path) {
 /** From a holder that has ended. Of several who do so the last one has it. */
 function takeOver(path, own) {
   const holder = holderOf(path);
-  if (holder === undefined || isAlive(holder) || holderOf(path) !== holder) return false;
+  if (holder === undefined || isHolding(holder) || holderOf(path)?.name !== holder.name) return false;
   renameSync(own, path);
   sleep(SETTLE_MS);
-  return holderOf(path) === process.pid;
+  return holderOf(path)?.name === ownName();
+}
+
+/** Numbers are given out again, and in a container the same ones each time. */
+function ownName() {
+  return `${process.pid} ${startOf(process.pid)}`;
 }
 
 /** Undefined when there is none. */
 function holderOf(path) {
   try {
-    return Number(readFileSync(path, "utf8")) || undefined;
+    const name = readFileSync(path, "utf8");
+    const [pid, start = ""] = name.split(" ");
+    // A file that says nothing was left by a machine that went out.
+    return { name, pid: Number(pid) || 0, start };
   } catch {
     return undefined;
   }
+}
+
+function isHolding({ pid, start }) {
+  const now = startOf(pid);
+  return pid > 0 && isAlive(pid) && (start === "" || now === "" || now === start);
 }
 
 function sleep(ms) {

@@ -1,7 +1,7 @@
 /** The set-up runs once at a time, whoever asks for it. */
 
 import { expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until, within } from "../support/deadline.ts";
@@ -40,5 +40,35 @@ test("one holds the lock at a time, and who was killed holds it no longer", asyn
     expect(existsSync(join(root, "dist", `.${name}.lock`))).toBe(false);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+});
+
+/** What became of what a holder had written, and was killed. */
+const left: Record<string, (text: string) => string> = {
+  "whose number was given out again": (text) => text.replace(/^\d+/, `${process.pid}`),
+  "of a machine that went out": () => "",
+};
+
+test.each(Object.keys(left))("a holder %s holds no longer", async (what) => {
+  const folder = mkdtempSync(join(tmpdir(), "exec-server-test-"));
+  const file = join(folder, "log");
+  const lock = join(root, "dist", `.${name}.lock`);
+  mkdirSync(join(root, "dist"), { recursive: true });
+  try {
+    const living = holder(file, 60_000);
+    await until(5000, "the first", () => existsSync(file));
+    const text = readFileSync(lock, "utf8");
+    living.kill("SIGKILL");
+    await living.exited;
+    writeFileSync(lock, left[what]!(text));
+    const next = holder(file, 0);
+    try {
+      expect(await within(5000, "the next", next.exited)).toBe(0);
+    } finally {
+      next.kill("SIGKILL");
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+    rmSync(lock, { force: true });
   }
 });

@@ -44,9 +44,7 @@ export function build(bun, target) {
   const stamp = join(root, "dist", `.${basename(path)}.built`);
   const state = hashSources(target);
   if (existsSync(path) && existsSync(stamp) && readFileSync(stamp, "utf8") === state) {
-    // Who goes by times alone sees that it is good.
-    const now = new Date();
-    utimesSync(path, now, now);
+    markGood(path);
     return path;
   }
 
@@ -76,6 +74,16 @@ export function build(bun, target) {
   const size = `${Math.round(statSync(path).size / 1_000_000)} MB`;
   process.stderr.write(`Built ${relative(root, path)}: ${size} in ${seconds(from)}\n`);
   return path;
+}
+
+/** Who goes by times alone sees that it is. */
+function markGood(path) {
+  const now = new Date();
+  try {
+    utimesSync(path, now, now);
+  } catch {
+    // Somebody else's, or on a disk that is read-only: it is good all the same.
+  }
 }
 
 /** Everything the executable is made from: the sources, what they may import at the root, and how it is built. */

@@ -23,13 +23,19 @@ export function isMain(url) {
   return process.argv[1] !== undefined && realpathSync(process.argv[1]) === realpathSync(fileURLToPath(url));
 }
 
+/** What is said of an error: the stack only of our own mistakes, not where the system or the command line is at fault. */
+export function explain(error) {
+  const isOurs =
+    !(error instanceof ToolError) && error.syscall === undefined && !/^ERR_PARSE_ARGS/.test(error.code);
+  return isOurs ? error.stack : error.message;
+}
+
 /** Runs a tool's main function. */
 export async function runMain(main) {
   try {
     await main();
   } catch (error) {
-    if (!(error instanceof ToolError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    process.stderr.write(`${explain(error)}\n`);
     process.exitCode = 1;
   }
 }

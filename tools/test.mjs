@@ -13,7 +13,7 @@ import { bunTest, testGroups } from "./bun_test.mjs";
 import { checks } from "./checks.mjs";
 import { setupDebian } from "./debian.mjs";
 import { builtPath, root } from "./paths.mjs";
-import { runMain, seconds, ToolError } from "./report.mjs";
+import { explain, runMain, seconds, ToolError } from "./report.mjs";
 import { setup, setupPeers } from "./setup.mjs";
 
 /** No step may take longer: a hanging one is ended and counts as failed. */
@@ -30,7 +30,7 @@ await runMain(async () => {
   try {
     await main();
   } catch (error) {
-    fail("set-up", error instanceof ToolError ? error.message : error.stack);
+    fail("set-up", explain(error));
   }
 });
 if (testsRun === 0) fail("tests", "no test ran: see the reason above, or widen the filter");
@@ -130,7 +130,7 @@ function attempt(action) {
   try {
     return action() !== undefined;
   } catch (error) {
-    console.log(error instanceof ToolError ? error.message : error.stack);
+    console.log(explain(error));
     return false;
   }
 }

@@ -6,18 +6,15 @@
  *   npm test -- tests/e2e -t "cat"   no checks: what follows is given to `bun test`
  */
 
-import { spawn } from "node:child_process";
-import { constants } from "node:os";
 import { build } from "./build.mjs";
 import { bunTest, testGroups } from "./bun_test.mjs";
 import { checks } from "./checks.mjs";
 import { setupDebian } from "./debian.mjs";
-import { builtPath, root } from "./paths.mjs";
+import { builtPath } from "./paths.mjs";
 import { explain, runMain, seconds, ToolError } from "./report.mjs";
 import { setup, setupPeers } from "./setup.mjs";
+import { Interrupted, runStreaming } from "./streaming.mjs";
 
-/** No step may take longer: a hanging one is ended and counts as failed. */
-const stepTimeoutMs = 25 * 60_000;
 const quickFolders = ["unit", "repo"];
 
 const quick = process.argv.includes("--quick");
@@ -30,6 +27,10 @@ await runMain(async () => {
   try {
     await main();
   } catch (error) {
+    if (error instanceof Interrupted) {
+      console.log(error.message);
+      process.exit(error.status);
+    }
     fail("set-up", explain(error));
   }
 });
@@ -146,30 +147,4 @@ function finish() {
   if (toMend.length > 0) console.log(`\nTo mend:\n${toMend.map((line) => `- ${line}`).join("\n")}`);
   console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   process.exitCode = failed > 0 ? 1 : 0;
-}
-
-/** Runs a command; all its output goes to our stdout, so that the order is kept. Resolves with its status. */
-function runStreaming([program, ...args], env) {
-  const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", 1, 1] });
-  const stop = (signal) => {
-    child.kill(signal);
-    process.exit(128 + constants.signals[signal]);
-  };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
-  const tooLong = setTimeout(() => {
-    console.log(`Ended after ${stepTimeoutMs / 60_000} minutes: ${args.join(" ")}`);
-    child.kill("SIGKILL");
-  }, stepTimeoutMs);
-  return new Promise((resolve) => {
-    const end = (status) => {
-      clearTimeout(tooLong);
-      process.off("SIGINT", stop).off("SIGTERM", stop);
-      resolve(status);
-    };
-    child.on("error", (error) => {
-      console.log(`Cannot run ${program}: ${error.message}`);
-      end(127);
-    });
-    child.on("exit", (code) => end(code ?? 1));
-  });
 }

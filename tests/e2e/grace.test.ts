@@ -59,8 +59,9 @@ suite("grace", { servers: ours }, (t) => {
     async () => {
       // Known by the output only: it has lost its parent and left the session.
       const holder = "trap 'echo asked; exit' TERM; echo ready; while :; do sleep 0.01; done";
-      const child = await t.start(`(setsid sh -c "${holder}" &); trap '' TERM; sleep 99; exit 3`);
+      const child = await t.start(`(setsid sh -c "${holder}" &); trap '' TERM; echo set; sleep 99; exit 3`);
       await child.says("ready");
+      await child.says("set");
       await terminate(child, 30_000);
       // A shorter time at once does not mean that it is not asked.
       await terminate(child, 20_000);

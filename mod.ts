@@ -17,9 +17,11 @@
 
 export { Client, type ClientOptions, type StartOptions } from "./lib/client/client.ts";
 export { connectCommand, connectWebsocket } from "./lib/client/connect.ts";
+export type { HandshakeOptions } from "./lib/client/connection.ts";
+export type { ConnectionChange } from "./lib/client/connection_changes.ts";
 export type { Fetch, FetchInit } from "./lib/client/fetch.ts";
-export type { ReadRange } from "./lib/client/fs/block_reader.ts";
-export type { WriteOptions } from "./lib/client/fs/block_writer.ts";
+export type { BlockReader, ReadRange } from "./lib/client/fs/block_reader.ts";
+export type { BlockWriter, WriteOptions } from "./lib/client/fs/block_writer.ts";
 export type { DirEntry, FileInfo } from "./lib/client/fs/entries.ts";
 export { FsError, type FsErrorCode } from "./lib/client/fs/error.ts";
 export { FileSystem, type ReadFileOptions, type WriteFileOptions } from "./lib/client/fs/file_system.ts";
@@ -29,6 +31,7 @@ export type { WalkedEntry, WalkOptions } from "./lib/client/fs/walk.ts";
 export type { WatchEvent, WatchOptions } from "./lib/client/fs/watch.ts";
 export type { HttpAnswer, HttpRequestOptions } from "./lib/client/http_requests.ts";
 export { Process, type ProcessEnd } from "./lib/client/process.ts";
+export type { RecoveryOptions } from "./lib/client/recovery.ts";
 export type { ProcessEvent } from "./lib/client/sequencer.ts";
 export { codexHome, type LoadOptions, loadEnvironments } from "./lib/environments/config.ts";
 export { configuredEnvironment, Environment, localEnvironment } from "./lib/environments/environment.ts";
@@ -62,9 +65,16 @@ export type {
   Capabilities,
   EnvironmentInfo,
   EnvironmentStatus,
+  SandboxInfo,
   ShellInfo,
 } from "./lib/protocol/environment.ts";
 export { type ErrorCode, ExecServerError, RpcError, rpcCode } from "./lib/protocol/errors.ts";
+export type * from "./lib/protocol/fs.ts";
+export type * from "./lib/protocol/fs_blocks.ts";
+export type * from "./lib/protocol/fs_tree.ts";
+// `WalkOptions` are those of `FileSystem`.
+export type { WalkOptions as FsWalkOptions } from "./lib/protocol/fs_tree.ts";
+export type * from "./lib/protocol/fs_watch.ts";
 export type * from "./lib/protocol/http.ts";
 export {
   type Call,
@@ -84,6 +94,7 @@ export type {
   ListResult,
   ProcessSummary,
 } from "./lib/protocol/process_list.ts";
+export type * from "./lib/protocol/sandbox.ts";
 export type { Schema } from "./lib/protocol/schema.ts";
 export type { AttachMode, InitializeParams } from "./lib/protocol/session.ts";
 export type { InitializeResult } from "./lib/protocol/session_result.ts";

@@ -111,15 +111,11 @@ async function copyBlocks(job: FileJob, keepBytes: number, onBytes: (bytes: numb
 /** After a break both ends say what they have. */
 async function verify({ from, to, signal, onWarning }: FileJob): Promise<void> {
   const ends = [from, to];
-  const can = await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")));
-  if (can.includes(false)) {
+  if (!(await canCompare(ends))) {
     onWarning(`"${locationText(to)}" was not compared after the break: one of the servers cannot hash`);
     return;
   }
-  const [source, copy] = await Promise.all(
-    ends.map(({ place, path }) => place.fs.hash(path, signal ? { signal } : {})),
-  );
-  if (source!.sha256 === copy!.sha256) return;
+  if (await areSame(ends, signal ? { signal } : {})) return;
   throw new FsError(`Cannot copy to "${locationText(to)}": after a break it is not the same as its source`, {
     code: "ERR_FS_CHANGED",
     path: to.path,
@@ -137,8 +133,7 @@ async function isItself({ from, to, info, signal }: FileJob): Promise<boolean> {
   const there = await statIfThere(to, options);
   if (!there || !looksSame(there, info)) return false;
   const ends = [from, to];
-  const can = await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")));
-  if (can.includes(false)) {
+  if (!(await canCompare(ends))) {
     const text = `"${locationText(to)}" has the same size and time and may be the same file: remove it if it is another`;
     throw new FsError(`Cannot copy "${locationText(from)}": ${text}`, {
       code: "EEXIST",
@@ -146,8 +141,20 @@ async function isItself({ from, to, info, signal }: FileJob): Promise<boolean> {
       operation: "fs/copy",
     });
   }
-  const [source, copy] = await Promise.all(ends.map(({ place, path }) => place.fs.hash(path, options)));
-  return source!.sha256 === copy!.sha256;
+  return await areSame(ends, options);
+}
+
+/** Whether the servers of both can hash. */
+async function canCompare(ends: readonly FileJob["from"][]): Promise<boolean> {
+  return (await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")))).every(Boolean);
+}
+
+async function areSame(
+  ends: readonly FileJob["from"][],
+  options: { signal?: AbortSignal },
+): Promise<boolean> {
+  const [a, b] = await Promise.all(ends.map(({ place, path }) => place.fs.hash(path, options)));
+  return a!.sha256 === b!.sha256;
 }
 
 /** How many bytes of the destination are those of the source, in whole blocks unless it is all. */
@@ -156,8 +163,7 @@ async function goodBytes({ from, to, info, signal, onWarning }: FileJob): Promis
   const there = await statIfThere(to, options);
   if (!there?.isFile || there.size === 0) return 0;
   const ends = [from, to];
-  const can = await Promise.all(ends.map(({ place }) => place.fs.can("fsHash")));
-  if (there.size === null || info.size === null || can.includes(false)) {
+  if (there.size === null || info.size === null || !(await canCompare(ends))) {
     onWarning(`"${locationText(to)}" is copied anew: one of the servers cannot hash`);
     return 0;
   }

@@ -28,8 +28,7 @@ export interface RetentionLimits {
   maxChunks?: number;
 }
 
-/** How many pieces are kept unless something else is said. */
-export const MAX_CHUNKS = 50_000;
+const MAX_CHUNKS = 50_000;
 /** How many given-up pieces are remembered by their offset, 16 bytes each. */
 const MAX_REMEMBERED = 65_536;
 
@@ -44,7 +43,8 @@ interface Piece {
 /** The output of one process. Sequence numbers begin at 1 and are shared with exit and closing. */
 export class OutputLog {
   readonly #maxBytes: number;
-  readonly #maxChunks: number;
+  /** So many pieces are retained at the most. */
+  readonly maxChunks: number;
   readonly #ring = new ByteRing();
   #pieces: Piece[] = [];
   /** Index of the first retained piece; those before it are gone and are cut off now and then. */
@@ -59,7 +59,7 @@ export class OutputLog {
 
   constructor(limits: RetentionLimits) {
     this.#maxBytes = limits.maxBytes;
-    this.#maxChunks = limits.maxChunks ?? MAX_CHUNKS;
+    this.maxChunks = limits.maxChunks ?? MAX_CHUNKS;
   }
 
   /** The number that the next event will get. */
@@ -88,14 +88,14 @@ export class OutputLog {
     while (
       this.#first < this.#pieces.length &&
       (this.#retainedBytes + length > this.#maxBytes ||
-        this.#pieces.length - this.#first + 1 > this.#maxChunks)
+        this.#pieces.length - this.#first + 1 > this.maxChunks)
     ) {
       this.#dropFirst();
     }
     this.#pieces.push({ seq, stream, offset: this.#totalBytes, length });
     this.#retainedBytes += length;
     this.#totalBytes += length;
-    if (length > this.#maxBytes || this.#maxChunks < 1) this.#dropFirst();
+    if (length > this.#maxBytes || this.maxChunks < 1) this.#dropFirst();
     else this.#ring.put(bytes, this.#totalBytes - length, this.#retainedBytes, this.#maxBytes);
     return seq;
   }

@@ -12,7 +12,7 @@ import { GracefulEnd } from "./graceful_end.ts";
 import { killTogether, leads } from "./kill_together.ts";
 import { endKilled } from "./killed_end.ts";
 import { LimitWatch } from "./limit_watch.ts";
-import { MAX_CHUNKS, OutputLog, type RetentionLimits } from "./output.ts";
+import { OutputLog, type RetentionLimits } from "./output.ts";
 import { settledWithin } from "./settled_within.ts";
 import type { TreeRoot } from "./tree_search.ts";
 
@@ -102,7 +102,7 @@ export class ManagedProcess {
     const { outputWindowBytes, retention } = options;
     if (outputWindowBytes !== undefined) {
       this.#windowBytes = Math.min(outputWindowBytes, retention.maxBytes * WINDOW_PART);
-      this.#windowPieces = (retention.maxChunks ?? MAX_CHUNKS) * WINDOW_PART;
+      this.#windowPieces = this.log.maxChunks * WINDOW_PART;
     }
     if (options.isConfined) this.#denial = new DenialWatch(options.wasDenied);
     this.#stdinClosed = child.stdin === null;

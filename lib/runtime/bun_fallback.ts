@@ -14,10 +14,8 @@ import {
   type ExitStatus,
   SpawnError,
   type SpawnOptions,
+  unknownEnd,
 } from "./runtime.ts";
-
-/** Of an end that is not told. */
-const UNKNOWN_CODE = -1;
 
 /** Who makes the terminals: Bun's own are exact, those of `bun-pty` are there on Windows too. */
 export type TerminalMaker = "bun" | "bun-pty";
@@ -164,7 +162,7 @@ async function exitOf(child: Bun.Subprocess): Promise<ExitStatus> {
   const name = child.signalCode as NodeJS.Signals | null;
   const signal = name === null ? null : (nodeOs().constants.signals[name] ?? null);
   // Bun tells nothing of an end by a signal that has no name, as those for real time.
-  return signal === null ? { code: child.exitCode ?? UNKNOWN_CODE, signal: null } : { code: null, signal };
+  return signal === null ? { code: child.exitCode ?? unknownEnd.code, signal: null } : { code: null, signal };
 }
 
 /** Windows has no groups: there the process itself is ended. */

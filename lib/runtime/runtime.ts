@@ -87,6 +87,9 @@ export interface ExitStatus {
   signal: number | null;
 }
 
+/** Of a child whose end nobody tells. */
+export const unknownEnd: ExitStatus = { code: -1, signal: null };
+
 /**
  * A running child: the leader of its own session and process group, with no descriptor but 0 to 2, all signals
  * at their defaults and none blocked.

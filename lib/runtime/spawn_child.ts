@@ -5,13 +5,10 @@ import { FdSink } from "./fd_sink.ts";
 import { FdSource } from "./fd_source.ts";
 import { type Libc, SIG_DFL, SIGCHLD, SYS_PIDFD_OPEN, WNOHANG } from "./libc.ts";
 import { decodeWaitStatus, groupOf, posixSpawn, SharedFd, setTerminalSize } from "./posix_spawn.ts";
-import type { Child, ExitStatus, SpawnOptions } from "./runtime.ts";
+import { type Child, type ExitStatus, type SpawnOptions, unknownEnd } from "./runtime.ts";
 import { fileText } from "./small_files.ts";
 
 const POLL_MS = 5;
-
-/** Somebody else in this program has waited for it, or has the system forget who ends. */
-const UNKNOWN_END: ExitStatus = { code: -1, signal: null };
 
 /** What children are made with, once for the program. */
 export interface Spawner {
@@ -92,5 +89,6 @@ async function exitOf(
   // Without pidfd_open (Linux before 5.3) this loop is all there is.
   for (; reaped === 0; reaped = reap()) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   onWaitedFor();
-  return reaped === pid ? decodeWaitStatus(status[0]!) : UNKNOWN_END;
+  // Else somebody in this program has waited for it, or has the system forget who ends.
+  return reaped === pid ? decodeWaitStatus(status[0]!) : unknownEnd;
 }
